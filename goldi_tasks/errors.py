@@ -1,0 +1,101 @@
+"""What can go wrong, one class and one exit code per kind; every message ends with the remedy.
+
+Exit codes are part of the interface: scripts may test for them. 1 is what a failing program usually
+means, 2 is invoke's own for a misspelt command line, 130 is Ctrl-C by the shell's convention.
+"""
+
+
+class GoldiError(Exception):
+    """A failure that a user can cause and can mend.
+
+    `problem` is one clause that says what is wrong, `remedy` one that says what to do about it.
+    """
+
+    code = 1
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        # What a program said may end as a sentence already.
+        ends = (part if part.endswith(("?", "!")) else part.rstrip(".") + "." for part in (problem, remedy) if part)
+        super().__init__(" ".join(ends))
+
+
+class SettingsError(GoldiError):
+    """An unknown key, a wrong type or a value out of range in `[tool.goldi]` or `GOLDI_*`."""
+
+    code = 3
+
+
+class NotAProject(GoldiError):
+    """No project here, or a file that every project has is missing."""
+
+    code = 4
+
+
+class UnknownName(GoldiError):
+    """A target, group, platform or cache that does not exist."""
+
+    code = 5
+
+
+class NoDocker(GoldiError):
+    """The docker client, or its buildx or compose plugin, is not installed."""
+
+    code = 10
+
+
+class NoEngine(GoldiError):
+    """The client is there and no engine answers."""
+
+    code = 11
+
+
+class NoPermission(GoldiError):
+    """The engine's socket, or a directory, may not be used by this user."""
+
+    code = 12
+
+
+class CacheRefused(GoldiError):
+    """A cache directory is a link, belongs to somebody else, or cannot be made or emptied."""
+
+    code = 13
+
+
+class EngineFailed(GoldiError):
+    """The private engine could not be fetched, started, stopped or removed."""
+
+    code = 14
+
+
+class NoSpace(GoldiError):
+    """A disk is full."""
+
+    code = 15
+
+
+class CommandFailed(GoldiError):
+    """A program ended with an exit code other than 0; `code` is the program's own."""
+
+    def __init__(self, problem: str, code: int, remedy: str = "") -> None:
+        super().__init__(problem, remedy)
+        self.code = code
+
+
+class Interrupted(GoldiError):
+    """Ctrl-C."""
+
+    code = 130
+
+    def __init__(self) -> None:
+        super().__init__("interrupted")
+
+
+def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
+    """The remedy for a misspelt `word`: the nearest of `known`, or all of them."""
+    # Imported here: difflib is 5 ms that only a mistake has to pay.
+    import difflib
+
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(sorted(known))

@@ -1,0 +1,107 @@
+"""What this machine's configuration says of the network: proxies, indexes, registries, mirrors, as text.
+
+Nothing is interpreted here; plan/network does that. A file that is not there or may not be read says nothing.
+"""
+
+import netrc
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldi_tasks import run
+from goldi_tasks.command import Command
+from goldi_tasks.errors import CommandFailed
+
+_APT = Path("/etc/apt")
+
+
+@dataclass(frozen=True)
+class Network:
+    """Texts of configuration files by the program that reads them, each program's strongest file last.
+
+    `npm_project` is the npm configuration that the project itself carries. `netrc` is login and password by
+    host. `apt` is `apt-config dump Acquire` ("" where there is no apt), `apt_sources` are apt's lists of repositories,
+    `apt_auth` its own login files, `os_release` is /etc/os-release.
+    """
+
+    environ: Mapping[str, str] = field(default_factory=dict)
+    pip: tuple[str, ...] = ()
+    uv: tuple[str, ...] = ()
+    npm: tuple[str, ...] = ()
+    npm_project: str = ""
+    netrc: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    apt: str = ""
+    apt_sources: tuple[str, ...] = ()
+    apt_auth: tuple[str, ...] = ()
+    os_release: str = ""
+
+
+def ask(frontend: Path, environ: Mapping[str, str] = os.environ) -> Network:
+    """The answers for the user with `environ`, and a front end in the directory `frontend`."""
+    home = Path(environ.get("HOME") or "/")
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return Network(
+        environ=dict(environ),
+        pip=_texts(_pip(environ, home, config)),
+        uv=_texts([Path("/etc/uv/uv.toml"), config / "uv/uv.toml", *_named(environ, "UV_CONFIG_FILE")]),
+        npm=_texts(_npm(environ, home)),
+        npm_project="".join(_texts([frontend / ".npmrc"])),
+        netrc=_netrc(*(_named(environ, "NETRC") or [home / ".netrc"])),
+        apt=_said("apt-config", "dump", "Acquire"),
+        # `apt-get update --print-uris` says it too, and takes a tenth of a second.
+        apt_sources=_texts(
+            [_APT / "sources.list", *_APT.glob("sources.list.d/*.list"), *_APT.glob("sources.list.d/*.sources")]
+        ),
+        apt_auth=_texts([_APT / "auth.conf", *sorted((_APT / "auth.conf.d").glob("*.conf"))]),
+        os_release="".join(_texts([Path("/etc/os-release")])),
+    )
+
+
+def _pip(environ: Mapping[str, str], home: Path, config: Path) -> list[Path]:
+    """The files of pip. Source: pip.pypa.io, Configuration, Location."""
+    every = [Path(top, "pip/pip.conf") for top in environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":") if top]
+    own = [home / ".pip/pip.conf", config / "pip/pip.conf"]
+    site = [Path(environ["VIRTUAL_ENV"], "pip.conf")] if environ.get("VIRTUAL_ENV") else []
+    return [*every, Path("/etc/pip.conf"), *own, *site, *_named(environ, "PIP_CONFIG_FILE")]
+
+
+def _npm(environ: Mapping[str, str], home: Path) -> list[Path]:
+    """The files of npm: the machine's, by the usual prefixes, and the user's."""
+    globally = _named(environ, "NPM_CONFIG_GLOBALCONFIG", "npm_config_globalconfig")
+    program = shutil.which("npm", path=environ.get("PATH"))
+    prefixes = [Path("/usr"), Path("/usr/local"), *([Path(program).parent.parent] if program else [])]
+    usual = [Path("/etc/npmrc"), *(prefix / "etc/npmrc" for prefix in dict.fromkeys(prefixes))]
+    own = _named(environ, "NPM_CONFIG_USERCONFIG", "npm_config_userconfig") or [home / ".npmrc"]
+    return [*(globally or usual), *own]
+
+
+def _named(environ: Mapping[str, str], *variables: str) -> list[Path]:
+    return [Path(environ[name]) for name in variables if environ.get(name)][:1]
+
+
+def _texts(files: Iterable[Path]) -> tuple[str, ...]:
+    found = []
+    for file in dict.fromkeys(files):
+        try:
+            found.append(file.read_text(encoding="utf-8", errors="replace") if file.is_file() else "")
+        except OSError:
+            # Not ours to read, as apt's logins are root's.
+            continue
+    return tuple(filter(None, found))
+
+
+def _netrc(file: Path) -> dict[str, tuple[str, str]]:
+    try:
+        hosts = netrc.netrc(str(file)).hosts if file.is_file() else {}
+    except (OSError, netrc.NetrcParseError, UnicodeError):
+        return {}
+    return {host: (login, password or "") for host, (login, _, password) in hosts.items() if host != "default"}
+
+
+def _said(*argv: str) -> str:
+    try:
+        return run.capture(Command(argv, {"LC_ALL": "C"})) if shutil.which(argv[0]) else ""
+    except CommandFailed:
+        return ""

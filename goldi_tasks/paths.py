@@ -1,0 +1,94 @@
+"""THE table of cache directories: what there is, who fills it, and where containers see it.
+
+Nothing else in this package spells a cache path. The Dockerfile, the bake file and setup-cache.sh
+repeat some of these values in their own language; tests hold them against this table.
+The fourteen names of the guide stand as they were; `uv-cache` is ours.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+DEFAULT_ROOT = Path("/tmp")
+
+# What marks a directory as a cache that may be deleted and need not be backed up.
+# Source: https://bford.info/cachedir/
+TAG_FILE = "CACHEDIR.TAG"
+TAG_SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55"
+TAG_TEXT = f"{TAG_SIGNATURE}\n# This directory is a cache of goldi_tasks. It may be deleted at any time.\n"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One cache directory.
+
+    `scope` is `shared` for downloads, which all projects of a user may share, and `project` for what
+    a project produces: such a directory holds one subdirectory per project, see `project_key`.
+    `mount` is where containers see it: None if none does, relative if it lies below the app's directory.
+    `variable` is the environment variable that sends a tool there ("" if it needs none), with `value`
+    around the mount point. `filled_by` names the container or the build step that fills it, for people.
+    """
+
+    name: str
+    scope: Literal["shared", "project"]
+    mount: PurePosixPath | None
+    variable: str
+    filled_by: str
+    value: str = "{}"
+
+    def path(self, root: Path, key: str) -> Path:
+        """The directory on the host for the project `key` under the cache root `root`."""
+        return root / self.name / key if self.scope == "project" else root / self.name
+
+
+def _target(name: str) -> Cache:
+    return Cache(f".buildx-cache-{name}", "project", None, "", f"bake target {name}: cache-to, cache-from")
+
+
+def _project(name: str, mount: str, variable: str, filled_by: str, value: str = "{}") -> Cache:
+    return Cache(name, "project", PurePosixPath(mount), variable, f"tools and dev container: {filled_by}", value)
+
+
+def _shared(name: str, mount: str, variable: str, filled_by: str) -> Cache:
+    return Cache(name, "shared", PurePosixPath(mount), variable, f"tools and dev container: {filled_by}")
+
+
+TARGETS = ("builder", "tools", "runtime", "production", "devcontainer")
+
+CACHES: tuple[Cache, ...] = (
+    *map(_target, TARGETS),
+    _project("goldilocks-venv", "/cache/venv", "UV_PROJECT_ENVIRONMENT", "uv sync"),
+    _project("goldilocks-node-modules", "frontend/node_modules", "", "npm ci, npm install"),
+    _project("goldilocks-bytecode", "/cache/bytecode", "PYTHONPYCACHEPREFIX", "python, for the mounted source"),
+    _shared("pip-cache", "/cache/pip", "PIP_CACHE_DIR", "pip"),
+    _shared("npm-cache", "/cache/npm", "NPM_CONFIG_CACHE", "npm"),
+    _shared("uv-cache", "/cache/uv", "UV_CACHE_DIR", "uv"),
+    _shared("pre-commit-cache", "/cache/pre-commit", "PRE_COMMIT_HOME", "pre-commit"),
+    _project("mypy-cache", "/cache/mypy", "MYPY_CACHE_DIR", "mypy"),
+    # pytest has no variable of its own for it.
+    _project("pytest-cache", "/cache/pytest", "PYTEST_ADDOPTS", "pytest", "-o cache_dir={}"),
+    _project("ruff-cache", "/cache/ruff", "RUFF_CACHE_DIR", "ruff"),
+)
+
+BY_NAME = {cache.name: cache for cache in CACHES}
+
+
+def build_cache(target: str) -> Cache:
+    """The local build cache of a bake target."""
+    return BY_NAME[f".buildx-cache-{target}"]
+
+
+def project_key(project: Path) -> str:
+    """`<name>-<8 hex digits of the path>`: two checkouts of one project share nothing that they produce."""
+    name = re.sub(r"[^a-z0-9._-]+", "-", project.name.lower()).strip("-.") or "project"
+    return f"{name}-{hashlib.sha256(str(project).encode()).hexdigest()[:8]}"
+
+
+def platform_key(platforms: tuple[str, ...]) -> str:
+    """A directory name for a set of platforms, `native` when none is asked for.
+
+    Two platform sets in one local cache would overwrite each other's index.
+    """
+    return "_".join(sorted(platform.replace("/", "-") for platform in platforms)) or "native"

@@ -1,0 +1,90 @@
+"""How the tools and devcontainer images are run: the project at its own path, the caches mounted, the caller's user.
+
+And how a container that is root clears what one that was root left in a cache.
+"""
+
+from pathlib import Path
+
+from goldi_tasks.command import Command
+from goldi_tasks.paths import CACHES
+from goldi_tasks.probe import Host
+from goldi_tasks.settings import Settings
+
+
+def run(settings: Settings, host: Host, image: str, cwd: Path, network: Path, argv: tuple[str, ...]) -> Command:
+    """`docker run` of `argv` in `image`, in the directory `cwd` of the project.
+
+    `network` is a file for scripts/online.sh, which starts `argv`: what it says is not in the container's
+    configuration, where `docker inspect` would show it.
+    """
+    return Command(
+        (
+            "docker",
+            "run",
+            "--rm",
+            "--init",
+            *_terminal(host),
+            *_user(host),
+            *_mount(settings.project, str(settings.project)),
+            *(part for _, source, target in mounts(settings) for part in _mount(source, target)),
+            *_secret(network, "build_env"),
+            *(_secret(Path(settings.ca_bundle), "ca_bundle") if settings.ca_bundle else ()),
+            "--workdir",
+            str(cwd),
+            image,
+            "online",
+            *argv,
+        )
+    )
+
+
+def as_root(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Command:
+    """`docker run` of a Python program from standard input, as root, that sees `folder` at /cache and nothing else.
+
+    Its `argv` begins with /cache. The two capabilities are what it needs among other users' files.
+    """
+    return Command(
+        (
+            *("docker", "run", "--rm", "--interactive", "--name", name, "--pull", "never"),
+            *("--user", "0:0", "--entrypoint", "python3", "--network", "none", "--read-only", "--log-driver", "none"),
+            *("--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--cap-add", "FOWNER"),
+            *("--security-opt", "no-new-privileges"),
+            *_mount(folder, "/cache"),
+            *(image, "-I", "-", "/cache", *argv),
+        )
+    )
+
+
+def remove(name: str) -> Command:
+    """Remove a container, running or not, there or not."""
+    return Command(("docker", "rm", "--force", name))
+
+
+def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
+    """Name, directory on the host and mount point of every cache that a container sees."""
+    app = settings.project / settings.app
+    return [
+        (cache.name, cache.path(settings.cache_root, settings.key), str(app / cache.mount))
+        for cache in CACHES
+        if cache.mount is not None and (cache.mount.is_absolute() or settings.frontend)
+    ]
+
+
+def _terminal(host: Host) -> tuple[str, ...]:
+    return ("--interactive", "--tty") if host.tty else ("--interactive",)
+
+
+def _user(host: Host) -> tuple[str, ...]:
+    """Files that are written belong to the caller. /tmp is a home that everybody may write to."""
+    return ("--user", f"{host.uid}:{host.gid}", "--env", "HOME=/tmp")
+
+
+def _secret(source: Path, name: str) -> tuple[str, ...]:
+    """As a build step has it."""
+    return _mount(source, f"/run/secrets/{name}", "readonly")
+
+
+def _mount(source: Path, target: str, *options: str) -> tuple[str, ...]:
+    """A bind mount for any path: a field of the CSV that docker reads is quoted as a whole."""
+    fields = ("type=bind", f"source={source}", f"target={target}", *options)
+    return ("--mount", ",".join('"' + field.replace('"', '""') + '"' for field in fields))

@@ -1,0 +1,140 @@
+"""What this machine and its Docker are, asked once and kept as frozen answers."""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from goldi_tasks import run
+from goldi_tasks.command import Command
+from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
+
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+BUILDER = "goldilocks-builder"
+
+
+@dataclass(frozen=True)
+class Host:
+    """The caller: `uid` and `gid`, whether standard output is a terminal, the machine's platform as Docker names it."""
+
+    uid: int
+    gid: int
+    tty: bool
+    platform: str
+
+
+@dataclass(frozen=True)
+class Docker:
+    """The engine that answers and its buildx; versions are tuples of numbers.
+
+    `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
+    `driver` is the current builder's. `builders` are the names of all builders.
+    """
+
+    engine: tuple[int, ...]
+    buildx: tuple[int, ...]
+    store: str
+    driver: str
+    builders: tuple[str, ...]
+    rootless: bool
+    platform: str
+
+    @property
+    def exports_local(self) -> bool:
+        """Whether the current builder can write `type=local` caches."""
+        return self.driver != "docker" or self.store == "containerd"
+
+    @property
+    def asks_for_paths(self) -> bool:
+        """Whether bake wants `--allow=fs=...` for paths outside the project (from buildx 0.20)."""
+        return self.buildx >= (0, 20)
+
+
+@cache
+def host() -> Host:
+    """The caller and the machine."""
+    machine = platform.machine()
+    return Host(os.getuid(), os.getgid(), sys.stdout.isatty(), f"linux/{_ARCHITECTURES.get(machine, machine)}")
+
+
+@cache
+def docker() -> Docker:
+    """The engine and its buildx. Raises NoDocker, NoEngine, NoPermission."""
+    # Three questions of 0.1 s each, asked at once.
+    with ThreadPoolExecutor() as pool:
+        asked, listed = pool.submit(engine_info), pool.submit(_builders)
+        buildx = _plugin_version("buildx")
+        info = asked.result()
+    if not buildx:
+        raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
+    security = info.get("SecurityOptions") or []
+    builders = listed.result()
+    return Docker(
+        engine=version(str(info.get("ServerVersion", ""))),
+        buildx=buildx,
+        store="containerd" if "io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")) else "classic",
+        driver=next((driver for _, driver, current in builders if current), "docker"),
+        builders=tuple(name for name, _, _ in builders),
+        rootless=any("rootless" in option for option in security),
+        platform=f"linux/{_ARCHITECTURES.get(info.get('Architecture', ''), 'amd64')}",
+    )
+
+
+@cache
+def compose() -> tuple[int, ...]:
+    """The compose plugin's version, () if it is missing; builds do not wait for this."""
+    return _plugin_version("compose")
+
+
+def engine_info() -> dict[str, Any]:
+    """`docker info`, parsed. Raises NoDocker, NoEngine, NoPermission."""
+    if not shutil.which("docker"):
+        raise NoDocker("docker is not installed", "Install it, or run `inv engine.up`")
+    try:
+        info = json.loads(run.capture(Command(("docker", "info", "--format", "{{json .}}"))))
+    except CommandFailed as error:
+        info = {"ServerErrors": [error.problem]}
+    # The client prints what it knows of itself and exits with 0 or 1, by version, when no engine answers.
+    failures = " ".join(info.get("ServerErrors") or [])
+    if "permission denied" in failures.lower():
+        remedy = "Add yourself to the docker group (`sudo usermod -aG docker $USER`, then log in again), or use sudo"
+        raise NoPermission("the Docker engine's socket may not be used by this user", remedy)
+    if failures or not info.get("ServerVersion"):
+        raise NoEngine("no Docker engine answers", "Start it, or run `inv engine.up`")
+    return dict(info)
+
+
+def forget() -> None:
+    """Ask again next time: the machine was changed by us."""
+    docker.cache_clear()
+    compose.cache_clear()
+
+
+def version(text: str) -> tuple[int, ...]:
+    """The first dotted number in `text`: `v0.13.1+ds1` is (0, 13, 1); () if there is none."""
+    found = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(int(part) for part in found.group().split(".")) if found else ()
+
+
+def _plugin_version(plugin: str) -> tuple[int, ...]:
+    try:
+        return version(run.capture(Command(("docker", plugin, "version"))))
+    except CommandFailed:
+        return ()
+
+
+def _builders() -> list[tuple[str, str, bool]]:
+    """Name, driver, and whether it is the current one, for each builder; `--format` is not in buildx 0.13."""
+    rows = []
+    for line in run.capture(Command(("docker", "buildx", "ls"))).splitlines()[1:]:
+        # Builders stand at the margin, their nodes below them; a star, alone or at the name, marks the current one.
+        if line and not line.startswith((" ", "\\")):
+            name, driver = [*line.replace("*", " ").split(), ""][:2]
+            rows.append((name, driver, "*" in line))
+    return rows

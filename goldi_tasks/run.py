@@ -1,0 +1,235 @@
+"""The only door through which goldi_tasks starts programs (nox's `session.run` is the other).
+
+`live` shows and returns nothing, `capture` returns text and shows nothing, `stream` gives error output as it
+comes and `listen` when all of it is there, `pipe` gives what is too large to keep as a file to read. All raise on
+failure.
+"""
+
+import codecs
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import IO
+
+from goldi_tasks.command import Command, mask
+from goldi_tasks.errors import CommandFailed, Interrupted
+
+# Seconds a child gets to clean up after Ctrl-C before it is asked again, and then ended. Buildx
+# needs about one to cancel its steps.
+GRACE = 10.0
+# Seconds after which `stream` says that nothing came.
+TICK = 0.1
+
+_dry: ContextVar[bool] = ContextVar("goldi_dry", default=False)
+
+
+@contextmanager
+def dry(wanted: bool) -> Iterator[None]:
+    """Inside, `live` prints commands and runs none (invoke's `--dry`); questions are still asked."""
+    token = _dry.set(wanted)
+    try:
+        yield
+    finally:
+        _dry.reset(token)
+
+
+def is_dry() -> bool:
+    """Whether actions are only to be shown."""
+    return _dry.get()
+
+
+def live(command: Command, *, cwd: Path | None = None) -> None:
+    """Run `command` with the caller's terminal. Raises CommandFailed with its exit code, Interrupted."""
+    if is_dry():
+        print(command)
+        return
+    # What we printed comes before what the child prints, in a pipe too.
+    sys.stdout.flush()
+    try:
+        child = subprocess.Popen(command.argv, env=_environment(command), cwd=cwd)
+    except FileNotFoundError as error:
+        raise _missing(command) from error
+    _expect_success(command, _wait(child))
+
+
+@contextmanager
+def stream(command: Command, *, cwd: Path | None = None, quiet: bool = False) -> Iterator[Iterator[str]]:
+    """Run `command` and give what it writes to standard error, as it comes; "" where nothing came for a while.
+
+    It reads no input. If `quiet`, what it writes to standard output is lost. Raises as `live` does, when the block
+    ends. A block that is left early ends the program, and what it started: docker may be gone before its plugin is.
+    """
+    sys.stdout.flush()
+    try:
+        child = subprocess.Popen(
+            command.argv,
+            env=_environment(command),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL if quiet else None,
+            stderr=subprocess.PIPE,
+        )
+    except FileNotFoundError as error:
+        raise _missing(command) from error
+    assert child.stderr  # noqa: S101 - asked for above; mypy cannot know
+    with child.stderr as pipe:
+        try:
+            yield _read(pipe.fileno())
+        except BaseException as error:
+            # It may have much to say on its way out, and must not wait for a reader.
+            drain = threading.Thread(target=lambda: deque(_read(pipe.fileno()), maxlen=0), daemon=True)
+            drain.start()
+            _end_family(child, drain)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted from None
+            raise
+        _expect_success(command, _wait(child))
+
+
+def listen(command: Command, *, cwd: Path | None = None) -> str:
+    """What `command` writes to standard error, which is shown if it fails. Raises as `live` does."""
+    heard: list[str] = []
+    try:
+        with stream(command, cwd=cwd, quiet=True) as texts:
+            heard.extend(texts)
+    except CommandFailed:
+        print(mask("".join(heard)), file=sys.stderr, flush=True)
+        raise
+    return "".join(heard)
+
+
+@contextmanager
+def pipe(command: Command) -> Iterator[IO[bytes]]:
+    """Run `command` and give what it writes to standard output as a file that is read once, from its begin.
+
+    It reads no input. Raises as `live` does, when the block ends. A block that is left early ends the program.
+    """
+    try:
+        child = subprocess.Popen(
+            command.argv, env=_environment(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+    except FileNotFoundError as error:
+        raise _missing(command) from error
+    assert child.stdout  # noqa: S101 - asked for above; mypy cannot know
+    with child.stdout as out:
+        try:
+            yield out
+        except BaseException as error:
+            _end(child)
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted from None
+            raise
+        # A reader that knows its end leaves what is after it; the program must not fail for that.
+        deque(iter(lambda: out.read(65536), b""), maxlen=0)
+    _expect_success(command, _wait(child))
+
+
+def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = None) -> str:
+    """What `command` writes to standard output. Raises CommandFailed with the end of its error output."""
+    try:
+        done = subprocess.run(
+            command.argv,
+            env=_environment(command),
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            capture_output=True,
+            check=False,
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
+        )
+    except FileNotFoundError as error:
+        raise _missing(command) from error
+    except KeyboardInterrupt:
+        raise Interrupted from None
+    if done.returncode != 0:
+        said = mask(done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
+        raise CommandFailed(f"{_name(command)}: {said}", done.returncode if done.returncode > 0 else 1)
+    return done.stdout
+
+
+def _wait(child: "subprocess.Popen[bytes]") -> int:
+    """The child's exit code; on Ctrl-C the child gets time to clean up, then is ended.
+
+    It is told even though a terminal told it already: without a terminal only we were, and buildx,
+    compose and docker take a second SIGINT for the first one's echo (they give up at the third).
+    """
+    try:
+        return child.wait()
+    except KeyboardInterrupt:
+        _end(child)
+    raise Interrupted
+
+
+def _end(child: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        child.send_signal(number)
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            child.wait(GRACE)
+            break
+
+
+def _end_family(child: "subprocess.Popen[bytes]", drain: threading.Thread) -> None:
+    """Ends a child and what it has started; they are gone when nobody is left who could write what `drain` reads."""
+    family = [child.pid, *_descendants(child.pid)]
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for pid in family:
+            # Until it is waited for, a child's number is its own.
+            if pid != child.pid or child.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            child.wait(GRACE)
+            drain.join(GRACE)
+            if not drain.is_alive():
+                break
+
+
+def _descendants(pid: int) -> list[int]:
+    """What a process has started, and those in turn; nothing where there is no /proc."""
+    found = []
+    for file in Path("/proc").glob(f"{pid}/task/*/children"):
+        with suppress(OSError):
+            for child in map(int, file.read_text(encoding="ascii").split()):
+                found += [child, *_descendants(child)]
+    return found
+
+
+def _read(handle: int) -> Iterator[str]:
+    """What comes from `handle`, until nobody can write to it any more."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    while True:
+        if not select.select([handle], [], [], TICK)[0]:
+            yield ""
+        elif data := os.read(handle, 65536):
+            yield decoder.decode(data)
+        else:
+            return
+
+
+def _expect_success(command: Command, code: int) -> None:
+    if code != 0:
+        raise CommandFailed(f"{_name(command)} ended with exit code {code}", code if code > 0 else 128 - code)
+
+
+def _environment(command: Command) -> dict[str, str]:
+    return {**os.environ, **command.env, **command.secrets}
+
+
+def _name(command: Command) -> str:
+    """`docker buildx` for a docker plugin, else the program's own name."""
+    first = Path(command.argv[0]).name
+    plugin = first == "docker" and len(command.argv) > 1 and not command.argv[1].startswith("-")
+    return f"{first} {command.argv[1]}" if plugin else first
+
+
+def _missing(command: Command) -> CommandFailed:
+    return CommandFailed(f"{command.argv[0]} is not installed", 127, "Install it, or see `inv engine.up`")

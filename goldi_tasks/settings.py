@@ -1,0 +1,216 @@
+"""`[tool.goldi]` of a project's pyproject.toml, and the `GOLDI_*` variables over it.
+
+The first that is given wins: an argument, the environment variable, the key in pyproject.toml, the
+default. This module is the one place where the keys are documented.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from goldi_tasks import paths
+from goldi_tasks.errors import NotAProject, SettingsError, did_you_mean
+
+BAKE_FILE = Path("infrastructure/docker/docker-bake.json")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project has chosen. `project` is the directory of its pyproject.toml, never set there."""
+
+    project: Path
+
+    app: str = "."
+    """`app` (GOLDI_APP): directory of the app that is built, relative to the project."""
+
+    image: str = ""
+    """`image` (GOLDI_IMAGE): name of the images; the app's project name by default."""
+
+    cache_root: Path = paths.DEFAULT_ROOT
+    """`cache-root` (GOLDI_CACHE_ROOT): directory that holds all caches; `/tmp` by default, as in the guide."""
+
+    python_image: str = "python:3.13-slim-trixie"
+    """`images.python` (PYTHON_IMAGE): base image with Python; a mirror's name works."""
+
+    node_image: str = "node:22-trixie-slim"
+    """`images.node` (NODE_IMAGE): base image with Node.js and npm; a mirror's name works."""
+
+    ca_bundle: str = ""
+    """`ca-bundle` (GOLDI_CA_BUNDLE): certificates for build steps that download, a PEM file; found in
+    SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE or NODE_EXTRA_CA_CERTS if not given."""
+
+    installer: str = "uv"
+    """`installer` (GOLDI_INSTALLER): what installs Python packages in the images, `uv` or `pip`."""
+
+    images_chosen: bool = False
+    """Whether an image was named by the user: then no engine task replaces it."""
+
+    frontend: bool = False
+    """Whether the app has a front end: `frontend/package.json`; never set by hand."""
+
+    @property
+    def key(self) -> str:
+        """The project's name in the cache directories."""
+        return paths.project_key(self.project)
+
+    @property
+    def bake_file(self) -> Path:
+        """The project's bake file. Raises NotAProject if there is none."""
+        path = self.project / BAKE_FILE
+        if not path.is_file():
+            problem = f"{self.project} has no {BAKE_FILE}"
+            raise NotAProject(problem, "Change to a project that has one, or copy infrastructure/docker into this one")
+        return path
+
+
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_ENVIRONMENT = {
+    "app": "GOLDI_APP",
+    "image": "GOLDI_IMAGE",
+    "cache-root": "GOLDI_CACHE_ROOT",
+    "images.python": "PYTHON_IMAGE",
+    "images.node": "NODE_IMAGE",
+    "ca-bundle": "GOLDI_CA_BUNDLE",
+    "installer": "GOLDI_INSTALLER",
+}
+
+
+def find_project(start: Path) -> Path:
+    """The nearest directory, from `start` upward, whose pyproject.toml has `[tool.goldi]`, else any pyproject.toml.
+
+    Raises NotAProject.
+    """
+    start = start.resolve()
+    files = [path for path in (folder / "pyproject.toml" for folder in (start, *start.parents)) if path.is_file()]
+    chosen = next((path for path in files if "goldi" in _table(path, "tool")), None)
+    if chosen is None and not files:
+        problem = f"no pyproject.toml in {start} or above it"
+        raise NotAProject(problem, "Change to a project, or make one with `uv init`")
+    return (chosen or files[0]).parent
+
+
+def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the project around `start`. Raises NotAProject, SettingsError."""
+    project = find_project(start)
+    table = _table(project / "pyproject.toml", "tool").get("goldi", {})
+    return _fill(_settings(project, _flatten(table), environ), environ)
+
+
+def outside(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings where there is no project: the environment's and the defaults. Raises SettingsError."""
+    return _settings(Path.cwd(), {}, environ)
+
+
+def _settings(project: Path, given: dict[str, tuple[Any, str]], environ: Mapping[str, str]) -> Settings:
+    for key, variable in _ENVIRONMENT.items():
+        # An empty variable is one that somebody cleared, not a choice.
+        if environ.get(variable):
+            given[key] = (environ[variable], variable)
+    values: dict[str, Any] = {}
+    for key, (value, where) in given.items():
+        if key not in _FIELDS:
+            raise SettingsError(f"unknown setting '{key}' in {where}", did_you_mean(key, list(_FIELDS)).capitalize())
+        name, check = _FIELDS[key]
+        values[name] = check(value, f"{where}: {key}" if where != _ENVIRONMENT[key] else where)
+    values["images_chosen"] = any(key.startswith("images.") for key in given)
+    return Settings(project, **values)
+
+
+def _fill(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Defaults that depend on the project and on the machine."""
+    app = settings.project / settings.app
+    if not app.is_dir():
+        raise SettingsError(
+            f"app '{settings.app}' is not a directory of {settings.project}", "Set `app` in [tool.goldi]"
+        )
+    values = dict(vars(settings))
+    values["frontend"] = (app / "frontend" / "package.json").is_file()
+    if not settings.image:
+        values["image"] = _image_name(app)
+    if not settings.ca_bundle:
+        usual = (environ.get(name, "") for name in CA_VARIABLES)
+        values["ca_bundle"] = next((path for path in usual if path and Path(path).is_file()), "")
+    else:
+        values["ca_bundle"] = str(settings.project / settings.ca_bundle)
+        if not Path(values["ca_bundle"]).is_file():
+            raise SettingsError(f"ca-bundle {values['ca_bundle']} is not a file", "Point it to a PEM file")
+    return Settings(**values)
+
+
+def _image_name(app: Path) -> str:
+    """The app's project name as an image name: lower case, single separators."""
+    file = app / "pyproject.toml"
+    name = _table(file, "project").get("name") if file.is_file() else ""
+    return re.sub(r"[^a-z0-9]+", "-", str(name or app.resolve().name).lower()).strip("-") or "app"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} is not valid TOML: {error}", "Correct that line") from error
+
+
+def _table(file: Path, name: str) -> dict[str, Any]:
+    """A top-level table of a pyproject.toml; others may have written anything there."""
+    table = _read(file).get(name)
+    return table if isinstance(table, dict) else {}
+
+
+def _flatten(table: object) -> dict[str, tuple[Any, str]]:
+    """`{"images": {"python": x}}` as `{"images.python": (x, where)}`."""
+    where = "[tool.goldi]"
+    if not isinstance(table, dict):
+        raise SettingsError("tool.goldi is not a table", "Write it as [tool.goldi]")
+    flat: dict[str, tuple[Any, str]] = {}
+    for key, value in table.items():
+        if key == "images" and isinstance(value, dict):
+            flat.update({f"images.{name}": (image, where) for name, image in value.items()})
+        else:
+            flat[key] = (value, where)
+    return flat
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{where} must be a string, not {value!r}", "Put it in quotes")
+    return value
+
+
+def _directory(value: object, where: str) -> Path:
+    path = Path(_text(value, where)).expanduser()
+    if not path.is_absolute():
+        raise SettingsError(f"{where} must be an absolute path, not '{value}'", "Begin it with / or ~")
+    return path
+
+
+def _file(value: object, where: str) -> str:
+    return str(Path(_text(value, where)).expanduser())
+
+
+def _inside(value: object, where: str) -> str:
+    text = _text(value, where)
+    if Path(text).is_absolute() or ".." in Path(text).parts:
+        raise SettingsError(f"{where} must lie inside the project, not '{text}'", "Give it relative to pyproject.toml")
+    return text
+
+
+def _installer(value: object, where: str) -> str:
+    if value not in ("uv", "pip"):
+        raise SettingsError(f"{where} must be 'uv' or 'pip', not {value!r}", "Choose one of the two")
+    return str(value)
+
+
+_FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
+    "app": ("app", _inside),
+    "image": ("image", _text),
+    "cache-root": ("cache_root", _directory),
+    "images.python": ("python_image", _text),
+    "images.node": ("node_image", _text),
+    "ca-bundle": ("ca_bundle", _file),
+    "installer": ("installer", _installer),
+}

@@ -1,0 +1,26 @@
+"""Small files that we keep between runs, in the user's state directory (XDG Base Directory specification)."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where this user's state is kept: `$XDG_STATE_HOME/goldi` or `~/.local/state/goldi`. It may not exist."""
+    home = environ.get("XDG_STATE_HOME", "")
+    # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
+    return (Path(home) if home.startswith("/") else Path.home() / ".local" / "state") / "goldi"
+
+
+def write(file: Path, text: str) -> None:
+    """Put `text` in `file` as a whole or not at all, for this user only. Raises OSError."""
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as out:
+            out.write(text)
+        Path(draft).replace(file)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
