@@ -1,0 +1,162 @@
+"""Base images for where no registry answers: made from Debian's packages, from the same packages the same bits."""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from goldi_tasks import probe, run
+from goldi_tasks import settings as project
+from goldi_tasks.command import Command
+from goldi_tasks.engine import HERE, Place, as_root, lock, own, packages
+from goldi_tasks.errors import CommandFailed, EngineFailed, NotAProject
+from goldi_tasks.plan import engine as plan
+from goldi_tasks.plan.images import base_images
+
+_ENV_FILE = Path("infrastructure/docker/.env")
+
+
+def ensure(start: Path, place: Place = HERE) -> None:
+    """Base images for the project around `start`, where it chose none and its own cannot be had.
+
+    Outside a project, and in one without infrastructure/docker, nothing is done. Raises EngineFailed, NoPermission.
+    """
+    try:
+        settings = project.load(start)
+    except NotAProject:
+        return
+    file = settings.project / _ENV_FILE
+    if settings.images_chosen or not file.parent.is_dir():
+        return
+    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    wanted = base_images(settings, text)
+    with ThreadPoolExecutor() as pool:
+        had = dict(zip(wanted, pool.map(_can_be_had, wanted.values()), strict=True))
+    lacking = [variable for variable in wanted if not had[variable]]
+    if missing := [variable for variable in lacking if not _is_here(plan.IMAGES[variable].name)]:
+        make(place, missing)
+    values = {variable: plan.IMAGES[variable].name for variable in lacking}
+    if plan.merge(text, values) != text and not run.is_dry():
+        _write(file, plan.merge(text, values))
+        print(f"no registry answers: {file} names {' and '.join(values.values())}")
+
+
+def make(place: Place, variables: Sequence[str]) -> None:
+    """Make our images for `variables` (PYTHON_IMAGE, NODE_IMAGE). Raises EngineFailed, NoPermission."""
+    names = " and ".join(plan.IMAGES[variable].name for variable in variables)
+    if run.is_dry():
+        print(f"would make {names} from Debian packages")
+        return
+    if as_root("images", *variables):
+        return
+    print(f"making {names} from Debian packages: about a minute")
+    folder = place.data / "images"
+    with lock(place):
+        _get_mmdebstrap(place)
+        _remove(folder)
+        own(place.data, 0o711)
+        work = own(folder, 0o700)
+        packages.secret(work / "host.sources", plan.sources(packages.mirrors()))
+        packages.secret(work / "00host", packages.acquire())
+        for variable in variables:
+            packages.secret(work / f"{plan.IMAGES[variable].title}.status", plan.stand_in(plan.IMAGES[variable]))
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda variable: _make(place, work, plan.IMAGES[variable]), variables))
+        _remove(folder)
+
+
+def _make(place: Place, work: Path, image: plan.Image) -> None:
+    """One image, made and loaded."""
+    path = f"{place.path}:{Path(sys.executable).parent}"
+    command = plan.mmdebstrap(image, str(work))
+    try:
+        run.capture(Command(command.argv, {**command.env, "PATH": path, "TMPDIR": str(work)}))
+        layer = _normal(work / f"{image.title}.layer")
+        archive = _archive(layer, image)
+        layer.unlink()
+        run.capture(Command(("docker", "load", "--input", str(archive)), {"PATH": path}))
+    except CommandFailed as error:
+        remedy = "Set PYTHON_IMAGE and NODE_IMAGE to images that can be had, or mend that and run this again"
+        raise EngineFailed(f"{image.name} could not be made: {plan.reason(error.problem)}", remedy) from error
+
+
+def _normal(layer: Path) -> Path:
+    """The layer with headers of one kind: tar's differ by its release, and with them the image's id."""
+    normal = layer.with_suffix(".normal")
+    with tarfile.open(layer) as old, tarfile.open(normal, "w", format=tarfile.PAX_FORMAT) as new:
+        for entry in old:
+            new.addfile(entry, old.extractfile(entry) if entry.isreg() else None)
+    layer.unlink()
+    return normal
+
+
+def _archive(layer: Path, image: plan.Image) -> Path:
+    """What `docker load` reads: the layer, the configuration and the list of both, without anything of today."""
+    with layer.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    architecture = probe.host().platform.removeprefix("linux/")
+    config = json.dumps(plan.image_config(image, digest, architecture), sort_keys=True).encode()
+    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
+    manifest = [{"Config": config_name, "RepoTags": [image.name], "Layers": [f"{digest}.tar"]}]
+    path = layer.with_suffix(".tar")
+    with tarfile.open(path, "w") as archive, layer.open("rb") as file:
+        for name, text in ((config_name, config), ("manifest.json", json.dumps(manifest).encode())):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text))
+        entry = tarfile.TarInfo(f"{digest}.tar")
+        entry.size = layer.stat().st_size
+        archive.addfile(entry, file)
+    return path
+
+
+def _remove(folder: Path) -> None:
+    # What is mounted below is not ours to empty.
+    run.capture(Command(("rm", "-rf", "--one-file-system", str(folder))))
+
+
+def _get_mmdebstrap(place: Place) -> None:
+    """See to it that `place.path` finds mmdebstrap. Raises EngineFailed where it cannot be had."""
+    if shutil.which("mmdebstrap", path=place.path):
+        return
+    if packages.of_release():
+        packages.install("mmdebstrap")
+    else:
+        packages.ensure(place, renew=False)
+
+
+def _can_be_had(name: str) -> bool:
+    """Whether `name` is here or a registry has it, found out in ten seconds; the engine may know mirrors of its own."""
+    if _is_here(name) or name.startswith("localhost/"):
+        return _is_here(name)
+    limit = ("timeout", "5") if shutil.which("timeout") else ()
+    return _works(*limit, "docker", "buildx", "imagetools", "inspect", name) or _works(*limit, "docker", "pull", name)
+
+
+def _is_here(name: str) -> bool:
+    return _works("docker", "image", "inspect", name)
+
+
+def _works(*argv: str) -> bool:
+    try:
+        run.capture(Command(argv))
+    except CommandFailed:
+        return False
+    return True
+
+
+def _write(file: Path, text: str) -> None:
+    """Atomically; under root for the directory's owner."""
+    owner = file.parent.stat()
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as draft:
+        draft.write(text)
+    os.chown(draft.name, owner.st_uid if os.getuid() == 0 else -1, owner.st_gid if os.getuid() == 0 else -1)
+    Path(draft.name).chmod(0o644)
+    Path(draft.name).replace(file)

@@ -1,0 +1,36 @@
+"""The engine: use what answers, or bring one up where there is none."""
+
+import json as json_
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks.engine import HERE, daemon, images
+from goldi_tasks.plan import engine as plan
+from goldi_tasks.tasks._door import task
+
+
+@task()
+def up(c: Context) -> None:
+    """Use the engine that answers or bring one up, and base images where no registry answers."""
+    daemon.up(HERE)
+    images.ensure(Path.cwd())
+
+
+@task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made."})
+def down(c: Context, purge: bool = False) -> None:
+    """Stop the engine that `engine.up` started; the host's own is left alone."""
+    daemon.down(HERE, purge=purge)
+
+
+@task(help={"json": "Print it for scripts."})
+def status(c: Context, json: bool = False) -> None:
+    """Show which engine answers, its versions and store, who runs it, and how old our packages are."""
+    told, error = daemon.status(HERE)
+    print(json_.dumps(told, indent=2) if json else plan.describe(told))
+    if error:
+        raise error
+
+
+ns = Collection("engine", up, down, status)
