@@ -1,0 +1,116 @@
+"""The cache directories: make, look, clear."""
+
+import json as json_
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import run
+from goldi_tasks import settings as project_settings
+from goldi_tasks.cache import clear as clearing
+from goldi_tasks.cache import dirs, place, report, sizes
+from goldi_tasks.errors import Interrupted, NotAProject
+from goldi_tasks.plan import engine as plan
+from goldi_tasks.plan.images import base_images
+from goldi_tasks.tasks._door import task
+
+
+@task()
+def setup(c: Context) -> None:
+    """Make every cache directory; may be run again at any time."""
+    root = _root()
+    if run.is_dry():
+        print(f"would make the cache directories in {root}")
+        return
+    dirs.set_up(root)
+    for warning in place.warnings(root):
+        print(f"goldi: {warning}")
+    print(f"cache directories are ready in {root}")
+
+
+@task(help={"json": "Print it for scripts, sizes in bytes."})
+def status(c: Context, json: bool = False) -> None:
+    """Show every cache directory with its size."""
+    found = sizes.measure(_root())
+    if json:
+        print(json_.dumps([asdict(size) for size in found], default=str, indent=2))
+        return
+    for size in found:
+        amount = f"{size.bytes / 1e6:10.1f} MB {size.files:8d} files" if size.exists else f"{'not there':>13} {'':14}"
+        print(f"{size.name:<28}{amount}  {size.path}{sizes.remarks(size)}")
+    print(f"{'all':<28}{sum(size.bytes for size in found) / 1e6:10.1f} MB {sum(size.files for size in found):8d} files")
+
+
+@task(
+    iterable=["name"],
+    help={
+        "name": "A cache by its name; may be repeated.",
+        "all": "All of them.",
+        "project": "Only what this project has in those that are kept apart by project.",
+        "dry-run": "Say what would be freed and what would be left alone, and change nothing.",
+        "json": "Print it for scripts, sizes in bytes; the lines for people go to standard error.",
+    },
+)
+def clear(
+    c: Context,
+    name: Sequence[str] | None = None,
+    all: bool = False,
+    project: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Empty cache directories, by name or all; what is not ours is left alone."""
+    dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
+    chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
+    rows, done, images = clearing.rows(_root(), chosen, key), 0, _images()
+    try:
+        for row in rows:
+            done += 1
+            try:
+                clearing.clear(row, images, dry=dry)
+            finally:
+                _say(report.lines(row, dry=dry), json)
+    except (KeyboardInterrupt, Interrupted):
+        _finish(rows[:done], dry=dry, json=json, interrupted=True)
+        raise Interrupted from None
+    _finish(rows, dry=dry, json=json)
+    if not dry and (failure := report.failure(rows)):
+        raise failure
+
+
+def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
+    _say([report.total(rows, dry=dry)], json)
+    if json:
+        print(json_.dumps(report.as_json(rows, dry=dry, interrupted=interrupted), indent=2))
+
+
+def _say(lines: Iterable[str], json: bool) -> None:
+    for line in lines:
+        print(line, file=sys.stderr if json else sys.stdout, flush=True)
+
+
+def _images() -> tuple[str, ...]:
+    """Images with Python that may be there: the project's tools, its base, and what `engine.up` makes."""
+    try:
+        settings = project_settings.load(Path.cwd())
+    except NotAProject:
+        return (plan.IMAGES["PYTHON_IMAGE"].name,)
+    # Not the build room's: caches are cleared where there is no bake file too.
+    file = settings.project / project_settings.BAKE_FILE.with_name(".env")
+    base = base_images(settings, file.read_text(encoding="utf-8") if file.is_file() else "")["PYTHON_IMAGE"]
+    return tuple(dict.fromkeys((f"{settings.image}:tools", base, plan.IMAGES["PYTHON_IMAGE"].name)))
+
+
+def _root() -> Path:
+    """The cache root; outside a project too, since the directories are the machine's."""
+    try:
+        return project_settings.load(Path.cwd()).cache_root
+    except NotAProject:
+        return project_settings.outside().cache_root
+
+
+ns = Collection("cache", setup, status, clear)
