@@ -1,0 +1,1 @@
+"""The build room: runs bake, and tells what came of it."""

@@ -1,0 +1,125 @@
+"""A build: what goes into it, whether there is anything to do, the plan, the work, and what is told and kept of it."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from goldi_tasks import probe, run
+from goldi_tasks.build import bakefile, context, inputs, network, record, summary
+from goldi_tasks.build.watch import view
+from goldi_tasks.build.work import Caches, Work
+from goldi_tasks.command import Command
+from goldi_tasks.errors import Interrupted
+from goldi_tasks.plan import bake as plan
+from goldi_tasks.plan import images, packing
+from goldi_tasks.settings import Settings
+
+# Is told what came of a build, also of one that failed.
+Tell = Callable[[summary.Summary], None]
+# Makes directories for local caches; drops those that are corrupt and says which.
+Prepare = Callable[[Sequence[Path]], None]
+Heal = Callable[[Sequence[Path]], list[Path]]
+
+
+def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal, tell: Tell = summary.show) -> None:
+    """Build `wanted`, keep a record of it, and `tell` what came of it.
+
+    Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
+    """
+    began, mode = time.time_ns(), view.choose(wanted.progress)
+    file = bakefile.load(settings)
+    targets = plan.members(file, wanted.targets)
+    wanted = replace(wanted, outputs=packing.has_outputs(file))
+    variables = environment(settings, wanted)
+    with ThreadPoolExecutor() as pool:
+
+        def ask() -> list[Future[Any]]:
+            # Each asks programs for a tenth of a second.
+            return [pool.submit(probe.docker), pool.submit(network.secrets, settings)]
+
+        asked = ask() if wanted.force or inputs.changed(settings) else []
+        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables)
+        if before and not wanted.force and inputs.built(settings, before):
+            tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
+            return
+        docker, secrets = (one.result() for one in asked or ask())
+    plan.check(wanted, docker)
+    if not plan.keeps_local_cache(docker):
+        print(
+            "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
+        )
+    directories = [plan.cache_directory(settings, target, wanted.platforms) for target in targets]
+    with tempfile.TemporaryDirectory(prefix="goldi-") as scratch:
+        metadata = Path(scratch) / "metadata.json"
+        command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
+        keep = plan.keep(settings, docker, _asked(wanted), targets, variables, secrets)
+        kept = keep if plan.keeps(docker, wanted) else None
+        work = Work(settings, command, kept, Caches(directories, prepare, heal), mode, f"building {' '.join(targets)}")
+
+        def end(result: str) -> None:
+            told = summary.gather(result, targets, work.heard, metadata, _size(settings, before), _since(began))
+            told = replace(told, keeping=round(work.kept, 3))
+            record.keep(settings, wanted, work.heard, told, began)
+            tell(told)
+
+        with ThreadPoolExecutor(1) as pool:
+            with _ending(end):
+                work.run()
+                # While the images are listed for the summary.
+                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed)
+            if before and again:
+                inputs.remember(settings, before, again.result(), summary.digests(metadata), began)
+
+
+def shown(settings: Settings, targets: tuple[str, ...]) -> Command:
+    """The command that prints what bake would build. Raises UnknownName."""
+    plan.members(bakefile.load(settings), targets)
+    return plan.show(settings, targets, environment(settings, plan.Wanted(targets)))
+
+
+def environment(settings: Settings, wanted: plan.Wanted) -> dict[str, str]:
+    """The bake file's variables for this project on this machine."""
+    return plan.variables(settings, wanted, base_images(settings))
+
+
+def base_images(settings: Settings) -> dict[str, str]:
+    """PYTHON_IMAGE and NODE_IMAGE: as chosen, else as `engine.up` wrote them, else the official ones."""
+    file = settings.bake_file.parent / ".env"
+    return images.base_images(settings, file.read_text(encoding="utf-8") if file.is_file() else "")
+
+
+@contextmanager
+def _ending(end: Callable[[str], None]) -> Iterator[None]:
+    """Calls `end` with how the block ended: built, failed or interrupted; never where all is only shown."""
+    result = "failed"
+    try:
+        yield
+        result = "built"
+    except (Interrupted, KeyboardInterrupt):
+        result = "interrupted"
+        raise
+    finally:
+        if not run.is_dry():
+            end(result)
+
+
+def _asked(wanted: plan.Wanted) -> plan.Wanted:
+    """With the progress that we read; a command that is only shown has the one that was wanted."""
+    return wanted if run.is_dry() else replace(wanted, progress="rawjson")
+
+
+def _size(settings: Settings, before: inputs.Inputs | None) -> tuple[int, int]:
+    """Number and bytes of the context's files; nothing where it cannot be read, of which buildx speaks."""
+    try:
+        return (before.context.files, before.context.bytes) if before else context.measure(settings)
+    except OSError:
+        return 0, 0
+
+
+def _since(began: int) -> float:
+    return (time.time_ns() - began) / 1e9

@@ -1,0 +1,100 @@
+"""What of the project goes to the builder: the files that the .dockerignore leaves, and a digest of them.
+
+Contents are remembered by what stat says of a file, as git does. A file whose change is as young as the
+look at it is read again next time, since a second change in the same tick would not show.
+"""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from goldi_tasks.plan import ignore
+from goldi_tasks.settings import Settings
+
+# Nanoseconds. File systems keep times to 10 ms, some to 2 s.
+YOUNG = 2_000_000_000
+# What stat says of a file, and its digest.
+Memory = dict[str, list[int | str]]
+
+
+@dataclass(frozen=True)
+class Context:
+    """The build context: a digest over paths, kinds, modes, contents and links; files and bytes in it.
+
+    `changed` is the newest change of anything in it, in nanoseconds since the epoch; `memory` is to be
+    handed to the next look.
+    """
+
+    digest: str
+    files: int
+    bytes: int
+    changed: int
+    memory: Memory = field(repr=False)
+
+
+def look(project: Path, ignore_text: str, memory: Memory) -> Context:
+    """The context of `project`. Raises OSError where a file cannot be read, as the builder would."""
+    now, digest, remembered = time.time_ns(), hashlib.sha256(), Memory()
+    files = size = 0
+    # A name that goes leaves its mark on the directory.
+    changed = project.stat().st_mtime_ns
+    for name, path, found in _walk(str(project), "", ignore.parse(ignore_text)):
+        changed = max(changed, found.st_ctime_ns, found.st_mtime_ns)
+        what = ""
+        if stat.S_ISREG(found.st_mode):
+            files, size = files + 1, size + found.st_size
+            known = _stat(found)
+            before = memory.get(name, [])
+            what = str(before[-1]) if before[:-1] == known else _hash(path)
+            if found.st_ctime_ns < now - YOUNG:
+                remembered[name] = [*known, what]
+        elif stat.S_ISLNK(found.st_mode):
+            what = os.readlink(path)  # noqa: PTH115 - see _hash
+        digest.update(f"{name}\0{found.st_mode:o}\0{what}\0\n".encode(errors="surrogateescape"))
+    return Context(digest.hexdigest(), files, size, changed, remembered)
+
+
+def ignore_text(settings: Settings) -> str:
+    """The .dockerignore in force: BuildKit takes the one named after the Dockerfile before the context's own."""
+    for file in (settings.bake_file.parent / "Dockerfile.dockerignore", settings.project / ".dockerignore"):
+        if file.is_file():
+            return file.read_text(encoding="utf-8", errors="surrogateescape")
+    return ""
+
+
+def measure(settings: Settings) -> tuple[int, int]:
+    """Number and bytes of the files in the build context."""
+    found = [stat for _, _, stat in _walk(str(settings.project), "", ignore.parse(ignore_text(settings)))]
+    sizes = [one.st_size for one in found if stat.S_ISREG(one.st_mode)]
+    return len(sizes), sum(sizes)
+
+
+def names(settings: Settings) -> list[str]:
+    """The paths of everything in the build context, relative to the project."""
+    return [name for name, _, _ in _walk(str(settings.project), "", ignore.parse(ignore_text(settings)))]
+
+
+def _walk(root: str, below: str, patterns: tuple[ignore.Pattern, ...]) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Name, path and stat of everything in the context, in a fixed order."""
+    exceptions = any(pattern.keeps for pattern in patterns)
+    for entry in sorted(os.scandir(os.path.join(root, below)), key=lambda entry: entry.name):  # noqa: PTH118
+        name = f"{below}/{entry.name}" if below else entry.name
+        out = ignore.left_out(name, patterns)
+        if not out:
+            yield name, entry.path, entry.stat(follow_symlinks=False)
+        # What a `!` brings back may lie in a directory that is left out.
+        if entry.is_dir(follow_symlinks=False) and (not out or exceptions):
+            yield from _walk(root, name, patterns)
+
+
+def _stat(found: os.stat_result) -> list[int | str]:
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode]
+
+
+def _hash(path: str) -> str:
+    with open(path, "rb") as file:  # noqa: PTH123 - a tree of many files: a Path for each costs as much as reading it
+        return hashlib.file_digest(file, "sha256").hexdigest()

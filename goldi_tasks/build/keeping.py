@@ -1,0 +1,20 @@
+"""When a local cache is worth its export, which takes seconds even where little is new."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goldi_tasks.build.watch.steps import Build
+
+# Seconds of steps that were run. Less is run again in less than it takes to export and import it.
+_WORTH = 5.0
+
+
+def worth(build: Build, directories: Sequence[Path], environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether to export into `directories` what `build` has run.
+
+    Always where there is nothing yet, and in CI (`CI` is set), where nothing else outlives the job.
+    """
+    if environ.get("CI") or any(not (directory / "index.json").is_file() for directory in directories):
+        return True
+    return sum(step.seconds() for step in build.counted if not step.now.cached) >= _WORTH

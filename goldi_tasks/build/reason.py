@@ -1,0 +1,35 @@
+"""Why a build failed, where it was not a step of the Dockerfile and we know the remedy better than buildx does."""
+
+import re
+from collections.abc import Iterable
+
+from goldi_tasks import probe
+from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.errors import GoldiError, NoDocker, NoEngine, NoPermission, NoSpace, UnknownName, did_you_mean
+from goldi_tasks.plan import dockerfile
+
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
+
+
+def found(build: Build, text: str) -> GoldiError | None:
+    """What is wrong, by what was heard of a `build` of the Dockerfile `text`; None if buildx has said it best."""
+    said = [*build.said, *_words(build)]
+    if any(map(_FULL.search, said)):
+        remedy = "See `docker system df` and `inv cache.status`, and make room; what was built is still there"
+        return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)
+    if stage := next(filter(None, map(_STAGE.search, said)), None):
+        known = dockerfile.stages(text)
+        return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())
+    try:
+        probe.engine_info()
+    except NoEngine:
+        return NoEngine("the engine stopped during the build", "Start it, or run `inv engine.up`, and build again")
+    except (NoDocker, NoPermission) as error:
+        return error
+    return None
+
+
+def _words(build: Build) -> Iterable[str]:
+    """The last output of the steps that failed, and their errors."""
+    return (line for step in build.failures for line in (*step.tail, step.now.error))

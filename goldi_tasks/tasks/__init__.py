@@ -1,0 +1,1 @@
+"""invoke's namespaces, one a file. Each only translates: a signature, a docstring, one call."""

@@ -1,0 +1,231 @@
+"""Build images with buildx bake, with caches that survive."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, TextIO
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import probe, run
+from goldi_tasks import settings as project
+from goldi_tasks.build import bake, bakefile, network, record, summary
+from goldi_tasks.build import builder as buildx_builder
+from goldi_tasks.cache import dirs, local
+from goldi_tasks.errors import UnknownName
+from goldi_tasks.paths import TARGETS
+from goldi_tasks.plan import container
+from goldi_tasks.plan.bake import Wanted
+from goldi_tasks.tasks._door import task
+
+_OPTIONS: dict[str, Any] = {
+    "iterable": ["set"],
+    "help": {
+        "no_cache": "Run every step, take nothing from a cache.",
+        "set": "Override a target's value as bake does, TARGET.KEY=VALUE; may be repeated.",
+        "platform": "Platforms, such as linux/amd64,linux/arm64; the engine's own by default.",
+        "push": "Push the images to their registry, with provenance.",
+        "pull": "Look for newer base images.",
+        "force": "Ask the builder even if nothing changed.",
+        "progress": "How the work is shown: auto, tty (live), plain, quiet or rawjson (buildx's own events).",
+        "json": "Print the summary for scripts; the progress goes to standard error.",
+    },
+}
+
+
+def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
+    """What every build task calls, with its own locals as `options`."""
+    settings = project.load(Path.cwd())
+    platforms = tuple(part.strip() for part in options["platform"].split(",") if part.strip())
+    wanted = Wanted(
+        targets=targets,
+        no_cache=options["no_cache"],
+        sets=tuple(options["set"] or ()),
+        platforms=platforms,
+        push=options["push"],
+        pull=options["pull"],
+        force=options["force"],
+        progress=options["progress"],
+    )
+
+    def prepare(directories: Sequence[Path]) -> None:
+        for directory in directories:
+            dirs.ensure(settings.cache_root, directory)
+
+    if not options["json"]:
+        bake.build(settings, wanted, prepare, local.drop_corrupt)
+        return
+    out = sys.stdout
+    # Whatever else is said on the way is not for scripts.
+    with redirect_stdout(sys.stderr):
+        bake.build(
+            settings, wanted, prepare, local.drop_corrupt, lambda found: _print_json(summary.as_json(found), out)
+        )
+
+
+def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
+    """A task that builds `targets`; these tasks differ in nothing else."""
+
+    def body(
+        c: Context,
+        no_cache: bool = False,
+        set: Sequence[str] | None = None,
+        platform: str = "",
+        push: bool = False,
+        pull: bool = False,
+        force: bool = False,
+        progress: str = "auto",
+        json: bool = False,
+    ) -> None:
+        _build(targets, locals())
+
+    body.__doc__ = doc
+    return task(name=name, **_OPTIONS)(body)
+
+
+prod = _task("prod", ("production",), "Build the production image.")
+dev = _task("dev", ("development",), "Build what development needs: the tools and devcontainer images.")
+tools = _task("tools", ("tools",), "Build the image that the checks run in.")
+devcontainer = _task("devcontainer", ("devcontainer",), "Build the dev container's image.")
+every = _task("all", TARGETS, "Build every image.")
+
+
+@task(name="target", positional=["name"], **_OPTIONS)
+def target(
+    c: Context,
+    name: str,
+    no_cache: bool = False,
+    set: Sequence[str] | None = None,
+    platform: str = "",
+    push: bool = False,
+    pull: bool = False,
+    force: bool = False,
+    progress: str = "auto",
+    json: bool = False,
+) -> None:
+    """Build a target or group of the bake file by its name."""
+    _build((name,), locals())
+
+
+@task(help={"target": "The target whose image is used: tools or devcontainer.", "command": "Run this and end."})
+def shell(c: Context, target: str = "tools", command: str = "") -> None:
+    """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
+    settings = project.load(Path.cwd())
+    for _, directory, mount in container.mounts(settings):
+        dirs.ensure(settings.cache_root, directory)
+        if Path(mount).is_relative_to(settings.project):
+            # Else the engine would make the mount point, as root.
+            Path(mount).mkdir(exist_ok=True)
+    argv = tuple(shlex.split(command)) or ("bash",)
+    with network.file(settings) as told:
+        run.live(container.run(settings, probe.host(), f"{settings.image}:{target}", Path.cwd(), told, argv))
+
+
+@task(name="list", help={"json": "Print it for scripts."})
+def list_(c: Context, json: bool = False) -> None:
+    """List the targets and groups of the bake file."""
+    rows = bakefile.listing(project.load(Path.cwd()))
+    if json:
+        _print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
+        return
+    for name, kind, of in rows:
+        print(f"{name:<14} {kind:<7} {of}")
+
+
+@task(name="print", help={"target": "A target or group."})
+def print_(c: Context, target: str = "default") -> None:
+    """Print what bake makes of the bake file for a target or group, as JSON."""
+    settings = project.load(Path.cwd())
+    print(run.capture(bake.shown(settings, (target,)), cwd=settings.project), end="")
+
+
+@task(
+    help={"create": "Create goldilocks-builder as the guide does.", "reset": "Remove it with its cache, and create it."}
+)
+def builder(c: Context, create: bool = False, reset: bool = False) -> None:
+    """Show the builder in use; create or reset the guide's goldilocks-builder."""
+    docker = probe.docker()
+    if reset:
+        buildx_builder.reset(docker)
+    elif create:
+        buildx_builder.create(docker)
+    else:
+        buildx_builder.show(docker)
+
+
+@task(
+    help={
+        "json": "Print it for scripts.",
+        "number": "How many builds, newest first.",
+        "show": "Print all that is known of the build with this id.",
+    }
+)
+def history(c: Context, json: bool = False, number: int = 10, show: str = "") -> None:
+    """List the last builds of this project: when, what, how it ended, how long, steps from the cache."""
+    settings = project.load(Path.cwd())
+    if show:
+        _print_json(record.one(settings, show))
+        return
+    records = list(record.history(settings, number))
+    if json:
+        _print_json(records)
+        return
+    for line in record.table(records):
+        print(line)
+
+
+@task(
+    name="bench",
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
+    """Measure builds of this project on this machine, in a copy, beside the guide's figures and plain docker."""
+    from goldi_tasks.build import bench
+    from goldi_tasks.build.bench import table
+
+    settings = project.load(Path.cwd())
+    if rounds < 1:
+        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
+    if run.is_dry():
+        print(
+            f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
+        )
+        return
+    report = bench.measure(settings, rounds, lambda what: print(f"goldi: {what}", file=sys.stderr, flush=True))
+    if json:
+        _print_json(table.as_json(report))
+        return
+    for line in table.lines(report):
+        print(line)
+
+
+@task(
+    help={
+        "target": "The target whose image is measured.",
+        "json": "Print it for scripts.",
+        "top": "How many of the largest contents of each layer.",
+    }
+)
+def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
+    """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    from goldi_tasks.build import size as image_size
+
+    found = image_size.measure(project.load(Path.cwd()), target, top)
+    if json:
+        _print_json(image_size.as_json(found))
+        return
+    for line in image_size.table(found):
+        print(line)
+
+
+def _print_json(value: object, out: TextIO | None = None) -> None:
+    print(json.dumps(value, indent=2), file=out)
+
+
+ns = Collection(
+    "build", prod, dev, tools, devcontainer, every, target, shell, list_, print_, builder, history, size, bench_
+)
