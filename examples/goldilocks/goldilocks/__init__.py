@@ -1,0 +1,1 @@
+"""Goldilocks: notes on bowls of porridge."""

@@ -1,0 +1,55 @@
+#!/bin/sh
+# online COMMAND...: runs a command that downloads, with what the host's network wants: its certificates
+# (secret ca_bundle) and its proxies, indexes, registries, mirrors and logins (secret build_env, lines of
+# `export NAME='value'`). Both are secrets, and files made of them are in memory, so nothing of them is in a
+# layer, in the history, in a cache key, or in what `docker inspect` shows.
+set -eu
+
+ca=/run/secrets/ca_bundle
+told=/run/secrets/build_env
+apt=
+private=
+
+# private_file NAME TEXT: a file that only we can read; the container's end is its end.
+private_file() {
+    [ -n "$private" ] || private=$(mktemp -d /dev/shm/online-XXXXXX)
+    (umask 077 && printf '%s\n' "$2" >"$private/$1")
+}
+
+if [ -s "$ca" ]; then
+    # Each program reads a name of its own.
+    export SSL_CERT_FILE="$ca" PIP_CERT="$ca" REQUESTS_CA_BUNDLE="$ca" CURL_CA_BUNDLE="$ca"
+    export NODE_EXTRA_CA_CERTS="$ca" GIT_SSL_CAINFO="$ca"
+    apt="Acquire::https::CaInfo \"$ca\";"
+fi
+if [ -s "$told" ]; then
+    # shellcheck source=/dev/null
+    . "$told"
+fi
+if [ -n "${GOLDI_NPMRC:-}" ]; then
+    private_file npmrc "$GOLDI_NPMRC"
+    export NPM_CONFIG_USERCONFIG="$private/npmrc"
+fi
+if [ -n "${GOLDI_NETRC:-}" ]; then
+    private_file netrc "$GOLDI_NETRC"
+    export NETRC="$private/netrc"
+fi
+if [ -n "${GOLDI_APT_AUTH:-}" ]; then
+    private_file auth.conf "$GOLDI_APT_AUTH"
+    apt="$apt Dir::Etc::netrc \"$private/auth.conf\";"
+fi
+if [ -n "${GOLDI_APT_SED:-}" ]; then
+    private_file sed "$GOLDI_APT_SED"
+    mkdir "$private/sources"
+    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+        [ ! -f "$file" ] || sed -E -f "$private/sed" "$file" >"$private/sources/${file##*/}"
+    done
+    apt="$apt Dir::Etc::sourcelist \"/dev/null\"; Dir::Etc::sourceparts \"$private/sources\";"
+fi
+if [ -n "$apt${GOLDI_APT_CONF:-}" ]; then
+    # apt's own user may read none of these files.
+    private_file apt.conf "${GOLDI_APT_CONF:-} $apt APT::Sandbox::User \"root\";"
+    export APT_CONFIG="$private/apt.conf"
+fi
+unset GOLDI_NPMRC GOLDI_NETRC GOLDI_APT_AUTH GOLDI_APT_SED GOLDI_APT_CONF
+exec "$@"
