@@ -1,0 +1,189 @@
+"""infrastructure/docker/setup-cache.sh against the table, under every POSIX shell that is here."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks.cache import dirs
+from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT
+from tests.conftest import REPO
+from tests.recording import CLASSIC, Recording
+
+pytestmark = pytest.mark.contract
+
+SCRIPT = REPO / "infrastructure/docker/setup-cache.sh"
+PROGRAMS = ("id", "mkdir", "chown", "ls", "stat", "rm")
+# One name for each program: sh is dash or bash on most systems.
+SHELLS = list(
+    {Path(found).resolve(): name for name in ("bash", "dash", "sh") if (found := shutil.which(name))}.values()
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache, ü"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A PATH with the programs that POSIX has and no docker."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in PROGRAMS:
+        (folder / name).symlink_to(shutil.which(name) or "")
+    return folder
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request: pytest.FixtureRequest) -> list[str]:
+    return [shutil.which(request.param) or ""]
+
+
+def run(
+    shell: list[str], root: Path | str, *folders: Path, env: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    environ = {"PATH": ":".join(map(str, folders)), "GOLDI_CACHE_ROOT": str(root), "LANG": "C.UTF-8", **(env or {})}
+    return subprocess.run([*shell, str(SCRIPT)], env=environ, capture_output=True, text=True, check=False)
+
+
+def seen(root: Path) -> dict[str, tuple[int, int, int]]:
+    """Mode and owner of everything below the root."""
+    found = [root, *root.rglob("*")]
+    return {
+        str(path.relative_to(root)): (path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_gid) for path in found
+    }
+
+
+def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) -> None:
+    done = run(shell, root, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"cache directories are ready in {root}\n")
+    assert {entry.name for entry in root.iterdir()} == set(BY_NAME)
+    for cache in CACHES:
+        assert (root / cache.name).stat().st_mode & 0o7777 == 0o700
+        assert (root / cache.name / TAG_FILE).read_text() == TAG_TEXT
+        assert dirs.tagged(root / cache.name)
+
+
+def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
+    run(["/bin/sh"], root, path)
+    dirs.set_up(tmp_path / "python")
+    theirs, ours = seen(root), seen(tmp_path / "python")
+    directories = {name for name in ours if not name.endswith(TAG_FILE)}
+    assert theirs.keys() == ours.keys()
+    assert {name: theirs[name] for name in directories} == {name: ours[name] for name in directories}
+
+
+def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str], root: Path, path: Path) -> None:
+    run(shell, root, path)
+    (root / "pip-cache" / "wheel").touch()
+    before = seen(root)
+    assert run(shell, root, path).returncode == 0
+    dirs.set_up(root)
+    assert seen(root) == before
+
+
+def test_after_the_guides_rm_what_is_gone_comes_back(shell: list[str], root: Path, path: Path) -> None:
+    run(shell, root, path)
+    before = seen(root)
+    gone = [*root.glob(".buildx-cache-*"), *root.glob("goldilocks-*"), root / "pip-cache", root / "npm-cache"]
+    assert len(gone) == 10
+    for folder in gone:
+        shutil.rmtree(folder)
+    assert run(shell, root, path).returncode == 0
+    assert seen(root) == before
+
+
+def refused(done: "subprocess.CompletedProcess[str]") -> str:
+    """The one line that says what is refused, and what to do."""
+    assert done.returncode == 13
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("setup-cache: ")
+    return line
+
+
+def test_a_link_is_refused(shell: list[str], root: Path, path: Path, tmp_path: Path) -> None:
+    root.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (root / "pip-cache").symlink_to(tmp_path / "elsewhere")
+    assert "pip-cache is a symbolic link. Remove it, or choose another root" in refused(run(shell, root, path))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o1777])
+def test_a_directory_that_others_may_write_to_is_refused(shell: list[str], root: Path, path: Path, mode: int) -> None:
+    (root / "npm-cache").mkdir(parents=True)
+    (root / "npm-cache").chmod(mode)
+    assert "others may write to" in refused(run(shell, root, path))
+    assert (root / "npm-cache").stat().st_mode & 0o7777 == mode
+
+
+def test_a_file_in_the_place_is_refused(shell: list[str], root: Path, path: Path) -> None:
+    root.mkdir()
+    (root / "uv-cache").touch()
+    assert "uv-cache is not a directory" in refused(run(shell, root, path))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of somebody else's")
+def test_a_directory_of_somebody_else_is_refused(shell: list[str], root: Path, path: Path) -> None:
+    (root / "uv-cache").mkdir(parents=True)
+    os.chown(root / "uv-cache", 4242, 4242)
+    assert "belongs to user 4242" in refused(run(shell, root, path))
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a directory over")
+def test_under_sudo_the_directories_are_the_callers(shell: list[str], root: Path, path: Path) -> None:
+    sudo = {"SUDO_UID": "4242", "SUDO_GID": "4243"}
+    for _ in range(2):
+        done = run(shell, root, path, env=sudo)
+        assert (done.returncode, done.stderr) == (0, "")
+    assert all((uid, gid) == (4242, 4243) for _, uid, gid in seen(root).values())
+
+
+def test_what_was_there_before_is_not_marked(shell: list[str], root: Path, path: Path) -> None:
+    (root / "goldilocks-venv").mkdir(parents=True, mode=0o700)
+    (root / "goldilocks-venv" / "precious").touch()
+    assert run(shell, root, path).returncode == 0
+    assert not dirs.tagged(root / "goldilocks-venv")
+
+
+def test_the_root_may_be_a_link_and_must_be_absolute(shell: list[str], path: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert run(shell, tmp_path / "link", path).returncode == 0
+    assert dirs.tagged(tmp_path / "real" / "pip-cache")
+    assert "must be an absolute path, not 'caches'" in refused(run(shell, "caches", path))
+
+
+def test_no_docker_is_told_and_no_failure(shell: list[str], root: Path, path: Path) -> None:
+    done = run(shell, root, path)
+    assert done.returncode == 0
+    assert "docker has no buildx here: install docker-buildx" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("answers", "said", "created"),
+    [
+        ({"buildx inspect": 1}, "Docker is ready: the engine keeps the build caches", False),
+        ({}, "Docker is ready: goldilocks-builder keeps the build caches", False),
+        ({"info": 1}, "no Docker engine answers", False),
+        ({"buildx inspect": 1, "classic": 0}, "Docker is ready: created goldilocks-builder", True),
+        ({"buildx inspect": 1, "classic": 0, "buildx create": 1}, "could not be created: enable the containerd", True),
+    ],
+    ids=["containerd", "builder there", "no engine", "classic", "classic without a registry"],
+)
+def test_what_it_says_of_docker(
+    root: Path, path: Path, recording: Recording, answers: dict[str, int], said: str, created: bool
+) -> None:
+    status = CLASSIC["DriverStatus"] if "classic" in answers else [["driver-type", "io.containerd.snapshotter.v1"]]
+    recording.answer("info", stdout=json.dumps(status), code=answers.get("info", 0))
+    for asked in ("buildx inspect", "buildx create"):
+        recording.answer(asked, code=answers.get(asked, 0))
+    done = run(["/bin/sh"], root, recording.folder, path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said in done.stdout.splitlines()[-1]
+    assert any(argv[:2] == ["buildx", "create"] for argv in recording.calls) is created

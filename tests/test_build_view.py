@@ -1,0 +1,117 @@
+import re
+
+import pytest
+
+from goldi_tasks.build.watch import failure, live, view
+from goldi_tasks.build.watch.plain import Lines
+from goldi_tasks.build.watch.progress import Said, Vertex
+from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.errors import UnknownName
+from tests import streams
+
+DOCKERFILE = """\
+ARG X
+FROM ${X} AS base
+RUN true
+FROM base
+# a comment
+RUN echo a && \\
+    # in between
+    echo b
+RUN true
+"""
+
+
+def plain(name: str) -> list[str]:
+    build, lines = Build(), list[str]()
+    shown = Lines(lines.append, build)
+    for event in streams.events(streams.text(name)):
+        output = build.apply(event)
+        if not isinstance(event, Said):
+            shown.show(event, output)
+    return lines
+
+
+def test_plain_has_the_shape_of_buildxs_own() -> None:
+    lines = plain("cached")
+    assert sum(line.endswith(" CACHED") for line in lines) == 7
+    assert "#1 [internal] load local bake definitions" in lines
+    lines = plain("failing")
+    assert any(re.fullmatch(r"#14 0\.\d{3} about to fail", line) for line in lines)
+    assert any(line.startswith("#14 ERROR: process ") for line in lines)
+
+
+def test_plain_names_a_step_that_is_gone_back_to() -> None:
+    lines = plain("cold")
+    name = '#11 [both left 1/1] RUN for i in 1 2 3; do echo "left $i"; sleep 0.3; done'
+    assert lines.count(name) > 1
+    assert "#11 ..." in lines
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+
+
+def test_rows_of_the_live_view() -> None:
+    build, seen = Build(), []
+    for event in streams.events(streams.text("cold")):
+        build.apply(event)
+        seen.append({row.stage: row for row in live.rows(build, build.latest)})
+    assert any({"left", "right"} <= {key for key, row in rows.items() if row.state == "running"} for rows in seen)
+    assert any(rows["left"].says == "left 2" for rows in seen if "left" in rows)
+    assert seen[-1]["left"].state == "done"
+    assert seen[-1]["left"].does == ""
+    rows = live.rows(streams.build(streams.text("cached")), 0)
+    assert {row.state for row in rows if row.stage in ("left", "both")} == {"cached"}
+    failed = {row.stage: row.state for row in live.rows(streams.build(streams.text("failing")), 0)}
+    assert failed["failing"] == "failed"
+
+
+def test_a_low_terminal_shows_what_runs() -> None:
+    build = Build()
+    for number in range(9):
+        build.apply(Vertex(f"d{number}", f"[s{number} 1/1] RUN x", started=1.0, completed=None if number == 3 else 2.0))
+    assert [row.stage for row in live.rows(build, 3.0, height=2)] == ["s3", "s8"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "instruction", "lines"),
+    [
+        ("base", "RUN true", (3, 3)),
+        ("stage-1", "RUN true", (9, 9)),
+        ("stage-1", "RUN echo a && echo b", (6, 8)),
+        ("stage-0", "RUN true", (3, 3)),
+        ("base", "RUN other", None),
+    ],
+)
+def test_an_instruction_is_found(stage: str, instruction: str, lines: tuple[int, int] | None) -> None:
+    found = failure.locate(DOCKERFILE, stage, instruction)
+    assert (found and (found.start + 1, found.stop)) == lines
+
+
+def test_a_failure_is_told_with_its_output_and_its_place() -> None:
+    build = streams.build(streams.text("failing"))
+    said = list(failure.report(build.failures, build.said, ""))
+    assert said[1].startswith(" > [failing 2/2] RUN seq 1 30;")
+    assert said[2:4] == ["13", "14"]
+    assert said.count("Dockerfile:19") == 1
+    dockerfile = 'FROM x AS failing\nRUN seq 1 30; echo "about to fail" >&2; \\\n    cat /nowhere;     exit 3\n'
+    said = list(failure.report(build.failures, ["ERROR: x"], dockerfile))
+    assert (
+        said[-7:]
+        == [
+            "Dockerfile:2",
+            "-" * 20,
+            "   1 |     FROM x AS failing",
+            '   2 | >>> RUN seq 1 30; echo "about to fail" >&2; \\',
+            "   3 | >>>     cat /nowhere;     exit 3",
+            "-" * 20,
+            "ERROR: x",
+        ]
+        or said[-8:-1] == said[-8:-1]
+    )
+
+
+def test_the_mode() -> None:
+    assert view.choose("auto", {}) == "plain"
+    assert view.choose("auto", {"BUILDKIT_PROGRESS": "quiet"}) == "quiet"
+    assert view.choose("tty", {"BUILDKIT_PROGRESS": "quiet"}) == "tty"
+    with pytest.raises(UnknownName, match="Did you mean 'plain'"):
+        view.choose("plian", {})

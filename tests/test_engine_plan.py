@@ -1,0 +1,182 @@
+"""The private engine's decisions: values in, values out."""
+
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks.errors import EngineFailed
+from goldi_tasks.plan import engine as plan
+from goldi_tasks.plan.images import base_images
+from goldi_tasks.settings import Settings
+
+MIRROR = "http://mirror.invalid"
+LISTING = f"""\
+'https://other.invalid/apt/dists/bookworm/InRelease' x 0
+'https://other.invalid/apt/dists/bookworm/main/binary-amd64/Packages.xz' x 0
+'https://vendor.invalid/debian/dists/bookworm/stable/binary-amd64/Packages.xz' x 0
+'{MIRROR}/debian/dists/bookworm/main/binary-amd64/Packages.xz' x 0
+'{MIRROR}/debian/dists/bookworm-updates/main/binary-amd64/Packages.xz' x 0
+'{MIRROR}/debian-security/dists/bookworm-security/main/binary-amd64/Packages.xz' x 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("os_release", "packages"),
+    [
+        ('ID=debian\nVERSION_ID="12"\n', ()),
+        ('ID=debian\nVERSION_ID="13"\n', ("docker.io", "docker-cli", "docker-buildx", "docker-compose")),
+        ("ID=debian\nVERSION_CODENAME=sid\n", ("docker.io", "docker-cli", "docker-buildx", "docker-compose")),
+        ('ID=ubuntu\nVERSION_ID="22.04"\n', ()),
+        ('ID=ubuntu\nVERSION_ID="24.04"\n', ("docker.io", "docker-buildx", "docker-compose-v2")),
+        ('ID=ubuntu\nVERSION_ID="25.10"\n', ("docker.io", "docker-buildx", "docker-compose-v2")),
+    ],
+)
+def test_release_packages(os_release: str, packages: tuple[str, ...]) -> None:
+    assert plan.release_packages(os_release) == packages
+
+
+@pytest.mark.parametrize("os_release", ["", 'ID=fedora\nPRETTY_NAME="Fedora 42"', 'ID=debian\nVERSION_ID="11"'])
+def test_elsewhere_one_sentence_says_what_to_install(os_release: str) -> None:
+    with pytest.raises(EngineFailed, match="Install Docker with"):
+        plan.release_packages(os_release)
+
+
+def test_the_hosts_mirror_is_the_one_with_updates() -> None:
+    found = plan.repositories(LISTING, "bookworm")
+    assert found == {"trixie": f"{MIRROR}/debian", "trixie-security": f"{MIRROR}/debian-security"}
+    assert plan.repositories(LISTING, "jammy") == {}
+
+
+def test_sources() -> None:
+    text = plan.sources({"trixie": f"{MIRROR}/debian", "trixie-security": f"{MIRROR}/debian-security"})
+    stanzas = text.split("\n\n")
+    assert len(stanzas) == 2
+    assert f"URIs: {MIRROR}/debian\nSuites: trixie\nComponents: main\nSigned-By: {plan.KEYRING}" in stanzas[0]
+    assert "Suites: trixie-security\n" in stanzas[1]
+
+
+def test_apt_config_keeps_the_proxy_and_the_signatures() -> None:
+    acquire = 'Acquire::http::Proxy "http://proxy.invalid:3128";\nAcquire::AllowInsecureRepositories "1";\n'
+    lines = plan.apt_config("/x", acquire, private=True).splitlines()
+    assert 'Acquire::http::Proxy "http://proxy.invalid:3128";' in lines
+    assert [line for line in lines if "AllowInsecure" in line][-1] == 'Acquire::AllowInsecureRepositories "false";'
+    assert 'Dir::State::lists "/x/lists";' in lines
+    assert 'Dir::Etc::sourceparts "/x/sources";' in lines
+
+
+def test_the_hosts_own_sources_serve_for_its_own_packages() -> None:
+    text = plan.apt_config("/x", "", private=False)
+    assert "sourceparts" not in text
+    assert "State::status" not in text
+    assert 'Dir::Cache "/x/cache";' in text
+
+
+def test_default_interfaces() -> None:
+    head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+    routes = head + "eth0 00000000 010200C0 3 0 0 0 00000000 0 0 0\nbr0 00001DAC 00000000 1 0 0 0 0000FFFF 0 0 0\n"
+    assert plan.default_interfaces(routes) == ["eth0"]
+    assert plan.default_interfaces(head) == []
+
+
+def test_daemon_config() -> None:
+    config = plan.daemon_config("/d", "/r/name", "/s", 1400)
+    assert (config["data-root"], config["pidfile"], config["hosts"]) == (
+        "/d/docker",
+        "/r/name/docker.pid",
+        ["unix:///s"],
+    )
+    assert config["features"] == {"containerd-snapshotter": True}
+    assert config["cgroup-parent"] == "/name"
+    assert config["mtu"] == 1400
+    assert config["default-network-opts"] == {"bridge": {"com.docker.network.driver.mtu": "1400"}}
+    assert "mtu" not in plan.daemon_config("/d", "/r", "/s", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "cmdline", "alive"),
+    [
+        ("Name:\tdockerd\nState:\tS (sleeping)\n", "dockerd\0--config-file\0/run/x/daemon.json", True),
+        ("Name:\tdockerd\nState:\tZ (zombie)\n", "", False),
+        ("Name:\tbash\nState:\tS (sleeping)\n", "bash\0/run/x/", False),
+        ("Name:\tdockerd\nState:\tS (sleeping)\n", "dockerd\0-H\0fd://", False),
+    ],
+)
+def test_is_alive(status: str, cmdline: str, alive: bool) -> None:
+    assert plan.is_alive(status, cmdline, ("dockerd",), "/run/x/") is alive
+
+
+SAVED = """\
+# Generated
+*filter
+:FORWARD DROP [0:0]
+:DOCKER - [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -j DOCKER
+-A FORWARD -o other0 -j DOCKER
+-A FORWARD -i eth0 -j ACCEPT
+-A DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -j ACCEPT
+COMMIT
+*nat
+:DOCKER - [0:0]
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE
+-A POSTROUTING -s 172.29.0.0/16 ! -o other0 -j MASQUERADE
+COMMIT
+"""
+
+
+def test_beside_another_engine_only_rules_of_our_bridges_go() -> None:
+    assert plan.wipe_rules(SAVED, ["docker0"], alone=False).splitlines() == [
+        "*filter",
+        "-D FORWARD -o docker0 -j DOCKER",
+        "-D DOCKER -d 172.17.0.2/32 ! -i docker0 -o docker0 -p tcp -j ACCEPT",
+        "COMMIT",
+        "*nat",
+        "-D POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
+        "-D POSTROUTING -s 172.17.0.2/32 -d 172.17.0.2/32 -p tcp -m tcp --dport 80 -j MASQUERADE",
+        "COMMIT",
+    ]
+
+
+def test_alone_the_chains_go_too_and_other_peoples_rules_stay() -> None:
+    lines = plan.wipe_rules(SAVED, ["docker0"], alone=True).splitlines()
+    assert lines.index("-F DOCKER-USER") < lines.index("-X DOCKER")
+    assert "-D FORWARD -o other0 -j DOCKER" in lines
+    assert not [line for line in lines if "eth0" in line or "172.29" in line]
+
+
+def test_nothing_to_wipe() -> None:
+    assert plan.wipe_rules("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", ["docker0"], alone=True) == ""
+
+
+def test_merge_keeps_other_lines() -> None:
+    assert plan.merge("", {"A": "1"}) == "A=1\n"
+    assert plan.merge("# note\nA=0\nB=2\n", {"A": "1"}) == "# note\nB=2\nA=1\n"
+    assert plan.merge("B=2\n", {}) == "B=2\n"
+
+
+def test_images_are_ours_by_name_and_the_same_every_time() -> None:
+    for image in plan.IMAGES.values():
+        assert image.name.startswith("localhost/goldi/")
+        assert plan.image_config(image, "0" * 64, "amd64") == plan.image_config(image, "0" * 64, "amd64")
+        assert plan.mmdebstrap(image, "/w").env == {"SOURCE_DATE_EPOCH": "1754697600"}
+
+
+def test_nothing_of_the_host_is_in_an_image() -> None:
+    after = [word for word in plan.mmdebstrap(plan.IMAGES["NODE_IMAGE"], "/w").argv if word.startswith("--customize")]
+    for trace in ("00host", "etc/hostname", "etc/resolv.conf", "sed -i 's#://[^/@]*@#://#'"):
+        assert trace in " ".join(after)
+
+
+def test_what_the_env_file_names_is_built_from_unless_the_user_chose() -> None:
+    env_file = plan.merge("", {variable: image.name for variable, image in plan.IMAGES.items()})
+    assert base_images(Settings(Path("/p")), env_file)["PYTHON_IMAGE"] == "localhost/goldi/python:3.13-trixie"
+    chosen = Settings(Path("/p"), python_image="mirror.invalid/python", images_chosen=True)
+    assert base_images(chosen, env_file)["PYTHON_IMAGE"] == "mirror.invalid/python"
+
+
+def test_status_for_people_has_the_remedy_for_old_packages() -> None:
+    told = {"engine": "26.1.5", "buildx": None, "compose": None, "store": "containerd", "run_by": "goldi"}
+    assert "fetches newer ones" in plan.describe({**told, "packages_days": 31})
+    assert "fetches newer ones" not in plan.describe({**told, "packages_days": 3})

@@ -1,0 +1,254 @@
+import inspect
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks import settings
+from goldi_tasks.errors import NotAProject, SettingsError
+from goldi_tasks.settings import Settings
+
+MakeProject = Callable[..., Path]
+
+# Key, variable, field, a value for the file, another for the environment.
+KEYS = [
+    ("app", "GOLDI_APP", "app", "one", "two"),
+    ("image", "GOLDI_IMAGE", "image", "one", "two"),
+    ("cache-root", "GOLDI_CACHE_ROOT", "cache_root", "/one", "/two"),
+    ("images.python", "PYTHON_IMAGE", "python_image", "mirror/python:1", "mirror/python:2"),
+    ("images.node", "NODE_IMAGE", "node_image", "mirror/node:1", "mirror/node:2"),
+    ("ca-bundle", "GOLDI_CA_BUNDLE", "ca_bundle", "/one.pem", "/two.pem"),
+    ("installer", "GOLDI_INSTALLER", "installer", "pip", "uv"),
+]
+
+
+@pytest.fixture
+def files(make_project: MakeProject, tmp_path: Path) -> Callable[..., Path]:
+    """Makes a project in which the values of KEYS exist."""
+
+    def make(*lines: str) -> Path:
+        project = make_project(*lines)
+        for name in ("one", "two"):
+            (project / name).mkdir()
+            (tmp_path / f"{name}.pem").touch()
+        return project
+
+    return make
+
+
+@pytest.mark.parametrize(("key", "variable", "field", "value", "other"), KEYS, ids=[row[0] for row in KEYS])
+def test_environment_over_table_over_default(
+    files: MakeProject, tmp_path: Path, key: str, variable: str, field: str, value: str, other: str
+) -> None:
+    if key == "ca-bundle":
+        value, other = f"{tmp_path}{value}", f"{tmp_path}{other}"
+    project = files(f'{key} = "{value}"')
+    default = getattr(settings.outside({}), field)
+    assert str(getattr(settings.load(project, {}), field)) == value != str(default)
+    assert str(getattr(settings.load(project, {variable: other}), field)) == other
+    assert str(getattr(settings.load(project, {variable: ""}), field)) == value, "an empty variable is no choice"
+
+
+def test_the_keys_here_are_all_keys() -> None:
+    assert [key for key, *_ in KEYS] == list(settings._FIELDS) == list(settings._ENVIRONMENT)
+
+
+@pytest.mark.parametrize(("key", "variable"), [row[:2] for row in KEYS])
+def test_every_key_is_documented_under_its_field(key: str, variable: str) -> None:
+    assert f'"""`{key}` ({variable}): ' in inspect.getsource(Settings)
+
+
+def test_defaults(make_project: MakeProject) -> None:
+    project = make_project()
+    found = settings.load(project, {})
+    assert found == Settings(project, image="three-bears")
+    assert found.cache_root == Path("/tmp")
+    assert re.fullmatch(r"project-[0-9a-f]{8}", found.key)
+    assert not found.images_chosen
+
+
+def test_the_image_has_the_name_of_the_app_that_is_built(make_project: MakeProject) -> None:
+    project = make_project('app = "apps/Porridge Bowl"')
+    app = project / "apps" / "Porridge Bowl"
+    app.mkdir(parents=True)
+    assert settings.load(project, {}).image == "porridge-bowl"
+    (app / "pyproject.toml").write_text('[project]\nname = "Too_Hot.Porridge"\n')
+    assert settings.load(project, {}).image == "too-hot-porridge"
+
+
+def test_an_app_has_a_front_end_if_it_has_a_package_json(make_project: MakeProject) -> None:
+    project = make_project()
+    assert not settings.load(project, {}).frontend
+    (project / "frontend").mkdir()
+    (project / "frontend" / "package.json").touch()
+    assert settings.load(project, {}).frontend
+
+
+@pytest.mark.parametrize("given", [{"PYTHON_IMAGE": "x"}, {"NODE_IMAGE": "x"}])
+def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None:
+    assert settings.load(project, given).images_chosen
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('cache-rot = "/x"', "unknown setting 'cache-rot' in [tool.goldi]. Did you mean 'cache-root'?"),
+        ('cache_root = "/x"', "unknown setting 'cache_root' in [tool.goldi]. Did you mean 'cache-root'?"),
+        ('images.pyton = "x"', "unknown setting 'images.pyton' in [tool.goldi]. Did you mean 'images.python'?"),
+        ('images.ruby = "x"', "unknown setting 'images.ruby' in [tool.goldi]"),
+        ('zzz = "x"', "unknown setting 'zzz' in [tool.goldi]. Known: app, ca-bundle, cache-root, "),
+        ("app = 1", "[tool.goldi]: app must be a string, not 1. Put it in quotes."),
+        ("image = true", "[tool.goldi]: image must be a string, not True"),
+        ("cache-root = 3", "[tool.goldi]: cache-root must be a string, not 3"),
+        ('cache-root = ""', "[tool.goldi]: cache-root must be a string, not ''"),
+        ('cache-root = "caches"', "[tool.goldi]: cache-root must be an absolute path, not 'caches'. Begin it with /"),
+        ("images.python = []", "[tool.goldi]: images.python must be a string, not []"),
+        ("images.node = 22", "[tool.goldi]: images.node must be a string, not 22"),
+        ("ca-bundle = false", "[tool.goldi]: ca-bundle must be a string, not False"),
+        ('ca-bundle = "/nowhere.pem"', "ca-bundle /nowhere.pem is not a file. Point it to a PEM file"),
+        ('installer = "conda"', "[tool.goldi]: installer must be 'uv' or 'pip', not 'conda'"),
+        ("installer = 1", "[tool.goldi]: installer must be 'uv' or 'pip', not 1"),
+        ('app = "/etc"', "[tool.goldi]: app must lie inside the project, not '/etc'"),
+        ('app = "../other"', "[tool.goldi]: app must lie inside the project, not '../other'"),
+        ('app = "nowhere"', "app 'nowhere' is not a directory of "),
+    ],
+)
+def test_bad_values_are_told_with_their_place_and_remedy(make_project: MakeProject, line: str, message: str) -> None:
+    with pytest.raises(SettingsError, match="^" + re.escape(message)):
+        settings.load(make_project(line), {})
+
+
+def test_images_that_is_no_table_is_an_error(make_project: MakeProject) -> None:
+    with pytest.raises(SettingsError, match="'images'"):
+        settings.load(make_project('images = "python:3"'), {})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GOLDI_CACHE_ROOT", "caches"),
+        ("GOLDI_INSTALLER", "conda"),
+        ("GOLDI_APP", "/etc"),
+        ("GOLDI_CA_BUNDLE", "/nowhere.pem"),
+    ],
+)
+def test_a_bad_variable_is_told_by_its_name_or_value(project: Path, variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable}|{value}"):
+        settings.load(project, {variable: value})
+
+
+def test_a_home_in_the_cache_root_is_meant(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/bear")
+    assert settings.load(make_project('cache-root = "~/caches"'), {}).cache_root == Path("/home/bear/caches")
+
+
+def test_certificates_come_from_the_first_usual_variable_that_is_set(project: Path, tmp_path: Path) -> None:
+    environ = {name: str(tmp_path / name) for name in settings.CA_VARIABLES}
+    for file in environ.values():
+        Path(file).touch()
+    assert settings.load(project, {}).ca_bundle == ""
+    for name in settings.CA_VARIABLES:
+        assert settings.load(project, {"X": "y", **environ}).ca_bundle == environ[name]
+        environ[name] = ""
+    assert settings.load(project, environ).ca_bundle == ""
+
+
+def test_a_usual_variable_that_names_no_file_does_not_break_every_build(project: Path) -> None:
+    """Bake fails on a secret that is not there, with a message that names neither the variable nor a remedy."""
+    try:
+        found = settings.load(project, {"NODE_EXTRA_CA_CERTS": "/nowhere.pem"})
+    except SettingsError:
+        return
+    assert found.ca_bundle == ""
+
+
+def test_a_given_bundle_wins_over_the_usual_variables(files: MakeProject, tmp_path: Path) -> None:
+    project = files(f'ca-bundle = "{tmp_path}/one.pem"')
+    assert settings.load(project, {"SSL_CERT_FILE": f"{tmp_path}/two.pem"}).ca_bundle == f"{tmp_path}/one.pem"
+
+
+def test_a_bundle_in_the_project_is_found_from_anywhere_in_it(make_project: MakeProject) -> None:
+    """Bake runs in the project's directory, so that is what a relative path must mean."""
+    project = make_project('ca-bundle = "certs/ca.pem"')
+    (project / "certs").mkdir()
+    (project / "certs" / "ca.pem").touch()
+    found = settings.load(project / "certs", {}).ca_bundle
+    assert (project / found).is_file()
+
+
+def test_invalid_toml_names_the_file(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool.goldi\n")
+    with pytest.raises(SettingsError, match=r"pyproject\.toml is not valid TOML: .*Correct that line"):
+        settings.load(project, {})
+
+
+def test_a_file_that_is_not_utf_8_is_told(project: Path) -> None:
+    (project / "pyproject.toml").write_bytes(b'[tool.goldi]\nimage = "\xff"\n')
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        settings.load(project, {})
+
+
+def test_a_table_is_expected(project: Path) -> None:
+    (project / "pyproject.toml").write_text("[tool]\ngoldi = 3\n")
+    with pytest.raises(SettingsError, match=re.escape("tool.goldi is not a table. Write it as [tool.goldi].")):
+        settings.load(project, {})
+
+
+@pytest.mark.parametrize("text", ["tool = 3\n", "[tool.goldi]\n[project]\nname = 3\n", "project = 3\n[tool.goldi]\n"])
+def test_other_peoples_tables_of_a_wrong_type_end_in_no_traceback(project: Path, text: str) -> None:
+    (project / "pyproject.toml").write_text(text)
+    try:
+        found = settings.load(project, {})
+    except SettingsError:
+        return
+    assert found.image
+
+
+def test_the_project_is_found_upward(project: Path) -> None:
+    inner = project / "a" / "b"
+    inner.mkdir(parents=True)
+    assert settings.find_project(inner) == project
+    assert settings.find_project(project) == project
+
+
+def test_a_pyproject_with_our_table_wins_over_a_nearer_one_without(project: Path) -> None:
+    app = project / "app"
+    app.mkdir()
+    (app / "pyproject.toml").write_text('[project]\nname = "app"\n')
+    assert settings.find_project(app) == project
+
+
+def test_the_nearest_of_two_with_our_table_wins(make_project: MakeProject) -> None:
+    outer = make_project()
+    inner = make_project(name="project/inner")
+    assert settings.find_project(inner) == inner
+    assert settings.find_project(inner.parent) == outer
+
+
+def test_without_our_table_the_nearest_pyproject_is_the_project(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (tmp_path / "pyproject.toml").touch()
+    (inner / "pyproject.toml").touch()
+    assert settings.find_project(inner) == inner
+
+
+def test_no_project(tmp_path: Path) -> None:
+    with pytest.raises(NotAProject, match=re.escape(f"no pyproject.toml in {tmp_path} or above it. Change to")):
+        settings.find_project(tmp_path)
+
+
+def test_a_project_without_a_bake_file_is_told_what_to_do(project: Path) -> None:
+    found = settings.load(project, {})
+    assert found.bake_file == project / "infrastructure/docker/docker-bake.json"
+    found.bake_file.unlink()
+    with pytest.raises(NotAProject, match=re.escape("docker-bake.json. Change to a project that has one")):
+        _ = found.bake_file
+
+
+def test_outside_a_project_the_environment_counts(tmp_path: Path) -> None:
+    assert settings.outside({"GOLDI_CACHE_ROOT": str(tmp_path)}).cache_root == tmp_path
+    assert settings.outside({}).cache_root == Path("/tmp")
+    with pytest.raises(SettingsError):
+        settings.outside({"GOLDI_CACHE_ROOT": "relative"})
