@@ -41,10 +41,13 @@ class Project:
         own |= {"XDG_STATE_HOME": str(self.cache_root.parent / "state")}
         return {**os.environ, **own}
 
-    def start(self, *argv: str, **env: str) -> "subprocess.Popen[str]":
-        """A program in the project, in a process group of its own; until it ends nobody else prunes."""
+    def start(self, *argv: str, alone: bool = False, **env: Any) -> "subprocess.Popen[str]":
+        """A program in the project, in a process group of its own; until it ends nobody else prunes.
+
+        One that prunes itself runs `alone`: nobody else builds.
+        """
         pipe = subprocess.PIPE
-        with builder(fcntl.LOCK_SH) as lock:
+        with builder(fcntl.LOCK_EX if alone else fcntl.LOCK_SH) as lock:
             return subprocess.Popen(
                 argv,
                 cwd=self.path,

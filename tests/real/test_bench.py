@@ -48,7 +48,7 @@ def traces(project: Project) -> list[str]:
 
 def test_a_round_measures_and_leaves_nothing(project: Project) -> None:
     before = tree(project)
-    text = project.goldi("build.bench", "--rounds", "1", "--json")
+    text = project.goldi("build.bench", "--rounds", "1", "--json", alone=True)
     told = json.loads(text[text.index("\n{") :])
     assert told["seconds"].keys() == {
         "first build",
@@ -67,7 +67,7 @@ def test_ctrl_c_leaves_nothing(project: Project) -> None:
     before = tree(project)
     (project.path / "slow").write_text("60\n")
     before = tree(project)
-    process = project.start(GOLDI, "build.bench", "--rounds", "1")
+    process = project.start(GOLDI, "build.bench", "--rounds", "1", alone=True)
     assert process.stdout
     for line in process.stdout:
         if "first build" in line:
