@@ -115,7 +115,7 @@ def builders(project: Project) -> list[str]:
     return found
 
 
-def wait_for_step(project: Project, **env: str) -> "subprocess.Popen[str]":
+def wait_for_step(project: Project, **env: Any) -> "subprocess.Popen[str]":
     """A build that has come to its slow step."""
     (project.path / "slow").write_text("60\n")
     process = project.start(GOLDI, "build.prod", "--progress", "plain", **env)
