@@ -75,6 +75,18 @@ class NoSpace(GoldiError):
     code = 15
 
 
+class NotSeen(GoldiError):
+    """A directory that the engine does not see as this machine does, as one in a VM."""
+
+    code = 16
+
+
+class CheckLost(GoldiError):
+    """The container of a check ended under it, or could not be started for it."""
+
+    code = 17
+
+
 class CommandFailed(GoldiError):
     """A program ended with an exit code other than 0; `code` is the program's own."""
 

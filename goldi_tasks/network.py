@@ -5,6 +5,7 @@ Nothing is interpreted here; plan/network does that. A file that is not there or
 
 import netrc
 import os
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
 _APT = Path("/etc/apt")
+_RELEVANT = re.compile(
+    r"^(PIP|UV|NPM_CONFIG)_|_PROXY$|^(HOME|XDG_CONFIG_\w+|NETRC|VIRTUAL_ENV|GOLDI_DEBIAN_MIRROR)$|TOKEN", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -40,23 +44,50 @@ class Network:
 
 def ask(frontend: Path, environ: Mapping[str, str] = os.environ) -> Network:
     """The answers for the user with `environ`, and a front end in the directory `frontend`."""
-    home = Path(environ.get("HOME") or "/")
-    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    found = {program: _texts(paths) for program, paths in _files(frontend, environ).items()}
     return Network(
         environ=dict(environ),
-        pip=_texts(_pip(environ, home, config)),
-        uv=_texts([Path("/etc/uv/uv.toml"), config / "uv/uv.toml", *_named(environ, "UV_CONFIG_FILE")]),
-        npm=_texts(_npm(environ, home)),
-        npm_project="".join(_texts([frontend / ".npmrc"])),
-        netrc=_netrc(*(_named(environ, "NETRC") or [home / ".netrc"])),
+        pip=found["pip"],
+        uv=found["uv"],
+        npm=found["npm"],
+        npm_project="".join(found["npm_project"]),
+        netrc=_netrc(*_files(frontend, environ)["netrc"]),
         apt=_said("apt-config", "dump", "Acquire"),
         # `apt-get update --print-uris` says it too, and takes a tenth of a second.
-        apt_sources=_texts(
-            [_APT / "sources.list", *_APT.glob("sources.list.d/*.list"), *_APT.glob("sources.list.d/*.sources")]
-        ),
-        apt_auth=_texts([_APT / "auth.conf", *sorted((_APT / "auth.conf.d").glob("*.conf"))]),
-        os_release="".join(_texts([Path("/etc/os-release")])),
+        apt_sources=found["apt_sources"],
+        apt_auth=found["apt_auth"],
+        os_release="".join(found["os_release"]),
     )
+
+
+def files(frontend: Path, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Every file that `ask` reads, there or not: while none of them changes, nor `relevant` does, its answer stays."""
+    apt = [_APT / "apt.conf", *sorted(_APT.glob("apt.conf.d/*"))]
+    return [*apt, *(path for paths in _files(frontend, environ).values() for path in paths)]
+
+
+def relevant(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The variables that the answer depends on."""
+    return {name: value for name, value in environ.items() if _RELEVANT.search(name)}
+
+
+def _files(frontend: Path, environ: Mapping[str, str]) -> dict[str, list[Path]]:
+    home = Path(environ.get("HOME") or "/")
+    config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return {
+        "pip": _pip(environ, home, config),
+        "uv": [Path("/etc/uv/uv.toml"), config / "uv/uv.toml", *_named(environ, "UV_CONFIG_FILE")],
+        "npm": _npm(environ, home),
+        "npm_project": [frontend / ".npmrc"],
+        "netrc": _named(environ, "NETRC") or [home / ".netrc"],
+        "apt_sources": [
+            _APT / "sources.list",
+            *_APT.glob("sources.list.d/*.list"),
+            *_APT.glob("sources.list.d/*.sources"),
+        ],
+        "apt_auth": [_APT / "auth.conf", *sorted((_APT / "auth.conf.d").glob("*.conf"))],
+        "os_release": [Path("/etc/os-release")],
+    }
 
 
 def _pip(environ: Mapping[str, str], home: Path, config: Path) -> list[Path]:

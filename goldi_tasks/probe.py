@@ -21,12 +21,18 @@ BUILDER = "goldilocks-builder"
 
 @dataclass(frozen=True)
 class Host:
-    """The caller: `uid` and `gid`, whether standard output is a terminal, the machine's platform as Docker names it."""
+    """The caller: `uid` and `gid`, and the machine's platform as Docker names it.
+
+    `tty` is whether input and output are a terminal, which a program in a container gets one for; `shown` whether the
+    output alone is one, of `columns` columns.
+    """
 
     uid: int
     gid: int
     tty: bool
     platform: str
+    shown: bool = False
+    columns: int = 80
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,15 @@ class Docker:
 def host() -> Host:
     """The caller and the machine."""
     machine = platform.machine()
-    return Host(os.getuid(), os.getgid(), sys.stdout.isatty(), f"linux/{_ARCHITECTURES.get(machine, machine)}")
+    shown = sys.stdout.isatty()
+    return Host(
+        uid=os.getuid(),
+        gid=os.getgid(),
+        tty=shown and sys.stdin.isatty(),
+        platform=f"linux/{_ARCHITECTURES.get(machine, machine)}",
+        shown=shown,
+        columns=shutil.get_terminal_size().columns,
+    )
 
 
 @cache

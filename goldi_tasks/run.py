@@ -2,7 +2,7 @@
 
 `live` shows and returns nothing, `capture` returns text and shows nothing, `stream` gives error output as it
 comes and `listen` when all of it is there, `pipe` gives what is too large to keep as a file to read. All raise on
-failure.
+failure, but for `attend`, which shows and returns the exit code.
 """
 
 import codecs
@@ -13,11 +13,11 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, Interrupted
@@ -51,13 +51,28 @@ def live(command: Command, *, cwd: Path | None = None) -> None:
     if is_dry():
         print(command)
         return
-    # What we printed comes before what the child prints, in a pipe too.
-    sys.stdout.flush()
+    _expect_success(command, _wait(_start(command, cwd)))
+
+
+def attend(command: Command, *ends: Callable[[], object], apart: bool = False) -> int:
+    """Run `command` with the caller's terminal and return its exit code.
+
+    On Ctrl-C `ends`, which make it end, are called in turn, a second between; a second Ctrl-C ends it at once. Raises
+    Interrupted then. If `apart`, the terminal's Ctrl-C reaches us and not it.
+    """
+    child = _start(command, None, start_new_session=apart)
     try:
-        child = subprocess.Popen(command.argv, env=_environment(command), cwd=cwd)
-    except FileNotFoundError as error:
-        raise _missing(command) from error
-    _expect_success(command, _wait(child))
+        return child.wait()
+    except KeyboardInterrupt:
+        with suppress(KeyboardInterrupt):
+            for end in ends:
+                end()
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(1)
+                    break
+        if child.poll() is None:
+            _end(child)
+    raise Interrupted
 
 
 @contextmanager
@@ -67,18 +82,8 @@ def stream(command: Command, *, cwd: Path | None = None, quiet: bool = False) ->
     It reads no input. If `quiet`, what it writes to standard output is lost. Raises as `live` does, when the block
     ends. A block that is left early ends the program, and what it started: docker may be gone before its plugin is.
     """
-    sys.stdout.flush()
-    try:
-        child = subprocess.Popen(
-            command.argv,
-            env=_environment(command),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL if quiet else None,
-            stderr=subprocess.PIPE,
-        )
-    except FileNotFoundError as error:
-        raise _missing(command) from error
+    out = subprocess.DEVNULL if quiet else None
+    child = _start(command, cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.PIPE)
     assert child.stderr  # noqa: S101 - asked for above; mypy cannot know
     with child.stderr as pipe:
         try:
@@ -112,12 +117,7 @@ def pipe(command: Command) -> Iterator[IO[bytes]]:
 
     It reads no input. Raises as `live` does, when the block ends. A block that is left early ends the program.
     """
-    try:
-        child = subprocess.Popen(
-            command.argv, env=_environment(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-        )
-    except FileNotFoundError as error:
-        raise _missing(command) from error
+    child = _start(command, None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     assert child.stdout  # noqa: S101 - asked for above; mypy cannot know
     with child.stdout as out:
         try:
@@ -154,6 +154,15 @@ def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = No
         said = mask(done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
         raise CommandFailed(f"{_name(command)}: {said}", done.returncode if done.returncode > 0 else 1)
     return done.stdout
+
+
+def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Popen[bytes]":
+    # What we printed comes before what the child prints, in a pipe too.
+    sys.stdout.flush()
+    try:
+        return subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, **options)
+    except FileNotFoundError as error:
+        raise _missing(command) from error
 
 
 def _wait(child: "subprocess.Popen[bytes]") -> int:

@@ -46,6 +46,16 @@ class Settings:
     installer: str = "uv"
     """`installer` (GOLDI_INSTALLER): what installs Python packages in the images, `uv` or `pip`."""
 
+    run: str = "container"
+    """`run` (GOLDI_RUN): where checks run: `container`, in the tools image, or `host`, in a nox environment with the
+    same lock."""
+
+    warm: bool = True
+    """`warm` (GOLDI_WARM): whether one tools container is kept for the next checks; else each gets a fresh one."""
+
+    idle_minutes: float = 30.0
+    """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
+
     images_chosen: bool = False
     """Whether an image was named by the user: then no engine task replaces it."""
 
@@ -76,6 +86,9 @@ _ENVIRONMENT = {
     "images.node": "NODE_IMAGE",
     "ca-bundle": "GOLDI_CA_BUNDLE",
     "installer": "GOLDI_INSTALLER",
+    "run": "GOLDI_RUN",
+    "warm": "GOLDI_WARM",
+    "idle-minutes": "GOLDI_IDLE_MINUTES",
 }
 
 
@@ -199,10 +212,31 @@ def _inside(value: object, where: str) -> str:
     return text
 
 
-def _installer(value: object, where: str) -> str:
-    if value not in ("uv", "pip"):
-        raise SettingsError(f"{where} must be 'uv' or 'pip', not {value!r}", "Choose one of the two")
-    return str(value)
+def _one_of(*words: str) -> Callable[[object, str], str]:
+    def check(value: object, where: str) -> str:
+        if value not in words:
+            known = " or ".join(f"'{word}'" for word in words)
+            raise SettingsError(f"{where} must be {known}, not {value!r}", "Choose one of the two")
+        return str(value)
+
+    return check
+
+
+def _switch(value: object, where: str) -> bool:
+    said = {"1": True, "true": True, "0": False, "false": False}.get(str(value).lower())
+    if said is None:
+        raise SettingsError(f"{where} must be true or false, not {value!r}", "In a variable, 1 or 0")
+    return said
+
+
+def _minutes(value: object, where: str) -> float:
+    try:
+        minutes = float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else 0.0
+    except ValueError:
+        minutes = 0.0
+    if not 0 < minutes < 1e6:
+        raise SettingsError(f"{where} must be a number of minutes above 0, not {value!r}", "Say 30, or 0.5")
+    return minutes
 
 
 _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
@@ -212,5 +246,8 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "images.python": ("python_image", _text),
     "images.node": ("node_image", _text),
     "ca-bundle": ("ca_bundle", _file),
-    "installer": ("installer", _installer),
+    "installer": ("installer", _one_of("uv", "pip")),
+    "run": ("run", _one_of("container", "host")),
+    "warm": ("warm", _switch),
+    "idle-minutes": ("idle_minutes", _minutes),
 }

@@ -23,12 +23,11 @@ def run(settings: Settings, host: Host, image: str, cwd: Path, network: Path, ar
             "run",
             "--rm",
             "--init",
-            *_terminal(host),
+            *terminal(host),
             *_user(host),
-            *_mount(settings.project, str(settings.project)),
-            *(part for _, source, target in mounts(settings) for part in _mount(source, target)),
-            *_secret(network, "build_env"),
-            *(_secret(Path(settings.ca_bundle), "ca_bundle") if settings.ca_bundle else ()),
+            *bind(settings.project, str(settings.project)),
+            *(part for _, source, target in mounts(settings) for part in bind(source, target)),
+            *secrets(settings, network),
             "--workdir",
             str(cwd),
             image,
@@ -49,7 +48,7 @@ def as_root(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Comma
             *("--user", "0:0", "--entrypoint", "python3", "--network", "none", "--read-only", "--log-driver", "none"),
             *("--cap-drop", "ALL", "--cap-add", "DAC_OVERRIDE", "--cap-add", "FOWNER"),
             *("--security-opt", "no-new-privileges"),
-            *_mount(folder, "/cache"),
+            *bind(folder, "/cache"),
             *(image, "-I", "-", "/cache", *argv),
         )
     )
@@ -70,7 +69,8 @@ def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
     ]
 
 
-def _terminal(host: Host) -> tuple[str, ...]:
+def terminal(host: Host) -> tuple[str, ...]:
+    """Input always; a terminal where the caller has one."""
     return ("--interactive", "--tty") if host.tty else ("--interactive",)
 
 
@@ -79,12 +79,13 @@ def _user(host: Host) -> tuple[str, ...]:
     return ("--user", f"{host.uid}:{host.gid}", "--env", "HOME=/tmp")
 
 
-def _secret(source: Path, name: str) -> tuple[str, ...]:
-    """As a build step has it."""
-    return _mount(source, f"/run/secrets/{name}", "readonly")
+def secrets(settings: Settings, network: Path) -> tuple[str, ...]:
+    """What scripts/online.sh reads, where a build step has it."""
+    found = {"build_env": network} | ({"ca_bundle": Path(settings.ca_bundle)} if settings.ca_bundle else {})
+    return tuple(part for name, file in found.items() for part in bind(file, f"/run/secrets/{name}", "readonly"))
 
 
-def _mount(source: Path, target: str, *options: str) -> tuple[str, ...]:
+def bind(source: Path, target: str, *options: str) -> tuple[str, ...]:
     """A bind mount for any path: a field of the CSV that docker reads is quoted as a whole."""
     fields = ("type=bind", f"source={source}", f"target={target}", *options)
     return ("--mount", ",".join('"' + field.replace('"', '""') + '"' for field in fields))

@@ -11,11 +11,10 @@ from typing import Any, TextIO
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import probe, run
+from goldi_tasks import probe, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.build import bake, bakefile, network, record, summary
 from goldi_tasks.build import builder as buildx_builder
-from goldi_tasks.cache import dirs, local
 from goldi_tasks.errors import UnknownName
 from goldi_tasks.paths import TARGETS
 from goldi_tasks.plan import container
@@ -52,19 +51,13 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
         progress=options["progress"],
     )
 
-    def prepare(directories: Sequence[Path]) -> None:
-        for directory in directories:
-            dirs.ensure(settings.cache_root, directory)
-
     if not options["json"]:
-        bake.build(settings, wanted, prepare, local.drop_corrupt)
+        wiring.build(settings, wanted)
         return
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.
     with redirect_stdout(sys.stderr):
-        bake.build(
-            settings, wanted, prepare, local.drop_corrupt, lambda found: _print_json(summary.as_json(found), out)
-        )
+        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out))
 
 
 def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
@@ -115,11 +108,7 @@ def target(
 def shell(c: Context, target: str = "tools", command: str = "") -> None:
     """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
     settings = project.load(Path.cwd())
-    for _, directory, mount in container.mounts(settings):
-        dirs.ensure(settings.cache_root, directory)
-        if Path(mount).is_relative_to(settings.project):
-            # Else the engine would make the mount point, as root.
-            Path(mount).mkdir(exist_ok=True)
+    wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings) as told:
         run.live(container.run(settings, probe.host(), f"{settings.image}:{target}", Path.cwd(), told, argv))

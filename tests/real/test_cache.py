@@ -111,7 +111,7 @@ def as_root(python: str, folder: Path, script: str) -> None:
 
 
 def quoted(folder: Path, target: str) -> str:
-    return container._mount(folder, target)[1]
+    return container.bind(folder, target)[1]
 
 
 LEFT = "mkdir -p /cache/a/b && chmod 700 /cache/a && dd if=/dev/zero of=/cache/a/b/c bs=1000 count=100 2>/dev/null && "

@@ -8,12 +8,13 @@ set -eu
 ca=/run/secrets/ca_bundle
 told=/run/secrets/build_env
 apt=
-private=
+private=/dev/shm/online-$(id -u)
 
-# private_file NAME TEXT: a file that only we can read; the container's end is its end.
+# private_file NAME TEXT: a file that only we can read; the container's end is its end. Every command in a container is
+# told the same, so one that finds the file there leaves it to those that read it.
 private_file() {
-    [ -n "$private" ] || private=$(mktemp -d /dev/shm/online-XXXXXX)
-    (umask 077 && printf '%s\n' "$2" >"$private/$1")
+    [ -d "$private" ] || mkdir -m 700 "$private" 2>/dev/null || [ -d "$private" ]
+    [ -e "$private/$1" ] || (umask 077 && printf '%s\n' "$2" >"$private/$1.$$" && mv "$private/$1.$$" "$private/$1")
 }
 
 if [ -s "$ca" ]; then
@@ -40,10 +41,13 @@ if [ -n "${GOLDI_APT_AUTH:-}" ]; then
 fi
 if [ -n "${GOLDI_APT_SED:-}" ]; then
     private_file sed "$GOLDI_APT_SED"
-    mkdir "$private/sources"
-    for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-        [ ! -f "$file" ] || sed -E -f "$private/sed" "$file" >"$private/sources/${file##*/}"
-    done
+    if ! [ -d "$private/sources" ]; then
+        mkdir "$private/sources.$$"
+        for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+            [ ! -f "$file" ] || sed -E -f "$private/sed" "$file" >"$private/sources.$$/${file##*/}"
+        done
+        mv -T "$private/sources.$$" "$private/sources" 2>/dev/null || [ -d "$private/sources" ]
+    fi
     apt="$apt Dir::Etc::sourcelist \"/dev/null\"; Dir::Etc::sourceparts \"$private/sources\";"
 fi
 if [ -n "$apt${GOLDI_APT_CONF:-}" ]; then

@@ -1,0 +1,1 @@
+"""Checks in the tools image: the container that is kept for them, and one check in it."""

@@ -1,0 +1,31 @@
+# job FILE GUARD GRACE COMMAND...: runs COMMAND in a tools container. Who asked for it holds a lock on FILE as long as
+# he waits for it; what becomes of it is written there. Its processes have FILE in GOLDI_JOB, by which GUARD finds them.
+file=$1 guard=$2 grace=$3
+shift 3
+
+if ! [ -e "$file" ]; then
+    # A mount that comes up empty: the engine is in a VM that does not see this path.
+    exit 97
+fi
+mkdir -m 700 -p "$HOME" /tmp/.goldi
+exec 9>>/tmp/.goldi/busy
+flock --shared 9
+touch /tmp/.goldi/busy
+if ! command -v -- "$1" >/dev/null; then
+    echo unknown >>"$file"
+    exit 127
+fi
+echo started >>"$file"
+
+# It outlives the signals that its children get, too, and says so.
+trap 'echo interrupted >>"$file"' INT
+trap : QUIT TERM HUP
+# In the background a shell ignores Ctrl-C; `env` gives it back, since the guard has to hear of it.
+env --default-signal=INT sh -c "$guard" guard "$file" "$grace" </dev/null >/dev/null 2>&1 9>&- &
+watch=$!
+GOLDI_JOB=$file online "$@"
+code=$?
+kill -KILL "$watch" 2>/dev/null
+touch /tmp/.goldi/busy
+echo "$code" >>"$file"
+exit "$code"

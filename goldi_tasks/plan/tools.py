@@ -1,0 +1,161 @@
+"""The tools container of a project: how it is started, and how a check is run in it.
+
+The three shell scripts that run inside are handed in as text, so that nothing of ours has to be in the image but
+scripts/online.sh, and the path of this package need not be visible to the engine.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldi_tasks.command import Command
+from goldi_tasks.paths import CACHES
+from goldi_tasks.plan import container
+from goldi_tasks.probe import Host
+from goldi_tasks.settings import Settings
+
+# Where a container has what it shares with us: one file for each check, and the names of users.
+SHARED = "/run/goldi"
+HOME = "/tmp/home"
+LABEL = "goldi.project"
+# What job.sh ends with when it does not see what it shares with us.
+BLIND = 97
+
+# What a user says to a tool, or to all tools, by a variable. Those of the table send caches, and have values inside.
+_PASSED = re.compile(
+    r"TERM|COLORTERM|NO_COLOR|FORCE_COLOR|CLICOLOR|CLICOLOR_FORCE|COLUMNS|LINES|TZ|CI|GITHUB_ACTIONS|GITLAB_CI|SKIP"
+    r"|PY_COLORS|PYTHONHASHSEED|PYTHONWARNINGS|SOURCE_DATE_EPOCH"
+    r"|(PYTEST|RUFF|MYPY|PRE_COMMIT|COVERAGE|HYPOTHESIS)_\w+"
+)
+_KEPT_OUT = {cache.variable for cache in CACHES} | {"PYTEST_CURRENT_TEST"}
+
+
+# Git's configuration; a key may come more than once.
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A command to run inside: its arguments, what of the environment it is told, and the directory it runs in.
+
+    `file` is the name of its file in the shared directory. After Ctrl-C in a terminal it gets `grace` seconds, all
+    the time it wants if that is "".
+    """
+
+    file: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+    grace: str = "0.6"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What a tools container is made of; where any of it differs, it is another container.
+
+    `image` is an id. `trees` are directories that are mounted at their own paths. `user` is `uid:gid`, or "" on a
+    rootless engine, whose root is the caller. `caches` tells the mounted directories apart from others that were made
+    anew in their place. `shared` is the directory for SHARED, `network` a digest of what it is told of the network.
+    `scripts` are the texts of watch.sh, job.sh and guard.sh.
+    """
+
+    settings: Settings
+    image: str
+    user: str
+    trees: tuple[Path, ...]
+    caches: tuple[tuple[int, ...], ...]
+    shared: Path
+    network: str
+    scripts: tuple[str, str, str]
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        digest = hashlib.sha256(repr(self).encode(errors="surrogateescape")).hexdigest()[:12]
+        return f"goldi-{self.settings.key}-{digest}"
+
+
+def start(tools: Tools, network: Path, git: Pairs) -> Command:
+    """Start the container, which ends itself when nobody has used it for a while.
+
+    `network` is the secret that scripts/online.sh reads, `git` git's configuration for it.
+    """
+    idle = str(max(1, round(tools.settings.idle_minutes * 60)))
+    watch = ("sh", "-c", tools.scripts[0], "watch", idle, f"{SHARED}/{tools.name}.alive")
+    head = ("docker", "run", "--detach", "--name", tools.name, "--label", f"{LABEL}={tools.settings.key}")
+    return Command((*head, *_options(tools, network, git), tools.image, *watch))
+
+
+def fresh(tools: Tools, host: Host, network: Path, git: Pairs, job: Job) -> Command:
+    """Run `job` in a container of its own."""
+    argv = ("docker", "run", *_asked(host, job), *_options(tools, network, git), tools.image, *_job(tools, job))
+    return Command(argv, job.env)
+
+
+def inside(tools: Tools, host: Host, job: Job) -> Command:
+    """Run `job` in the container that is there."""
+    return Command(("docker", "exec", *_asked(host, job), tools.name, *_job(tools, job)), job.env)
+
+
+def end(tools: Tools, job: Job) -> Command:
+    """End the processes of a check, where the engine's machine does not see that nobody holds its file any more."""
+    return Command(("docker", "exec", tools.name, "sh", "-c", tools.scripts[2], "guard", f"{SHARED}/{job.file}", ""))
+
+
+def retire(name: str) -> Command:
+    """Tell a container to end once nobody uses it."""
+    return Command(("docker", "kill", "--signal", "USR1", name))
+
+
+def environment(environ: Mapping[str, str], host: Host) -> dict[str, str]:
+    """What a check inside is told of the caller's environment, so that it behaves as it would on the host."""
+    found = {name: value for name, value in environ.items() if _PASSED.fullmatch(name) and name not in _KEPT_OUT}
+    if options := environ.get("PYTEST_ADDOPTS"):
+        found["PYTEST_ADDOPTS"] = f"{_pytest()} {options}"
+    if host.shown:
+        found.setdefault("COLUMNS", str(host.columns))
+        if not host.tty and "NO_COLOR" not in found:
+            # The output is a terminal, the input is not: then docker gives none, and tools would show no colours.
+            found = {"FORCE_COLOR": "1", "PRE_COMMIT_COLOR": "always", **found}
+    if host.tty:
+        # It has the size of the terminal itself, also when that changes.
+        found.pop("COLUMNS", None)
+        found.pop("LINES", None)
+    return found
+
+
+def _pytest() -> str:
+    return next(cache.value.format(cache.mount) for cache in CACHES if cache.variable == "PYTEST_ADDOPTS")
+
+
+def _options(tools: Tools, network: Path, git: Pairs) -> tuple[str, ...]:
+    """Rights, user, mounts. A missing image is ours to build, not to be looked for in a registry."""
+    settings = tools.settings
+    users = (name for name in ("passwd", "group") if tools.user)
+    config = {
+        f"GIT_CONFIG_{part}_{n}": pair[i] for n, pair in enumerate(git) for i, part in enumerate(("KEY", "VALUE"))
+    }
+    return (
+        *("--rm", "--init", "--pull", "never", "--log-driver", "none"),
+        *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *(("--user", tools.user) if tools.user else ()),
+        *("--env", f"HOME={HOME}", "--env", f"GIT_CONFIG_COUNT={len(git)}"),
+        *(part for name, value in config.items() for part in ("--env", f"{name}={value}")),
+        *(part for tree in tools.trees for part in container.bind(tree, str(tree))),
+        *(part for _, source, target in container.mounts(settings) for part in container.bind(source, target)),
+        *container.bind(tools.shared, SHARED),
+        *(part for name in users for part in container.bind(tools.shared / name, f"/etc/{name}", "readonly")),
+        *container.secrets(settings, network),
+    )
+
+
+def _asked(host: Host, job: Job) -> tuple[str, ...]:
+    """Variables by name only: values are the client's own environment, and stand in no argument list."""
+    named = (part for name in sorted(job.env) for part in ("--env", name))
+    return (*container.terminal(host), "--workdir", str(job.cwd), *named)
+
+
+def _job(tools: Tools, job: Job) -> tuple[str, ...]:
+    return ("sh", "-c", tools.scripts[1], "job", f"{SHARED}/{job.file}", tools.scripts[2], job.grace, *job.argv)

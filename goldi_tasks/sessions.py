@@ -1,0 +1,124 @@
+"""`container_session`: a nox session whose commands run inside the project's tools image.
+
+A noxfile has one line for each, and is the only list of a project's checks:
+
+    from goldi_tasks.sessions import container_session
+
+    lint = container_session("lint", "ruff", "check")
+    tests = container_session("tests", "pytest")
+"""
+
+import inspect
+import os
+import shlex
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import nox
+from nox.command import CommandFailed as NoxCommandFailed
+from nox.registry import session_decorator
+
+from goldi_tasks import settings as project
+from goldi_tasks import wiring
+from goldi_tasks.checks import check
+from goldi_tasks.errors import GoldiError, Interrupted, NotAProject
+from goldi_tasks.settings import Settings
+
+POSARGS = "{posargs}"
+# Set in the tools image: who is there already needs no docker.
+INSIDE = "GOLDI_INSIDE"
+LOCK = "requirements-dev.lock"
+
+
+def container_session(
+    name: str,
+    *command: str,
+    commands: Iterable[Sequence[str]] = (),
+    env: Mapping[str, str] | None = None,
+    success_codes: Collection[int] = (0,),
+    tags: Sequence[str] | None = None,
+    default: bool = True,
+    doc: str = "",
+) -> Any:
+    """Register a nox session `name` that runs `command`, or several `commands`, in the tools image; returns it.
+
+    What is given to nox after `--` takes the place of an argument "{posargs}", and comes at the end of the last
+    command where there is none. `env` is added to the caller's environment. A command may end with any of
+    `success_codes`; with another one the session fails. Sessions may run in parallel (`nox -j`, from nox 2026.8).
+    `doc` is what `nox --list` shows. Raises ValueError where there is no command.
+    """
+    lines = [tuple(line) for line in ([command] if command else []) + list(commands)]
+    if not lines or not all(lines):
+        raise ValueError(f"container_session({name!r}) has no command")
+
+    def body(session: nox.Session) -> None:
+        for line in _filled(lines, session.posargs):
+            session.log(shlex.join(line))
+            code = _run(session, line, env or {})
+            if code not in success_codes:
+                problem = f"Command {shlex.join(line)} failed with exit code {code}"
+                session.warn(problem)
+                raise NoxCommandFailed(problem, return_code=code)
+
+    body.__doc__ = doc or f"{' and '.join(shlex.join(line) for line in lines)}, in the tools image."
+    options: dict[str, Any] = {"name": name, "tags": tags, "default": default}
+    if "allow_parallel" in inspect.signature(session_decorator).parameters:
+        options["allow_parallel"] = True
+    if _on_host():
+        # An environment that is ready stays.
+        return nox.session(**options, venv_backend="venv", reuse_venv=True)(body)
+    return nox.session(**options, venv_backend="none")(body)
+
+
+def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -> int:
+    """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
+    try:
+        settings = project.load(Path.cwd())
+        given = {**os.environ, **{key: value for key, value in session.env.items() if value is not None}, **env}
+        if os.environ.get(INSIDE):
+            return _bare(session, line, env)
+        if _on_host():
+            _install(session, settings)
+            return _bare(session, line, env)
+        return check.run_in_tools(settings, wiring.doors(settings), line, given)
+    except Interrupted:
+        raise KeyboardInterrupt from None
+    except GoldiError as error:
+        session.error(f"goldi: {error}")
+
+
+def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -> int:
+    """Run it here, as nox does; its exit code."""
+    try:
+        session.run(*line, env=dict(env), log=False, external=bool(os.environ.get(INSIDE)), success_codes=[0])
+    except NoxCommandFailed as error:
+        return error.return_code or 1
+    return 0
+
+
+def _install(session: nox.Session, settings: Settings) -> None:
+    """Bring the session's environment to the lock that the tools image is made from, unless it is there."""
+    lock = settings.project / LOCK
+    if not lock.is_file():
+        raise NotAProject(f"{settings.project} has no {LOCK}", "Make it with `uv pip compile --generate-hashes`")
+    mark = Path(session.virtualenv.location) / "goldi.lock"
+    if mark.is_file() and mark.read_bytes() == lock.read_bytes():
+        return
+    session.install("--quiet", "--require-hashes", "--requirement", str(lock))
+    mark.write_bytes(lock.read_bytes())
+
+
+def _filled(lines: list[tuple[str, ...]], posargs: Sequence[str]) -> list[tuple[str, ...]]:
+    """The commands with what was given after `--`."""
+    if not any(POSARGS in line for line in lines):
+        return [*lines[:-1], (*lines[-1], *posargs)]
+    return [tuple(part for word in line for part in (posargs if word == POSARGS else (word,))) for line in lines]
+
+
+def _on_host() -> bool:
+    """Whether checks run on the host. A setting that is wrong is told when one runs."""
+    try:
+        return project.load(Path.cwd()).run == "host" and not os.environ.get(INSIDE)
+    except GoldiError:
+        return False

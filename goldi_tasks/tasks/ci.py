@@ -1,0 +1,106 @@
+"""The checks of the noxfile, and the container that they run in."""
+
+import json as json_
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import run, wiring
+from goldi_tasks import settings as project
+from goldi_tasks.checks import check, warm
+from goldi_tasks.command import Command
+from goldi_tasks.errors import CommandFailed, NotAProject
+from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._door import task
+
+
+def _task(name: str, doc: str) -> Any:
+    """A task that runs the nox session of its own name; what stands after `--` is passed on."""
+
+    def body(c: Context) -> None:
+        _nox("--session", name, "--", *_after_dashes())
+
+    body.__doc__ = doc
+    return task(name=name)(body)
+
+
+lint = _task("lint", "Run `nox -s lint`; what stands after -- is passed on, as with all of these.")
+format_ = _task("format", "Run `nox -s format`.")
+typecheck = _task("typecheck", "Run `nox -s typecheck`.")
+tests = _task("tests", "Run `nox -s tests`.")
+precommit = _task("precommit", "Run `nox -s precommit`.")
+
+
+@task(name="session", positional=["name"], help={"name": "A session of the noxfile."})
+def session_(c: Context, name: str) -> None:
+    """Run any session of the noxfile."""
+    _nox("--session", name, "--", *_after_dashes())
+
+
+@task(name="list")
+def list_(c: Context) -> None:
+    """List the sessions of the noxfile."""
+    _nox("--list")
+
+
+@task(
+    help={
+        "stop": "End the project's tools containers, whatever runs in them.",
+        "shell": "Open a shell in the container, which is started if need be.",
+        "json": "Print it for scripts.",
+    }
+)
+def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = False) -> None:
+    """Show the container that checks run in; stop it, or open a shell in it."""
+    settings = project.load(Path.cwd())
+    if run.is_dry():
+        print(f"would {'stop' if stop else 'open a shell in' if shell else 'show'} the tools container")
+    elif stop:
+        for name in warm.stop(settings):
+            print(f"{name} is stopped")
+    elif shell:
+        _shell(settings)
+    else:
+        _show(settings, json)
+
+
+def _shell(settings: Settings) -> None:
+    code = check.run_in_tools(settings, wiring.doors(settings), ("bash",), os.environ, patient=True)
+    if code:
+        raise CommandFailed(f"the shell ended with exit code {code}", code)
+
+
+def _show(settings: Settings, json: bool) -> None:
+    found = warm.listed(settings)
+    if json:
+        print(json_.dumps(found, indent=2))
+        return
+    for row in found:
+        jobs = row["checks"]
+        print(f"{row['name']}  {row['status']}  image {row['image'][7:19]}  {len(jobs)} running")
+        for job in jobs:
+            print(f"  {job}")
+    if not found:
+        print("no tools container; the next check starts one")
+
+
+def _nox(*arguments: str) -> None:
+    """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
+    settings = project.load(Path.cwd())
+    noxfile = settings.project / "noxfile.py"
+    if not noxfile.is_file():
+        problem = f"{settings.project} has no noxfile.py"
+        raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
+    run.live(Command((sys.executable, "-m", "nox", "--noxfile", str(noxfile), *arguments)))
+
+
+def _after_dashes() -> list[str]:
+    """What stands after `--`, word by word: invoke gives it as one text."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
+ns = Collection("ci", lint, format_, typecheck, tests, precommit, session_, list_, tools)

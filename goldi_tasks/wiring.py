@@ -1,0 +1,45 @@
+"""What the front ends have in common: they hand each room what it needs of another, since no room imports another."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from goldi_tasks.build import bake, ready, summary
+from goldi_tasks.cache import dirs, local
+from goldi_tasks.checks.check import Doors
+from goldi_tasks.plan import container
+from goldi_tasks.plan.bake import Wanted
+from goldi_tasks.settings import Settings
+
+
+def build(settings: Settings, wanted: Wanted, tell: bake.Tell = summary.show) -> None:
+    """Build `wanted` and `tell` what came of it. Raises what bake.build raises, and CacheRefused."""
+
+    def prepare(directories: Sequence[Path]) -> None:
+        for directory in directories:
+            dirs.ensure(settings.cache_root, directory)
+
+    bake.build(settings, wanted, prepare, local.drop_corrupt, tell)
+
+
+def prepare_mounts(settings: Settings) -> None:
+    """Make what containers mount. Raises CacheRefused."""
+    for _, directory, mount in container.mounts(settings):
+        dirs.ensure(settings.cache_root, directory)
+        if Path(mount).is_relative_to(settings.project):
+            # Else the engine would make the mount point, as root.
+            Path(mount).mkdir(exist_ok=True)
+
+
+def doors(settings: Settings) -> Doors:
+    """What checks need of other rooms."""
+
+    def image() -> tuple[str, Sequence[Path]]:
+        build(settings, Wanted(("tools",)), _if_built)
+        return ready.image(settings, "tools"), ready.files(settings, "tools")
+
+    return Doors(lambda: prepare_mounts(settings), image)
+
+
+def _if_built(found: summary.Summary) -> None:
+    if found.result != "up to date":
+        summary.show(found)
