@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 from goldi_tasks import probe, run
@@ -111,7 +110,7 @@ def _made(settings: Settings, known: Memory) -> Tools | None:
         return None
     trees = place.trees(settings.project, Path.home())
     shared = place.shared(settings)
-    return Tools(settings, known.image, known.user, trees, caches, shared, known.network, _scripts())
+    return Tools(settings, known.image, known.user, trees, caches, shared, known.network, place.scripts())
 
 
 def _directories(settings: Settings) -> list[Path]:
@@ -119,12 +118,6 @@ def _directories(settings: Settings) -> list[Path]:
     mounts = container.mounts(settings)
     inside = [Path(mount) for _, _, mount in mounts if Path(mount).is_relative_to(settings.project)]
     return [*(directory for _, directory, _ in mounts), *inside]
-
-
-def _scripts() -> tuple[str, str, str]:
-    folder = files("goldi_tasks.checks")
-    watch, job, guard = (folder.joinpath(f"{name}.sh").read_text("utf-8") for name in ("watch", "job", "guard"))
-    return watch, job, guard
 
 
 def _attend(tools: Tools, job: Job, life: int) -> int:
@@ -136,8 +129,7 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     if tools.settings.warm:
         command = plan.inside(tools, host, job)
         return run.attend(command, let_go, lambda: run.capture(plan.end(tools, job)), apart=not host.tty)
-    if tools.user:
-        place.introduce(tools.shared, *map(int, tools.user.split(":")))
+    place.furnish(tools)
     with network.file(tools.settings) as told:
         command = plan.fresh(tools, host, told, place.git(tools.settings, tools.trees), job)
         return run.attend(command, let_go, apart=not host.tty)

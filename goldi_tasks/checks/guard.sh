@@ -1,12 +1,11 @@
-# guard FILE GRACE: ends a check whose caller holds FILE no more, and one that goes on GRACE seconds after Ctrl-C (""
+#!/bin/sh
+# guard.sh FILE GRACE: ends a check whose caller holds FILE no more, and one that goes on GRACE seconds after Ctrl-C (""
 # for never).
 file=$1 grace=$2
 
 # Children in sessions of their own too.
 signal() {
-    for pid in $(grep -lszxF "GOLDI_JOB=$file" /proc/[0-9]*/environ | cut -d / -f 3); do
-        kill "-$1" "$pid" 2>/dev/null
-    done
+    grep -lszxF "GOLDI_JOB=$file" /proc/[0-9]*/environ | cut -d / -f 3 | xargs -r kill "-$1"
 }
 
 interrupted=

@@ -1,13 +1,10 @@
-# job FILE GUARD GRACE COMMAND...: runs COMMAND in a tools container. Who asked for it holds a lock on FILE as long as
-# he waits for it; what becomes of it is written there. Its processes have FILE in GOLDI_JOB, by which GUARD finds them.
-file=$1 guard=$2 grace=$3
-shift 3
+#!/bin/sh
+# job.sh FILE GRACE COMMAND...: runs COMMAND in a tools container. Who asked for it holds a lock on FILE as long as
+# he waits for it; what becomes of it is written there. Its processes have FILE in GOLDI_JOB, by which guard.sh finds them.
+file=$1 grace=$2
+shift 2
 
-if ! [ -e "$file" ]; then
-    # A mount that comes up empty: the engine is in a VM that does not see this path.
-    exit 97
-fi
-mkdir -m 700 -p "$HOME" /tmp/.goldi
+[ -d /tmp/.goldi ] || (umask 077 && mkdir -p "$HOME" /tmp/.goldi)
 exec 9>>/tmp/.goldi/busy
 flock --shared 9
 touch /tmp/.goldi/busy
@@ -21,7 +18,7 @@ echo started >>"$file"
 trap 'echo interrupted >>"$file"' INT
 trap : QUIT TERM HUP
 # In the background a shell ignores Ctrl-C; `env` gives it back, since the guard has to hear of it.
-env --default-signal=INT sh -c "$guard" guard "$file" "$grace" </dev/null >/dev/null 2>&1 9>&- &
+env --default-signal=INT sh "${0%/*}/guard.sh" "$file" "$grace" </dev/null >/dev/null 2>&1 9>&- &
 watch=$!
 GOLDI_JOB=$file online "$@"
 code=$?

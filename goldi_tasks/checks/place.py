@@ -1,5 +1,6 @@
 """What a tools container is told of this machine: the directories it sees, who the caller is, what git needs."""
 
+import hashlib
 import os
 import pwd
 import stat
@@ -9,7 +10,7 @@ from pathlib import Path
 from goldi_tasks import run, state
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.tools import HOME
+from goldi_tasks.plan.tools import HOME, Tools
 from goldi_tasks.settings import Settings
 
 
@@ -35,7 +36,24 @@ def shared(settings: Settings) -> Path:
     return state.directory() / "checks" / settings.key
 
 
-def introduce(folder: Path, uid: int, gid: int) -> None:
+def furnish(tools: Tools) -> None:
+    """Put into the shared directory what a container finds there: our scripts, and lists of users."""
+    for name, text in _texts().items():
+        state.write(tools.shared / name, text)
+    if tools.user:
+        _introduce(tools.shared, *map(int, tools.user.split(":")))
+
+
+def scripts() -> str:
+    """A digest of our scripts."""
+    return hashlib.sha256("".join(_texts().values()).encode()).hexdigest()
+
+
+def _texts() -> dict[str, str]:
+    return {file.name: file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.sh"))}
+
+
+def _introduce(folder: Path, uid: int, gid: int) -> None:
     """Write the lists of users for a container that runs as `uid` and `gid`, so that the caller has a name there."""
     try:
         name = pwd.getpwuid(uid).pw_name

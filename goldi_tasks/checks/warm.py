@@ -49,7 +49,7 @@ def alive(tools: Tools) -> bool:
 def start(tools: Tools) -> None:
     """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
     _tidy(tools)
-    place.introduce(tools.shared, *map(int, tools.user.split(":"))) if tools.user else None
+    place.furnish(tools)
     with network.file(tools.settings) as told:
         command = plan.start(tools, told, place.git(tools.settings, tools.trees))
         try:

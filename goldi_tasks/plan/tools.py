@@ -1,7 +1,7 @@
 """The tools container of a project: how it is started, and how a check is run in it.
 
-The three shell scripts that run inside are handed in as text, so that nothing of ours has to be in the image but
-scripts/online.sh, and the path of this package need not be visible to the engine.
+The shell scripts that run inside lie in a directory that is shared with the host, so that nothing of ours has to be
+in the image but scripts/online.sh.
 """
 
 import hashlib
@@ -16,12 +16,14 @@ from goldi_tasks.plan import container
 from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
-# Where a container has what it shares with us: one file for each check, and the names of users.
+# Where a container has what it shares with us: one file for each check, our scripts, the names of users.
 SHARED = "/run/goldi"
 HOME = "/tmp/home"
 LABEL = "goldi.project"
-# What job.sh ends with when it does not see what it shares with us.
+# What comes before job.sh: with this a check ends that does not see what it shares with us. The mount came up empty,
+# since the engine is in a VM that does not see the host's path.
 BLIND = 97
+_SEEING = f'[ -e "$1" ] || exit {BLIND}; exec sh {SHARED}/job.sh "$@"'
 
 # What a user says to a tool, or to all tools, by a variable. Those of the table send caches, and have values inside.
 _PASSED = re.compile(
@@ -58,7 +60,7 @@ class Tools:
     `image` is an id. `trees` are directories that are mounted at their own paths. `user` is `uid:gid`, or "" on a
     rootless engine, whose root is the caller. `caches` tells the mounted directories apart from others that were made
     anew in their place. `shared` is the directory for SHARED, `network` a digest of what it is told of the network.
-    `scripts` are the texts of watch.sh, job.sh and guard.sh.
+    `scripts` is a digest of ours.
     """
 
     settings: Settings
@@ -68,7 +70,7 @@ class Tools:
     caches: tuple[tuple[int, ...], ...]
     shared: Path
     network: str
-    scripts: tuple[str, str, str]
+    scripts: str
 
     @property
     def name(self) -> str:
@@ -83,25 +85,25 @@ def start(tools: Tools, network: Path, git: Pairs) -> Command:
     `network` is the secret that scripts/online.sh reads, `git` git's configuration for it.
     """
     idle = str(max(1, round(tools.settings.idle_minutes * 60)))
-    watch = ("sh", "-c", tools.scripts[0], "watch", idle, f"{SHARED}/{tools.name}.alive")
+    watch = ("sh", f"{SHARED}/watch.sh", idle, f"{SHARED}/{tools.name}.alive")
     head = ("docker", "run", "--detach", "--name", tools.name, "--label", f"{LABEL}={tools.settings.key}")
     return Command((*head, *_options(tools, network, git), tools.image, *watch))
 
 
 def fresh(tools: Tools, host: Host, network: Path, git: Pairs, job: Job) -> Command:
     """Run `job` in a container of its own."""
-    argv = ("docker", "run", *_asked(host, job), *_options(tools, network, git), tools.image, *_job(tools, job))
+    argv = ("docker", "run", *_asked(host, job), *_options(tools, network, git), tools.image, *_job(job))
     return Command(argv, job.env)
 
 
 def inside(tools: Tools, host: Host, job: Job) -> Command:
     """Run `job` in the container that is there."""
-    return Command(("docker", "exec", *_asked(host, job), tools.name, *_job(tools, job)), job.env)
+    return Command(("docker", "exec", *_asked(host, job), tools.name, *_job(job)), job.env)
 
 
 def end(tools: Tools, job: Job) -> Command:
     """End the processes of a check, where the engine's machine does not see that nobody holds its file any more."""
-    return Command(("docker", "exec", tools.name, "sh", "-c", tools.scripts[2], "guard", f"{SHARED}/{job.file}", ""))
+    return Command(("docker", "exec", tools.name, "sh", f"{SHARED}/guard.sh", f"{SHARED}/{job.file}", ""))
 
 
 def retire(name: str) -> Command:
@@ -157,5 +159,5 @@ def _asked(host: Host, job: Job) -> tuple[str, ...]:
     return (*container.terminal(host), "--workdir", str(job.cwd), *named)
 
 
-def _job(tools: Tools, job: Job) -> tuple[str, ...]:
-    return ("sh", "-c", tools.scripts[1], "job", f"{SHARED}/{job.file}", tools.scripts[2], job.grace, *job.argv)
+def _job(job: Job) -> tuple[str, ...]:
+    return ("sh", "-c", _SEEING, "job", f"{SHARED}/{job.file}", job.grace, *job.argv)
