@@ -7,7 +7,7 @@ in the image but scripts/online.sh.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from goldi_tasks.command import Command
@@ -75,7 +75,9 @@ class Tools:
     @property
     def name(self) -> str:
         """The container's name."""
-        digest = hashlib.sha256(repr(self).encode(errors="surrogateescape")).hexdigest()[:12]
+        digest = hashlib.sha256(
+            repr(replace(self, settings=replace(self.settings, warm=True))).encode(errors="surrogateescape")
+        ).hexdigest()[:12]
         return f"goldi-{self.settings.key}-{digest}"
 
 

@@ -95,7 +95,8 @@ def _nox(*arguments: str) -> None:
     if not noxfile.is_file():
         problem = f"{settings.project} has no noxfile.py"
         raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
-    run.live(Command((sys.executable, "-m", "nox", "--noxfile", str(noxfile), *arguments)))
+    nox = Path(sys.executable).with_name("nox")
+    run.live(Command((str(nox), "--noxfile", str(noxfile), *arguments)))
 
 
 def _after_dashes() -> list[str]:
