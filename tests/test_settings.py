@@ -20,6 +20,9 @@ KEYS = [
     ("images.node", "NODE_IMAGE", "node_image", "mirror/node:1", "mirror/node:2"),
     ("ca-bundle", "GOLDI_CA_BUNDLE", "ca_bundle", "/one.pem", "/two.pem"),
     ("installer", "GOLDI_INSTALLER", "installer", "pip", "uv"),
+    ("run", "GOLDI_RUN", "run", "host", "container"),
+    ("warm", "GOLDI_WARM", "warm", "False", "True"),
+    ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),
 ]
 
 

@@ -1,0 +1,85 @@
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks import settings as project_settings
+from goldi_tasks.checks import memory
+from goldi_tasks.checks.memory import Memory
+from goldi_tasks.settings import Settings
+
+
+@pytest.fixture
+def settings(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return project_settings.load(project, {})
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was changed until now was changed a while ago."""
+    now = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * memory.YOUNG)
+
+
+@pytest.fixture
+def kept(settings: Settings, tmp_path: Path, later: None) -> Memory:
+    (tmp_path / "lock").write_text("one")
+    found = Memory("sha256:1", "0:0", "told", (str(tmp_path / "lock"), str(tmp_path / "missing")))
+    memory.keep(settings, found)
+    assert memory.recall(settings) == found
+    return found
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda path: (path / "lock").write_text("two!"),
+    "mode": lambda path: (path / "lock").chmod(0o700),
+    "gone": lambda path: (path / "lock").unlink(),
+    "another": lambda path: (path / "missing").touch(),
+    "old time": lambda path: os.utime(path / "lock", (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_changed_file_is_a_reason_to_look(settings: Settings, kept: Memory, tmp_path: Path, name: str) -> None:
+    CHANGES[name](tmp_path)
+    assert memory.recall(settings) is None
+
+
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "DOCKER_CONTEXT", "PIP_INDEX_URL", "https_proxy"])
+def test_so_is_another_engine_or_network(
+    settings: Settings, kept: Memory, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "other")
+    assert memory.recall(settings) is None
+
+
+def test_so_is_a_build_of_ours(settings: Settings, kept: Memory, tmp_path: Path) -> None:
+    builds = tmp_path / "state/goldi/builds" / settings.key
+    builds.mkdir(parents=True)
+    assert memory.recall(settings) is None
+
+
+def test_and_a_setting(project: Path, settings: Settings, kept: Memory) -> None:
+    assert memory.recall(project_settings.load(project, {"GOLDI_INSTALLER": "pip"})) is None
+    assert memory.recall(project_settings.load(project, {"GOLDI_WARM": "0", "GOLDI_RUN": "host"})) == kept
+
+
+def test_what_was_changed_just_now_is_not_remembered(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text("one")
+    memory.keep(settings, Memory("sha256:1", "0:0", "told", (str(tmp_path / "lock"),)))
+    assert memory.recall(settings) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"image": 1}', "\x00"])
+def test_what_is_no_memory_is_none(settings: Settings, kept: Memory, tmp_path: Path, text: str) -> None:
+    (tmp_path / "state/goldi/checks" / f"{settings.key}.json").write_text(text)
+    assert memory.recall(settings) is None
+
+
+def test_it_can_be_dropped_twice(settings: Settings, kept: Memory) -> None:
+    memory.drop(settings)
+    memory.drop(settings)
+    assert memory.recall(settings) is None
