@@ -93,3 +93,68 @@ def test_an_exception_brings_back_what_lies_in_a_directory_that_is_left_out(tree
 def test_strange_names(tree: Path) -> None:
     Path(os.fsdecode(bytes(tree) + b"/\xff\n")).touch()
     assert context.look(tree, "", {}).files == 3
+
+
+@pytest.fixture
+def wide(tree: Path) -> Path:
+    """A tree with two directories; `link` leads to one of them."""
+    (tree / "other" / "deep").mkdir(parents=True)
+    (tree / "other" / "deep" / "a.py").write_text("one")
+    (tree / "other" / "b").write_text("one")
+    return tree
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_what_is_not_asked_for_does_not_count(wide: Path, change: Callable[[Path], object]) -> None:
+    before = context.look(wide, "", {}, {"other/*/a.py"})
+    change(wide)
+    assert context.look(wide, "", before.memory, {"other/*/a.py"}).digest == before.digest
+
+
+@pytest.mark.parametrize("only", [{"other"}, {"other/deep"}, {"*/deep/*.py"}, {"other/deep/a.p[y]", "none"}, {"."}])
+def test_what_is_asked_for_counts_with_all_below(wide: Path, only: set[str]) -> None:
+    before = context.look(wide, "", {}, only)
+    (wide / "other" / "deep" / "a.py").write_text("two")
+    assert context.look(wide, "", before.memory, only).digest != before.digest
+    ignored = context.look(wide, "other/deep\n", {}, only)
+    (wide / "other" / "deep" / "a.py").write_text("three")
+    assert context.look(wide, "other/deep\n", {}, only).digest == ignored.digest
+
+
+def test_the_numbers_are_of_all_and_the_change_is_of_what_counts(wide: Path) -> None:
+    part, whole = context.look(wide, "", {}, {"folder"}), context.look(wide, "", {})
+    assert (part.files, part.bytes) == (whole.files, whole.bytes) == (4, 9)
+    os.utime(wide / "other" / "b", ns=(0, whole.changed + 1))
+    assert context.look(wide, "", {}, {"folder"}).changed == part.changed
+    assert context.look(wide, "", {}).changed > whole.changed
+
+
+@pytest.mark.parametrize("only", [{"link"}, {"link/file"}, {"l*/file"}, {"other/link/x"}])
+def test_a_link_in_a_path_may_lead_anywhere(wide: Path, only: set[str]) -> None:
+    (wide / "other" / "link").symlink_to("../folder")
+    assert context.look(wide, "", {}, only).digest == context.look(wide, "", {}).digest
+
+
+def test_a_link_below_a_path_is_copied_as_it_is(wide: Path) -> None:
+    (wide / "other" / "link").symlink_to("../folder")
+    before = context.look(wide, "", {}, {"other"}).digest
+    (wide / "folder" / "file").write_text("two")
+    assert context.look(wide, "", {}, {"other"}).digest == before
+    (wide / "other" / "link").unlink()
+    (wide / "other" / "link").symlink_to("../elsewhere")
+    assert context.look(wide, "", {}, {"other"}).digest != before
+
+
+def test_what_one_target_read_is_remembered_while_another_is_looked_at(
+    wide: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = time.time_ns() + 10 * context.YOUNG
+    monkeypatch.setattr(time, "time_ns", lambda: later)
+    memory = context.look(wide, "", {}, {"folder"}).memory
+    assert set(memory) == {"folder/file"}
+    memory = context.look(wide, "", memory, {"other"}).memory
+    assert set(memory) == {"folder/file", "other/b", "other/deep/a.py"}
+    (wide / "folder" / "file").write_text("two")
+    (wide / "other" / "b").unlink()
+    assert set(context.look(wide, "", memory, {"other/deep"}).memory) == {"other/deep/a.py"}
+    assert set(context.look(wide, "other\n", memory, {"folder"}).memory) == {"folder/file"}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import probe, run
-from goldi_tasks.build import bakefile, context, inputs, network, record, summary
+from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Work
 from goldi_tasks.command import Command
@@ -42,9 +42,9 @@ def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal,
             # Each asks programs for a tenth of a second.
             return [pool.submit(probe.docker), pool.submit(network.secrets, settings)]
 
-        asked = ask() if wanted.force or inputs.changed(settings) else []
+        asked = ask() if wanted.force or made.changed(settings, targets) else []
         before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables)
-        if before and not wanted.force and inputs.built(settings, before):
+        if before and not wanted.force and made.built(settings, before):
             tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
             return
         docker, secrets = (one.result() for one in asked or ask())
@@ -73,7 +73,7 @@ def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal,
                 # While the images are listed for the summary.
                 again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed)
             if before and again:
-                inputs.remember(settings, before, again.result(), summary.digests(metadata), began)
+                made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
 
 
 def shown(settings: Settings, targets: tuple[str, ...]) -> Command:

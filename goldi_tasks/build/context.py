@@ -8,25 +8,27 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldi_tasks.plan import ignore
+from goldi_tasks.plan import ignore, selection
 from goldi_tasks.settings import Settings
 
 # Nanoseconds. File systems keep times to 10 ms, some to 2 s.
 YOUNG = 2_000_000_000
+# The paths that are all of a context.
+WHOLE = frozenset({"."})
 # What stat says of a file, and its digest.
 Memory = dict[str, list[int | str]]
 
 
 @dataclass(frozen=True)
 class Context:
-    """The build context: a digest over paths, kinds, modes, contents and links; files and bytes in it.
+    """The build context: a digest over paths, kinds, modes, contents and links of what was asked for.
 
-    `changed` is the newest change of anything in it, in nanoseconds since the epoch; `memory` is to be
-    handed to the next look.
+    `files` and `bytes` are of all of it. `changed` is the newest change of anything in the digest, in nanoseconds
+    since the epoch; `memory` is to be handed to the next look.
     """
 
     digest: str
@@ -36,26 +38,35 @@ class Context:
     memory: Memory = field(repr=False)
 
 
-def look(project: Path, ignore_text: str, memory: Memory) -> Context:
-    """The context of `project`. Raises OSError where a file cannot be read, as the builder would."""
-    now, digest, remembered = time.time_ns(), hashlib.sha256(), Memory()
-    files = size = 0
+def look(project: Path, ignore_text: str, memory: Memory, only: Collection[str] = WHOLE) -> Context:
+    """The context of `project`; in the digest `only` these paths, see plan/selection.py, and the directories above.
+
+    What a link in such a path leads to may be anywhere: then all of it is in the digest. Raises OSError where a file
+    cannot be read, as the builder would.
+    """
+    now, digest, wanted, sizes, remembered = (
+        time.time_ns(),
+        hashlib.sha256(),
+        selection.parse(only),
+        list[int](),
+        Memory(),
+    )
     # A name that goes leaves its mark on the directory.
     changed = project.stat().st_mtime_ns
     for name, path, found in _walk(str(project), "", ignore.parse(ignore_text)):
-        changed = max(changed, found.st_ctime_ns, found.st_mtime_ns)
-        what = ""
+        before = memory.get(name, [])
+        known = str(before[-1]) if before[:-1] == _stat(found) else ""
         if stat.S_ISREG(found.st_mode):
-            files, size = files + 1, size + found.st_size
-            known = _stat(found)
-            before = memory.get(name, [])
-            what = str(before[-1]) if before[:-1] == known else _hash(path)
-            if found.st_ctime_ns < now - YOUNG:
-                remembered[name] = [*known, what]
-        elif stat.S_ISLNK(found.st_mode):
-            what = os.readlink(path)  # noqa: PTH115 - see _hash
-        digest.update(f"{name}\0{found.st_mode:o}\0{what}\0\n".encode(errors="surrogateescape"))
-    return Context(digest.hexdigest(), files, size, changed, remembered)
+            sizes.append(found.st_size)
+        elif stat.S_ISLNK(found.st_mode) and wanted.hinges_on(name):
+            return look(project, ignore_text, memory)
+        if wanted.takes(name, stat.S_ISDIR(found.st_mode)):
+            changed = max(changed, found.st_ctime_ns, found.st_mtime_ns)
+            known = _content(path, found, known)
+            digest.update(f"{name}\0{found.st_mode:o}\0{known}\0\n".encode(errors="surrogateescape"))
+        if known and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < now - YOUNG:
+            remembered[name] = [*_stat(found), known]
+    return Context(digest.hexdigest(), len(sizes), sum(sizes), changed, remembered)
 
 
 def ignore_text(settings: Settings) -> str:
@@ -89,6 +100,13 @@ def _walk(root: str, below: str, patterns: tuple[ignore.Pattern, ...]) -> Iterat
         # What a `!` brings back may lie in a directory that is left out.
         if entry.is_dir(follow_symlinks=False) and (not out or exceptions):
             yield from _walk(root, name, patterns)
+
+
+def _content(path: str, found: os.stat_result, known: str) -> str:
+    """The digest of a file, which is `known` if it is not ""; where a link leads to."""
+    if stat.S_ISREG(found.st_mode):
+        return known or _hash(path)
+    return os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""  # noqa: PTH115 - see _hash
 
 
 def _stat(found: os.stat_result) -> list[int | str]:

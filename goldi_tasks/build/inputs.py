@@ -1,25 +1,21 @@
-"""What goes into targets, as one fingerprint; and whether the images made from just that are still there.
+"""What goes into targets, as one fingerprint; build/made.py knows what was made from which.
 
 Never on the side of staleness: where something cannot be known without asking the builder, it is asked.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from goldi_tasks import run, state
-from goldi_tasks.build import context
-from goldi_tasks.command import Command
+from goldi_tasks import run
+from goldi_tasks.build import bases, context, kept
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import dockerfile
 from goldi_tasks.settings import Settings
 
-# A change of what is fingerprinted, or how, must not meet fingerprints of before.
-_VERSION = 1
 # Where a target says one of these, other things than the project go in, or something else than an image comes out.
 _UNKNOWABLE = ("contexts", "dockerfile-inline", "no-cache", "no-cache-filter", "pull", "output", "matrix")
 # These change where caches are, not what is built.
@@ -31,14 +27,16 @@ class Inputs:
     """What goes into some targets now.
 
     `fingerprint` is of all of it, `images` the ids of what was made by tag ("" for one that is not there),
-    `changed` the newest change of a file that goes in, in nanoseconds since the epoch, `printed` what bake makes of
-    its file.
+    `changed` the newest change of a file that goes in, in nanoseconds since the epoch, `only` the paths of the
+    context that go in, `brought` what base images bring along, `printed` what bake makes of its file.
     """
 
     fingerprint: str
     images: Mapping[str, str]
     changed: int
     context: context.Context
+    only: Collection[str]
+    brought: bases.Brought = field(repr=False)
     printed: Mapping[str, Any] = field(repr=False)
 
 
@@ -58,115 +56,77 @@ def look(
     try:
         if printed is None:
             printed = json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"]
-        bases = _bases(settings, [printed[target] for target in targets])
-        if bases is None:
-            return None
-        tags = [_name(tag) for target in targets for tag in printed[target].get("tags", [])]
-        ids = _image_ids({*tags, *map(_name, bases)})
-        if not tags or any(name not in ids and "@sha256:" not in name for name in map(_name, bases)):
-            # A base image that is not here may have changed where it is.
-            return None
-        files = _files(settings, printed, targets)
-        found = context.look(settings.project, context.ignore_text(settings), _read(settings).get("files", {}))
-    except (CommandFailed, OSError, ValueError, LookupError, TypeError):
+        return _inputs(settings, [printed[target] for target in targets], printed)
+    except (CommandFailed, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    plain = {
-        name: {key: value for key, value in target.items() if key not in _CACHES} for name, target in printed.items()
-    }
-    texts = [file.read_text(encoding="utf-8") for file in files]
-    bits = [_VERSION, plain, texts, sorted((name, ids.get(_name(name))) for name in bases)]
-    digest = hashlib.sha256(json.dumps([*bits, found.digest], sort_keys=True).encode()).hexdigest()
-    changed = max(found.changed, *(file.stat().st_ctime_ns for file in files))
-    return Inputs(digest, {tag: ids.get(tag, "") for tag in tags}, changed, found, printed)
 
 
-def changed(settings: Settings) -> bool:
-    """Whether the build context is surely not what it was at the last build: then there is something to do."""
-    kept = _read(settings)
-    try:
-        found = context.look(settings.project, context.ignore_text(settings), kept.get("files", {}))
-    except OSError:
-        return False
-    return found.digest != kept.get("context")
+def _inputs(settings: Settings, targets: list[Mapping[str, Any]], printed: Mapping[str, Any]) -> Inputs | None:
+    """The inputs of `targets`, which are those of `printed` that are wanted."""
+    known, texts = kept.read(settings), _texts(settings, targets)
+    images = _base_images(settings, targets, texts)
+    tags = [bases.plain(tag) for target in targets for tag in target.get("tags", [])]
+    if images is None or not tags:
+        return None
+    ids = bases.ids({*tags, *images})
+    if any(name not in ids and "@sha256:" not in name for name in images):
+        # A base image that is not here may have changed where it is.
+        return None
+    brought = bases.brought({ids[name] for name in images if name in ids}, known.get("bases", {}))
+    only = _only(targets, texts, [brought[ids[name]] if name in ids else None for name in images])
+    found = context.look(settings.project, context.ignore_text(settings), known.get("files", {}), only)
+    files = {**texts, "": settings.bake_file.read_text(encoding="utf-8")}
+    bits = [_plain(printed), sorted(files.items()), sorted((name, ids.get(name)) for name in images), sorted(only)]
+    digest = hashlib.sha256(json.dumps([kept.VERSION, *bits, found.digest], sort_keys=True).encode()).hexdigest()
+    paths = [settings.bake_file, *(settings.project / name for name in texts)]
+    changed = max(found.changed, *(path.stat().st_ctime_ns for path in paths))
+    return Inputs(digest, {tag: ids.get(tag, "") for tag in tags}, changed, found, only, brought, printed)
 
 
-def built(settings: Settings, inputs: Inputs) -> bool:
-    """Whether the images that were made from these inputs are there, under their names."""
-    return bool(
-        all(inputs.images.values()) and _read(settings).get("built", {}).get(_key(inputs)) == dict(inputs.images)
-    )
+def _texts(settings: Settings, targets: list[Mapping[str, Any]]) -> dict[str, str]:
+    """The Dockerfiles of `targets`, wherever they lie, by the name that they have in the bake file."""
+    names = {_dockerfile(target) for target in targets}
+    return {name: (settings.project / name).read_text(encoding="utf-8") for name in sorted(names)}
 
 
-def remember(settings: Settings, before: Inputs, after: Inputs | None, digests: set[str], started: int) -> None:
-    """Keep what came of a build that began at `started` and made images with `digests`, if nothing changed meanwhile.
-
-    Between two equal looks a file may still have been another: then its change is younger than the start. And
-    somebody else may have given our names to other images: then their ids are not among `digests`.
-    """
-    kept = _read(settings)
-    quiet = after and before.fingerprint == after.fingerprint and after.changed < started - context.YOUNG
-    if after and quiet and digests.issuperset(after.images.values()):
-        names = set(after.images)
-        others = {key: images for key, images in kept.get("built", {}).items() if names.isdisjoint(images)}
-        kept["built"] = others | {_key(after): dict(after.images)}
-    kept["files"] = (after or before).context.memory
-    kept["context"] = before.context.digest
-    try:
-        state.write(_file(settings), json.dumps(kept))
-    except OSError:
-        # The next build asks the builder, and that is all.
-        return
-
-
-def _bases(settings: Settings, targets: list[dict[str, Any]]) -> set[str] | None:
+def _base_images(settings: Settings, targets: list[Mapping[str, Any]], texts: Mapping[str, str]) -> set[str] | None:
     """The images that `targets` build on; None if one of them has inputs that are not the project's."""
     found: set[str] = set()
     for target in targets:
-        if (
-            any(target.get(key) for key in _UNKNOWABLE)
-            or (settings.project / target.get("context", ".")) != settings.project
-        ):
+        elsewhere = (settings.project / target.get("context", ".")) != settings.project
+        if elsewhere or any(target.get(key) for key in _UNKNOWABLE):
             return None
-        text = (settings.project / target.get("dockerfile", "Dockerfile")).read_text(encoding="utf-8")
-        images = dockerfile.base_images(text, target.get("args", {}))
+        images = dockerfile.base_images(texts[_dockerfile(target)], target.get("args", {}))
         if images is None:
             return None
-        found |= images
+        found |= {bases.plain(image) for image in images}
     return found
 
 
-def _files(settings: Settings, printed: Mapping[str, Any], targets: tuple[str, ...]) -> list[Path]:
-    """The files that say how to build, wherever they lie: the bake file and the Dockerfiles."""
-    names = {printed[target].get("dockerfile", "Dockerfile") for target in targets}
-    return [settings.bake_file, *(settings.project / name for name in sorted(names))]
+def _only(
+    targets: list[Mapping[str, Any]], texts: Mapping[str, str], brought: list[list[str] | None]
+) -> Collection[str]:
+    """The paths of the context that `targets` read; all of it where that cannot be said.
+
+    `brought` are the variables that each of their base images sets; None for one that may read what it likes.
+    """
+    env = [names for names in brought if names is not None]
+    found = [
+        dockerfile.sources(
+            texts[_dockerfile(target)], target.get("target", ""), target.get("args", {}), set().union(*env)
+        )
+        for target in targets
+    ]
+    sure = [paths for paths in found if paths is not None]
+    return set().union(*sure) if len(sure) == len(found) and len(env) == len(brought) else context.WHOLE
 
 
-def _image_ids(names: set[str]) -> dict[str, str]:
-    """The ids of those images that the engine has, by name. It is not asked for all: that takes it long."""
-    form = "{{.Repository}}:{{.Tag}} {{.ID}}"
-    wanted = [part for name in sorted(names) for part in ("--filter", f"reference={name}")]
-    listed = run.capture(Command(("docker", "image", "ls", "--no-trunc", "--format", form, *wanted)))
-    return {_name(name): image for name, _, image in (line.partition(" ") for line in listed.splitlines())}
+def _dockerfile(target: Mapping[str, Any]) -> str:
+    return str(target.get("dockerfile", "Dockerfile"))
 
 
-def _name(reference: str) -> str:
-    """A reference as `docker image ls` writes it: without the public hub's name, with a tag."""
-    name = reference.removeprefix("docker.io/").removeprefix("library/")
-    return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
-def _key(inputs: Inputs) -> str:
-    return inputs.fingerprint
-
-
-def _file(settings: Settings) -> Path:
-    return state.directory() / "inputs" / f"{settings.key}.json"
-
-
-def _read(settings: Settings) -> dict[str, Any]:
-    """What was kept; nothing if it is not there, or was written by something else."""
-    try:
-        kept = json.loads(_file(settings).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return kept if isinstance(kept, dict) else {}
+def _plain(printed: Mapping[str, Any]) -> dict[str, Any]:
+    """What bake makes of its file, without where caches are."""
+    return {
+        name: {key: value for key, value in target.items() if key not in _CACHES} for name, target in printed.items()
+    }

@@ -1,5 +1,6 @@
 """Nothing to do is said at once, and never wrongly: the builder is the judge."""
 
+import json
 import os
 import re
 import time
@@ -116,3 +117,113 @@ def test_a_change_during_the_build_is_seen_by_the_next_one(tiny: Project) -> Non
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert "up to date" not in tiny.goldi("build.prod")
+
+
+STAGES = """\
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE} AS below
+COPY folder/below /below
+
+FROM below AS builder
+ARG WHERE
+COPY ${WHERE}/*.txt /first/
+COPY link/in /linked
+
+FROM below AS tools
+RUN --mount=type=bind,source=second,target=/from cp -r /from /second && cp /below /second
+
+FROM ${PYTHON_IMAGE} AS production
+COPY --from=tools /second /second
+COPY dire[c]t /
+"""
+# The targets that read what is edited.
+READ: dict[str, set[str]] = {
+    "folder/below": {"builder", "tools", "production"},
+    "wild/a.txt": {"builder"},
+    "wild/a.md": set(),
+    "second/deep/file": {"tools", "production"},
+    "direct": {"production"},
+    "unread": set(),
+}
+
+
+def staged(project: Project, stages: str) -> None:
+    """Put targets for the `stages` into a tiny project, and what they read."""
+    folder = project.path / "infrastructure/docker"
+    (folder / "Dockerfile").write_text(stages)
+    bake = json.loads((folder / "docker-bake.json").read_text())
+    for name in ("builder", "tools"):
+        bake["target"][name] = {"inherits": ["_common"], "target": name, "tags": [f"{project.image}:{name}"]}
+        bake["target"][name]["args"] = {"WHERE": "wild"}
+    bake["group"]["both"] = {"targets": ["builder", "tools"]}
+    (folder / "docker-bake.json").write_text(json.dumps(bake))
+    for name in READ:
+        (project.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.path / name).write_text("one")
+    (project.path / "real").mkdir()
+    (project.path / "real/in").write_text("one")
+
+
+def ids(project: Project) -> dict[str, str]:
+    tags = {"builder": "builder", "tools": "tools", "production": "latest"}
+    form = "{{.Id}}"
+    return {name: docker("image", "inspect", "--format", form, f"{project.image}:{tag}") for name, tag in tags.items()}
+
+
+def said_by_target(project: Project) -> set[str]:
+    """The targets that are not called up to date; they are built."""
+    names = ("builder", "tools", "production")
+    return {name for name in names if "up to date" not in project.goldi("build.target", name)}
+
+
+def test_a_target_is_asked_for_only_when_what_its_stage_reads_changes(tiny: Project) -> None:
+    staged(tiny, STAGES.replace("COPY link/in /linked\n", ""))
+    time.sleep(2.1)
+    said_by_target(tiny)
+    assert not said_by_target(tiny)
+    for file, readers in READ.items():
+        before = ids(tiny)
+        (tiny.path / file).write_text(f"two, {file}")
+        time.sleep(2.1)
+        assert said_by_target(tiny) == readers, file
+        for name in before.keys() - readers:
+            tiny.goldi("build.target", name, "--force")
+        # The builder's own verdict is the same.
+        assert {name for name, image in ids(tiny).items() if image != before[name]} == readers, file
+
+
+def test_what_lies_behind_a_link_is_read(tiny: Project) -> None:
+    staged(tiny, STAGES)
+    (tiny.path / "link").symlink_to("real")
+    time.sleep(2.1)
+    said_by_target(tiny)
+    assert not said_by_target(tiny)
+    before = ids(tiny)
+    (tiny.path / "real/in").write_text("two")
+    assert said_by_target(tiny) == {"builder"}
+    assert ids(tiny)["builder"] != before["builder"]
+
+
+def test_several_targets_read_what_each_of_them_reads(tiny: Project) -> None:
+    staged(tiny, STAGES.replace("COPY link/in /linked\n", ""))
+    time.sleep(2.1)
+    assert "up to date" not in tiny.goldi("build.target", "both")
+    assert "up to date" in tiny.goldi("build.target", "both")
+    (tiny.path / "direct").write_text("two")
+    assert "up to date" in tiny.goldi("build.target", "both")
+    (tiny.path / "second/deep/file").write_text("two")
+    assert "up to date" not in tiny.goldi("build.target", "both")
+
+
+@pytest.mark.parametrize("line", ["ENV WHERE=wild", "ONBUILD COPY unread /unread"])
+def test_a_base_image_may_have_more_read(tiny: Project, line: str) -> None:
+    """Its variables and triggers are not in the Dockerfile, and which of two values wins is the builder's affair."""
+    staged(tiny, STAGES.replace("COPY link/in /linked\n", ""))
+    base = re.findall(r"PYTHON_IMAGE=(\S+)", (tiny.path / "infrastructure/docker/.env").read_text())[0]
+    (tiny.path / "base").write_text(f"FROM {base}\n{line}\n")
+    docker("build", "--quiet", "--tag", f"{tiny.image}:base", "--file", str(tiny.path / "base"), str(tiny.path))
+    time.sleep(2.1)
+    tiny.goldi("build.target", "builder", PYTHON_IMAGE=f"{tiny.image}:base")
+    assert "up to date" in tiny.goldi("build.target", "builder", PYTHON_IMAGE=f"{tiny.image}:base")
+    (tiny.path / "unread").write_text("two")
+    assert "up to date" not in tiny.goldi("build.target", "builder", PYTHON_IMAGE=f"{tiny.image}:base")

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from goldi_tasks.build.watch.step import Step
+from goldi_tasks.plan import instructions
 
 _RULE = "-" * 20
 _PLACE = re.compile(r"^\S.*:\d+$")
@@ -30,28 +31,16 @@ def report(failures: Sequence[Step], said: Sequence[str], dockerfile: str) -> It
 def locate(dockerfile: str, stage: str, instruction: str) -> range | None:
     """The lines, from 0, of `instruction`: in `stage`, or where it is first (buildx does not name an only stage)."""
     here, count, found = "", 0, list[tuple[bool, range]]()
-    for lines, text in _instructions(dockerfile):
+    for one in instructions.read(dockerfile):
+        # The builder makes blanks single.
+        text = " ".join(f"{one.word} {one.rest}".split())
         if text.upper().startswith("FROM "):
             named = _STAGE.match(text)
             here, count = named[1] if named else f"stage-{count}", count + 1
         # A here-document's name has the first line only, and then its content.
         if text == instruction or ("<<" in text and instruction.startswith(text)):
-            found.append((here != stage, lines))
+            found.append((here != stage, one.lines))
     return min(found, key=lambda it: it[0])[1] if found else None
-
-
-def _instructions(dockerfile: str) -> Iterator[tuple[range, str]]:
-    """Instructions with their lines; continued ones are joined, blanks are made single."""
-    start, words = 0, list[str]()
-    for number, line in enumerate(dockerfile.split("\n")):
-        if line.lstrip().startswith("#"):
-            continue
-        start = start if words else number
-        words += line.rstrip().removesuffix("\\").split()
-        if not line.rstrip().endswith("\\"):
-            if words:
-                yield range(start, number + 1), " ".join(words)
-            words = []
 
 
 def _excerpt(dockerfile: str, where: range | None) -> Iterator[str]:
