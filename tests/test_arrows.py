@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 LEAVES = {"errors", "command", "paths", "state"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks"}
+FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
     "__init__": set(),
     "errors": set(),
@@ -29,9 +30,10 @@ ARROWS = {
     "build": BELOW,
     "cache": BELOW,
     "checks": BELOW | {"build"},
-    "tasks": BELOW | ROOMS,
-    "sessions": BELOW | ROOMS,
-    "program": BELOW | ROOMS | {"tasks"},
+    "wiring": BELOW | ROOMS,
+    "tasks": FRONT,
+    "sessions": FRONT,
+    "program": FRONT | {"tasks"},
 }
 IMPURE = {"os", "sys", "subprocess", "shutil", "socket", "tempfile", "time"}
 

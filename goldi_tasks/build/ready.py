@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from goldi_tasks import run
-from goldi_tasks.build import context
+from goldi_tasks.build import context, kept
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoEngine
+from goldi_tasks.plan import selection
 from goldi_tasks.settings import Settings
 
 
@@ -20,8 +21,13 @@ def image(settings: Settings, target: str) -> str:
 
 
 def files(settings: Settings, target: str) -> list[Path]:
-    """Every file and directory that goes into `target`, or says how."""
-    folder = settings.bake_file.parent
+    """Every file and directory that goes into `target`, as its last build found, or says how; there or not."""
+    folder, project = settings.bake_file.parent, settings.project
+    last = kept.read(settings).get("contexts", {}).get(target, {})
+    only = last.get("only", context.WHOLE)
+    chosen = selection.parse(only)
+    read = [project / name for name in context.names(settings) if chosen.takes(name, (project / name).is_dir())]
     said = ("docker-bake.json", "Dockerfile", "Dockerfile.dockerignore", ".env")
-    found = [settings.project / name for name in context.names(settings)]
-    return [*(folder / name for name in said), settings.project / ".dockerignore", settings.project, *found]
+    # Something new in a directory changes the directory.
+    top = [project] if "." in only else []
+    return [*(folder / name for name in said), project / ".dockerignore", *top, *read]

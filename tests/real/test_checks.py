@@ -132,7 +132,7 @@ def test_each_kind_of_session_and_what_the_second_one_finds(checked: Project, tm
         assert list((caches / name / key).glob(found)), name
     assert list((caches / "pre-commit-cache").glob("repo*")) or (caches / "pre-commit-cache/db.db").exists()
     # Neither the project nor the home has caches of tools.
-    assert not [path for path in checked.path.rglob("*cache*") if ".git" not in path.parts]
+    assert not [path for path in checked.path.rglob("*_cache*")]
     assert {path.name for path in home.iterdir()} <= {".local", ".docker"}
 
 
@@ -140,7 +140,6 @@ def test_arguments_arrive_exactly(checked: Project) -> None:
     words = ["-k", "a or b", "", "*", "$HOME", "'\"", "ü\n", "--", "-x"]
     assert repr(words) in nox(checked, "--session", "show", "--", *words)
     assert repr(words) in checked.goldi("ci.session", "show", "--", *words)
-    assert "2 passed" in checked.goldi("ci.tests", "--", "-k", "health and (up or down)") or True
 
 
 @pytest.mark.parametrize("code", [1, 2, 5])
