@@ -1,13 +1,14 @@
 """How long builds of a project take here, beside the guide's figures and beside plain docker.
 
-`scratch` is the copy of the project that is built, `rounds` runs and times, `hits` counts what caches gave, `table`
-says it, `traces` removes what is left with the engine.
+`scratch` is the copy of the project that is built, `rounds` runs and `times` times, `hits` counts what caches gave,
+`table` says it, `traces` removes what is left with the engine.
 """
 
 from collections.abc import Callable
 
 from goldi_tasks import probe
 from goldi_tasks.build.bench import rounds, scratch, table, traces
+from goldi_tasks.build.bench.times import Times
 from goldi_tasks.settings import Settings
 
 
@@ -19,11 +20,12 @@ def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> tab
     """
     docker = probe.docker()
     with scratch.copy(settings) as made, traces.removed(rounds.IMAGE, tell):
-        found = rounds.Rounds(made, docker, tell)
+        times = Times(tell)
+        found = rounds.Rounds(made, docker, times)
         for current in range(number):
-            found.heading = f"round {current + 1} of {number}: "
+            times.heading = f"round {current + 1} of {number}: "
             found.run(current)
-        found.heading = ""
+        times.heading = ""
         found.rebuild()
         tell("goldi --list")
-        return table.Report(number, found.medians(), dict(found.hits), made.added, rounds.listing(made.work / "empty"))
+        return table.Report(number, times.medians(), dict(found.hits), made.added, rounds.listing(made.work / "empty"))

@@ -4,8 +4,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -16,6 +15,7 @@ from goldi_tasks.build import bake, network
 from goldi_tasks.build.bench import hits
 from goldi_tasks.build.bench.hits import Hits
 from goldi_tasks.build.bench.scratch import PLAIN, Scratch
+from goldi_tasks.build.bench.times import COMPILED, Times
 from goldi_tasks.build.context import YOUNG
 from goldi_tasks.command import Command
 from goldi_tasks.plan.bake import Wanted
@@ -23,27 +23,16 @@ from goldi_tasks.probe import Docker
 from goldi_tasks.settings import Settings
 
 IMAGE = "goldi-bench"
-# As where packages are installed: else an editable one is compiled each time, and others are not.
-_COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass
 class Rounds:
-    """What was measured: `seconds` of every round by name, and the `hits` of the last rebuild.
-
-    `tell` hears what is done next, after a `heading`.
-    """
+    """What was measured: the `times` of every round, and the `hits` of the last rebuild."""
 
     scratch: Scratch
     docker: Docker
-    tell: Callable[[str], None]
-    seconds: dict[str, list[float]] = field(default_factory=dict)
+    times: Times
     hits: dict[str, Hits] = field(default_factory=dict)
-    heading: str = ""
-
-    def medians(self) -> dict[str, float]:
-        """The median of each."""
-        return {name: median(times) for name, times in self.seconds.items()}
 
     def run(self, number: int) -> None:
         """One round, beginning with nothing in any cache but the base images."""
@@ -79,7 +68,7 @@ class Rounds:
         """
         caches = self.scratch.work / "caches"
         self._begin()
-        self.tell("hit rates")
+        self.times.tell("hit rates")
         self._goldi(caches, targets=("production", "tools"))
         self.scratch.edit_steps()
         said = self._goldi(caches, targets=("production", "tools"))
@@ -98,10 +87,10 @@ class Rounds:
 
     def _environment(self, caches: Path) -> dict[str, str]:
         state = str(self.scratch.work / "state")
-        return {"GOLDI_CACHE_ROOT": str(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **_COMPILED}
+        return {"GOLDI_CACHE_ROOT": str(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **COMPILED}
 
     def _ours(self, name: str, caches: Path) -> str:
-        with self._timed(name):
+        with self.times.timed(name):
             return self._goldi(caches, targets=("production",))
 
     def _goldi(self, caches: Path, *words: str, targets: tuple[str, ...]) -> str:
@@ -116,7 +105,7 @@ class Rounds:
         argv = ("docker", "buildx", "bake", "--file", str(settings.bake_file), *allowed, *words)
         environment = bake.environment(settings, wanted)
         command = Command((*argv, *_PROGRESS, "production"), environment, network.secrets(settings))
-        with self._timed(name):
+        with self.times.timed(name):
             run.listen(command, cwd=self.scratch.project)
 
     def _single_stage(self, dockerfile: Path) -> None:
@@ -129,20 +118,13 @@ class Rounds:
             secrets += ["--secret", f"id=ca_bundle,src={settings.ca_bundle}"]
         argv = ("docker", "buildx", "build", "--no-cache", "--load", "--file", str(dockerfile), *given, *secrets)
         command = Command((*argv, "--tag", f"{IMAGE}:plain", *_PROGRESS, "."), {}, network.secrets(settings))
-        with self._timed("first build, single stage"):
+        with self.times.timed("first build, single stage"):
             run.listen(command, cwd=self.scratch.project)
 
     def _count(self, said: str, name: str, kind: str, *stages: str) -> None:
         found = hits.count(said, stages)[kind]
         if found.needed:
             self.hits[name] = found
-
-    @contextmanager
-    def _timed(self, name: str) -> Iterator[None]:
-        self.tell(self.heading + name)
-        began = time.perf_counter()
-        yield
-        self.seconds.setdefault(name, []).append(time.perf_counter() - began)
 
 
 _PROGRESS = ("--progress", "plain")
@@ -159,6 +141,6 @@ def listing(work: Path) -> tuple[float, float]:
     for _ in range(5):
         for program, found in zip(programs, times, strict=True):
             began = time.perf_counter()
-            run.capture(Command((program, "--list"), _COMPILED), cwd=work)
+            run.capture(Command((program, "--list"), COMPILED), cwd=work)
             found.append(time.perf_counter() - began)
     return median(times[0]), median(times[1])
