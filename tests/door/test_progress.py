@@ -168,6 +168,11 @@ def test_a_stream_comes_as_it_is_written() -> None:
         assert next(texts) == "", "time goes by"
 
 
+def test_a_stream_gives_both_outputs_where_both_are_wanted() -> None:
+    with run.stream(python("print('out', flush=True); sys.stderr.write('err')"), whole=True) as texts:
+        assert "".join(texts) == "out\nerr"
+
+
 def test_a_stream_of_a_program_that_fails() -> None:
     with (
         pytest.raises(CommandFailed, match="ended with exit code 3") as caught,
