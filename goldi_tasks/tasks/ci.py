@@ -3,6 +3,7 @@
 import json as json_
 import os
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.checks import check, warm
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NotAProject
+from goldi_tasks.errors import CommandFailed, NotAProject, UnknownName
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import task
 
@@ -68,6 +69,29 @@ def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = Fals
         _show(settings, json)
 
 
+@task(
+    name="bench",
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
+    """Measure checks of this project on this machine, beside the host and `docker compose run`."""
+    from goldi_tasks.checks import bench
+    from goldi_tasks.checks.bench import table
+
+    settings = project.load(Path.cwd())
+    if rounds < 1:
+        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
+    if run.is_dry():
+        print(f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose")
+        return
+    with redirect_stdout(sys.stderr):
+        report = bench.measure(
+            settings, rounds, lambda what: print(f"goldi: {what}", flush=True), wiring.doors(settings).image
+        )
+    for line in [json_.dumps(table.as_json(report), indent=2)] if json else table.lines(report):
+        print(line)
+
+
 def _shell(settings: Settings) -> None:
     code = check.run_in_tools(settings, wiring.doors(settings), ("bash",), os.environ, patient=True)
     if code:
@@ -104,4 +128,4 @@ def _after_dashes() -> list[str]:
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
-ns = Collection("ci", lint, format_, typecheck, tests, precommit, session_, list_, tools)
+ns = Collection("ci", lint, format_, typecheck, tests, precommit, session_, list_, tools, bench_)

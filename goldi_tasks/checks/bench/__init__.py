@@ -1,0 +1,32 @@
+"""How long a project's checks take here in the tools container, beside the host and beside `docker compose run`.
+
+`scratch` is the directory that they are run from, `programs` the commands, `rounds` runs and times, `table` says it.
+"""
+
+import os
+from collections.abc import Callable
+
+from goldi_tasks.build.bench.times import Times
+from goldi_tasks.checks.bench import programs, rounds, scratch, table
+from goldi_tasks.checks.check import Image
+from goldi_tasks.settings import Settings
+
+
+def measure(settings: Settings, number: int, tell: Callable[[str], None], image: Image) -> table.Report:
+    """`number` rounds of checks of the project; `image` builds the tools image, `tell` hears what is done.
+
+    What they leave, on disk and with the engine, is removed, also after Ctrl-C. The project's own container and its
+    caches are not used. Raises as builds do, NotAProject without a lock, CommandFailed where a check cannot run.
+    """
+    sessions = programs.sessions(settings)
+    scratch.lock(settings)
+    tell("the tools image")
+    image()
+    times = Times(tell)
+    with scratch.made(settings, sessions, tell) as made:
+        found = rounds.Rounds(made, sessions, times)
+        found.prepare()
+        for current in range(number):
+            times.heading = f"round {current + 1} of {number}: "
+            found.run(backwards=bool(current % 2))
+    return table.Report(number, os.cpu_count() or 1, times.medians())
