@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from goldi_tasks import run, state
+from goldi_tasks.build import kept
 from goldi_tasks.build.bench.times import COMPILED
 from goldi_tasks.checks.bench import programs
 from goldi_tasks.checks.bench.programs import Sessions
@@ -108,11 +109,10 @@ def lock(settings: Settings) -> Path:
 
 def _remember_image(scratch: Scratch) -> None:
     """What was found out of the image's inputs: else it would be built again into our own local cache."""
-    kept = Path("inputs", f"{scratch.settings.key}.json")
-    if (state.directory() / kept).is_file():
-        target = state.directory(scratch.container) / kept
+    source, target = kept.file(scratch.settings), kept.file(scratch.settings, scratch.container)
+    if source.is_file():
         target.parent.mkdir(mode=0o700, parents=True)
-        shutil.copy(state.directory() / kept, target)
+        shutil.copy(source, target)
 
 
 @contextmanager
