@@ -64,7 +64,7 @@ def test_git_is_configured_by_variables(tools: Tools) -> None:
 def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -> None:
     found = plan.inside(tools, HOST, JOB)
     assert found.argv[:2] == ("docker", "exec")
-    assert found.argv[-6:] == ("job", "/run/goldi/1.job", "0.6", "pytest", "-k", "a or b")
+    assert found.argv[-6:] == ("job", "/run/goldi/1.job", "6", "pytest", "-k", "a or b")
     assert ("--workdir", "/p/sub") in pairs(found.argv)
     assert {("--env", "CI"), ("--env", "SKIP")} <= pairs(found.argv)
     assert found.env == JOB.env

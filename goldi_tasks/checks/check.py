@@ -45,7 +45,7 @@ def run_in_tools(
     shared = place.shared(settings)
     shared.mkdir(mode=0o700, parents=True, exist_ok=True)
     told = plan.environment(env, probe.host())
-    job = Job(f"{uuid.uuid4().hex}.job", tuple(argv), told, Path.cwd(), "" if patient else "0.6")
+    job = Job(f"{uuid.uuid4().hex}.job", tuple(argv), told, Path.cwd(), "" if patient else "6")
     for again in (False, True):
         tools = _tools(settings, doors, again)
         if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):

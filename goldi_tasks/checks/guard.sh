@@ -1,11 +1,19 @@
 #!/bin/sh
-# guard.sh FILE GRACE: ends a check whose caller holds FILE no more, and one that goes on GRACE seconds after Ctrl-C (""
+# guard.sh FILE GRACE: ends a check whose caller holds FILE no more, and one that goes on GRACE tenths of a second after Ctrl-C (""
 # for never).
 file=$1 grace=$2
 
-# Children in sessions of their own too.
-signal() {
-    grep -lszxF "GOLDI_JOB=$file" /proc/[0-9]*/environ | cut -d / -f 3 | xargs -r kill "-$1"
+# Its processes, those in sessions of their own too. The shell's own kill: procps is not in every image.
+processes() { grep -lszxF "GOLDI_JOB=$file" /proc/[0-9]*/environ | cut -d / -f 3; }
+signal() { for pid in $(processes); do kill "-$1" "$pid"; done; }
+
+# wait_for TENTHS: until they are gone, or that long.
+wait_for() {
+    left=$1
+    while [ "$left" -gt 0 ] && [ -n "$(processes)" ]; do
+        sleep 0.1
+        left=$((left - 1))
+    done
 }
 
 interrupted=
@@ -14,11 +22,11 @@ exec 8<"$file"
 flock 8
 if [ -n "$interrupted" ]; then
     # The terminal has told all of them.
-    sleep "$grace"
+    wait_for "$grace"
 else
     signal INT
-    sleep 0.3
+    wait_for 3
 fi
 signal TERM
-sleep 0.2
+wait_for 2
 signal KILL

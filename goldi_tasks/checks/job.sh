@@ -15,14 +15,20 @@ fi
 echo started >>"$file"
 
 # It outlives the signals that its children get, too, and says so.
-trap 'echo interrupted >>"$file"' INT
+interrupted=
+trap 'interrupted=1; echo interrupted >>"$file"' INT
 trap : QUIT TERM HUP
 # In the background a shell ignores Ctrl-C; `env` gives it back, since the guard has to hear of it.
 env --default-signal=INT sh "${0%/*}/guard.sh" "$file" "$grace" </dev/null >/dev/null 2>&1 9>&- &
 watch=$!
 GOLDI_JOB=$file online "$@"
 code=$?
-kill -KILL "$watch" 2>/dev/null
+if [ -n "$interrupted" ] || { [ "$code" -ne 0 ] && flock --nonblock "$file" true; }; then
+    # It was ended; the guard ends what it has left.
+    wait "$watch"
+else
+    kill -KILL "$watch" 2>/dev/null
+fi
 touch /tmp/.goldi/busy
 echo "$code" >>"$file"
 exit "$code"

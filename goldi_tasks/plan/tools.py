@@ -42,15 +42,15 @@ Pairs = Sequence[tuple[str, str]]
 class Job:
     """A command to run inside: its arguments, what of the environment it is told, and the directory it runs in.
 
-    `file` is the name of its file in the shared directory. After Ctrl-C in a terminal it gets `grace` seconds, all
-    the time it wants if that is "".
+    `file` is the name of its file in the shared directory. After Ctrl-C in a terminal it gets `grace` tenths of a
+    second, all the time it wants if that is "".
     """
 
     file: str
     argv: tuple[str, ...]
     env: Mapping[str, str]
     cwd: Path
-    grace: str = "0.6"
+    grace: str = "6"
 
 
 @dataclass(frozen=True)
