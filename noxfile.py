@@ -1,44 +1,59 @@
-"""The checks of this project, and the only list of them; `./goldi test` runs all."""
+"""The checks of this project, and the only list of them; `./goldi test` runs all that stand for themselves."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import nox
 
+from goldi_tasks.sessions import POSARGS, container_session
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "none"
 
+SCRIPTS = (
+    "goldi",
+    ".ci/run",
+    "infrastructure/docker/setup-cache.sh",
+    "infrastructure/docker/scripts/online.sh",
+    "infrastructure/docker/scripts/install.sh",
+    "goldi_tasks/checks/watch.sh",
+    "goldi_tasks/checks/job.sh",
+    "goldi_tasks/checks/guard.sh",
+)
+LINT = (
+    ("ruff", "check", POSARGS),
+    ("ruff", "format", "--check"),
+    ("hadolint", "infrastructure/docker/Dockerfile"),
+    ("shellcheck", *SCRIPTS),
+)
+PURE = "not (door or contract or real)"
+
+# What somebody runs all day, in the tools image.
+lint = container_session("lint", commands=LINT, default=False, doc="Ruff, hadolint and shellcheck.")
+format_ = container_session("format", "ruff", "format", default=False)
+typecheck = container_session("typecheck", "mypy", default=False, doc="Mypy, strict, over the tests too.")
+tests = container_session("tests", "pytest", "-m", PURE, default=False, doc="The tests that need no docker.")
+precommit = container_session("precommit", "pre-commit", "run", "--all-files", default=False, doc="Every hook.")
+CONTAINED = ("lint", "typecheck", "tests", "precommit")
+
 
 @nox.session
-def lint(session: nox.Session) -> None:
-    """Ruff, hadolint and shellcheck."""
-    session.run("ruff", "check", *session.posargs)
-    session.run("ruff", "format", "--check")
-    session.run("hadolint", "infrastructure/docker/Dockerfile")
-    scripts = ("goldi", ".ci/run", "infrastructure/docker/setup-cache.sh")
-    session.run(
-        "shellcheck", *scripts, "infrastructure/docker/scripts/online.sh", "infrastructure/docker/scripts/install.sh"
-    )
+def host(session: nox.Session) -> None:
+    """The same checks on the host."""
+    for line in LINT:
+        session.run(*(word for word in line if word != POSARGS))
+    session.run("mypy")
+    session.run("pre-commit", "run", "--all-files")
 
 
 @nox.session
-def typecheck(session: nox.Session) -> None:
-    """Mypy, strict, over the tests too."""
-    session.run("mypy", *session.posargs)
-
-
-@nox.session
-def precommit(session: nox.Session) -> None:
-    """Every hook over every file."""
-    session.run("pre-commit", "run", "--all-files", *session.posargs)
-
-
-@nox.session
-def tests(session: nox.Session) -> None:
-    """All tiers of tests, on a real engine: the one that answers, or one that is started and stopped again."""
+def suite(session: nox.Session) -> None:
+    """All tiers of tests, and the checks in containers, on the engine that answers or on one that is started for it."""
     with engine(session):
+        session.run("nox", "--sessions", *CONTAINED)
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
         session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "real", *session.posargs)
+        session.run("goldi", "ci.tools", "--stop")
 
 
 @nox.session(venv_backend="venv")

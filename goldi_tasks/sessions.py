@@ -85,7 +85,8 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) ->
     except Interrupted:
         raise KeyboardInterrupt from None
     except GoldiError as error:
-        session.error(f"goldi: {error}")
+        # nox ends the sentence itself.
+        session.error(f"goldi: {str(error).removesuffix('.')}")
 
 
 def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -> int:

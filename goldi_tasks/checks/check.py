@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import probe, run
-from goldi_tasks.build import network
 from goldi_tasks.checks import memory, place, warm
 from goldi_tasks.checks.memory import Memory
 from goldi_tasks.errors import CheckLost, Interrupted, NotAProject, NotSeen, UnknownName
@@ -69,6 +68,7 @@ def _tools(settings: Settings, doors: Doors, again: bool) -> Tools:
 
 def _ready(settings: Settings, doors: Doors) -> Tools:
     """The same, with nobody else at it; the image is looked at where something has changed, or where it is missing."""
+    doors.prepare()
     known = memory.recall(settings)
     remembered = _made(settings, known) if known and settings.warm else None
     if remembered:
@@ -76,7 +76,7 @@ def _ready(settings: Settings, doors: Doors) -> Tools:
             return _started(remembered)
         except warm.NoImage:
             memory.drop(settings)
-    tools = _made(settings, _find_out(settings, doors))
+    tools = _made(settings, _find_out(settings, doors.image))
     if tools is None:
         raise CheckLost("directories of caches come and go", "Let `inv cache.clear` end first")
     try:
@@ -91,9 +91,10 @@ def _started(tools: Tools) -> Tools:
     return tools
 
 
-def _find_out(settings: Settings, doors: Doors) -> Memory:
-    doors.prepare()
-    image, inputs = doors.image()
+def _find_out(settings: Settings, ask: Image) -> Memory:
+    from goldi_tasks.build import network  # 5 ms, for those who have something to find out
+
+    image, inputs = ask()
     info = probe.engine_info()
     rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
     user = "" if rootless else "{0.uid}:{0.gid}".format(probe.host())
@@ -129,6 +130,8 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     if tools.settings.warm:
         command = plan.inside(tools, host, job)
         return run.attend(command, let_go, lambda: run.capture(plan.end(tools, job)), apart=not host.tty)
+    from goldi_tasks.build import network  # as above
+
     place.furnish(tools)
     with network.file(tools.settings) as told:
         command = plan.fresh(tools, host, told, place.git(tools.settings, tools.trees), job)

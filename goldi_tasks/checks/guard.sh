@@ -19,7 +19,7 @@ wait_for() {
 interrupted=
 if [ -n "$grace" ]; then trap interrupted=1 INT; else trap '' INT; fi
 exec 8<"$file"
-flock 8
+flock --shared 8
 if [ -n "$interrupted" ]; then
     # The terminal has told all of them.
     wait_for "$grace"

@@ -23,7 +23,7 @@ env --default-signal=INT sh "${0%/*}/guard.sh" "$file" "$grace" </dev/null >/dev
 watch=$!
 GOLDI_JOB=$file online "$@"
 code=$?
-if [ -n "$interrupted" ] || { [ "$code" -ne 0 ] && flock --nonblock "$file" true; }; then
+if [ -n "$interrupted" ] || { [ "$code" -ne 0 ] && flock --shared --nonblock "$file" true; }; then
     # It was ended; the guard ends what it has left.
     wait "$watch"
 else

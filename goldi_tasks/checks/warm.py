@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import probe, run
-from goldi_tasks.build import network
 from goldi_tasks.checks import place
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen
@@ -48,6 +47,8 @@ def alive(tools: Tools) -> bool:
 
 def start(tools: Tools) -> None:
     """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
+    from goldi_tasks.build import network  # 5 ms, for those who start one
+
     _tidy(tools)
     place.furnish(tools)
     with network.file(tools.settings) as told:
