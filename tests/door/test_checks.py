@@ -1,0 +1,148 @@
+"""`nox -s lint` from the command line to docker's arguments, where no container can come of it, and without any."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.door.conftest import BIN, Stage, one_sentence
+from tests.door.test_mistakes import NO_ENGINE, NO_PERMISSION
+from tests.recording import INFO
+
+pytestmark = pytest.mark.door
+
+NOXFILE = """\
+from goldi_tasks.sessions import container_session
+
+lint = container_session("lint", "ruff", "check")
+say = container_session("say", "sh", "-c", "echo said by $0 {posargs}; exit $CODE", "{posargs}")
+where = container_session("where", "python", "-c", "import sys; print(sys.prefix)")
+"""
+
+
+@pytest.fixture
+def checks(stage: Stage) -> Stage:
+    """A project with a noxfile, and an engine that builds its tools image at once."""
+    (stage.project / "noxfile.py").write_text(NOXFILE)
+    stage.docker.answer("image inspect", stdout="sha256:0123456789ab\n")
+    stage.env |= {"PATH": f"{stage.docker.folder}:/usr/bin:/bin", "XDG_STATE_HOME": f"{stage.env['HOME']}/state"}
+    return stage
+
+
+def nox(stage: Stage, *arguments: str, code: int = 1) -> str:
+    done: subprocess.CompletedProcess[str] = stage.run(str(BIN / "nox"), *arguments)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (NO_ENGINE, "goldi: no Docker engine answers. Start it, or run `inv engine.up`."),
+        (NO_PERMISSION, "goldi: the Docker engine's socket may not be used by this user. Add yourself to the docker"),
+    ],
+)
+def test_without_an_engine(checks: Stage, error: str, said: str) -> None:
+    checks.docker.answer("info", stdout=json.dumps({"ServerErrors": [error]}), code=1)
+    assert f"Session lint aborted: {said}" in nox(checks, "-s", "lint")
+
+
+def test_a_build_that_fails(checks: Stage) -> None:
+    checks.docker.answer("buildx bake", code=3, stderr="ERROR: from buildx\n")
+    said = nox(checks, "-s", "lint")
+    assert "ERROR: from buildx" in said
+    assert "Session lint aborted: goldi: docker buildx ended with exit code 3." in said
+    assert not [argv for argv in checks.docker.calls if argv[0] in ("run", "exec")]
+
+
+DAEMON = "docker: Error response from daemon: "
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("mkdir /var/lib/docker/1: no space left on device.", "goldi: the disk is full: no tools container can"),
+        (
+            "invalid mount config: bind source path does not exist: /x y/z.\nSee 'docker run --help'.",
+            "goldi: the engine does not see /x y/z. Share it with the VM",
+        ),
+        ("No such image: sha256:0123456789ab", "goldi: the tools image is gone: "),
+        ("something else", "goldi: no tools container can be started: docker run: docker: Error response from"),
+    ],
+)
+def test_a_container_that_cannot_be_started(checks: Stage, error: str, said: str) -> None:
+    checks.docker.answer("run", code=125, stderr=DAEMON + error)
+    assert f"Session lint aborted: {said}" in nox(checks, "-s", "lint")
+
+
+def test_the_container_is_started_for_this_project_and_this_user(checks: Stage) -> None:
+    checks.docker.answer("run", code=125, stderr="no")
+    nox(checks, "-s", "lint")
+    found = checks.docker.only("run")["argv"]
+    assert any(f"source={checks.project}" in word for word in found)
+    assert "sha256:0123456789ab" in found
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_already_inside_the_bare_tool_runs(checks: Stage, code: int) -> None:
+    checks.env |= {"GOLDI_INSIDE": "tools", "CODE": str(code)}
+    said = nox(checks, "-s", "say", "--", "a or b", code=min(code, 1))
+    assert "said by a or b" in said
+    assert checks.docker.calls == []
+    assert ("failed with exit code 3" in said) == (code == 3)
+
+
+def test_on_the_host_the_lock_is_installed_once(checks: Stage) -> None:
+    checks.env["GOLDI_RUN"] = "host"
+    lock = checks.project / "requirements-dev.lock"
+    assert "requirements-dev.lock. Make it with `uv pip compile" in nox(checks, "-s", "where")
+    lock.write_text("# nothing is needed\n")
+    first = nox(checks, "-s", "where", code=0)
+    assert str(checks.project / ".nox/where") in first
+    assert "pip install" in first
+    assert "pip install" not in nox(checks, "-s", "where", code=0)
+    lock.write_text("# nothing again\n")
+    assert "pip install" in nox(checks, "-s", "where", code=0)
+    assert checks.docker.calls == []
+
+
+def test_a_setting_that_is_wrong_is_told_when_a_check_runs(checks: Stage) -> None:
+    checks.env["GOLDI_RUN"] = "elsewhere"
+    assert "GOLDI_RUN must be 'container' or 'host', not 'elsewhere'" in nox(checks, "-s", "lint")
+    assert "lint" in nox(checks, "--list", code=0)
+
+
+def test_ci_tasks_are_the_noxfiles_sessions(checks: Stage) -> None:
+    checks.env |= {"GOLDI_INSIDE": "tools", "CODE": "0"}
+    done = checks.goldi("ci.session", "say", "--", "a or b")
+    assert done.returncode == 0, done.stderr
+    assert "said by a or b" in done.stdout
+    done = checks.goldi("ci.typecheck")
+    assert done.returncode == 3
+    assert "Sessions not found: typecheck" in done.stderr
+    assert done.stderr.splitlines()[-1] == "goldi: nox ended with exit code 3."
+
+
+def test_ci_tasks_without_a_noxfile(stage: Stage) -> None:
+    done = stage.goldi("ci.lint")
+    assert done.returncode == 4
+    assert one_sentence(done).endswith("Write one with a line for each check, see `container_session`.")
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--stop",)])
+def test_ci_tools_without_an_engine(stage: Stage, option: tuple[str, ...]) -> None:
+    stage.docker.answer("ps", code=1, stderr=NO_ENGINE)
+    stage.docker.answer("info", stdout=json.dumps(INFO | {"ServerErrors": [NO_ENGINE]}), code=1)
+    done = stage.goldi("ci.tools", *option)
+    assert done.returncode == 11
+    assert one_sentence(done) == "goldi: no Docker engine answers. Start it, or run `inv engine.up`."
+
+
+def test_a_noxfile_is_found_from_below(checks: Stage) -> None:
+    checks.env |= {"GOLDI_INSIDE": "tools", "CODE": "0"}
+    folder = Path(checks.project / "below")
+    folder.mkdir()
+    assert checks.goldi("ci.session", "say", "--", "x", cwd=folder).returncode == 0
