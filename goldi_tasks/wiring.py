@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldi_tasks.cache import dirs, local
-from goldi_tasks.checks.check import Doors
+from goldi_tasks.checks.found import Doors
 from goldi_tasks.plan import container
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings

@@ -1,36 +1,30 @@
 """One command in the tools image: found or made ready, run, and told how it ended."""
 
+import errno
 import fcntl
-import hashlib
 import os
 import shlex
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import probe, run
-from goldi_tasks.checks import memory, place, warm
-from goldi_tasks.checks.memory import Memory
-from goldi_tasks.errors import CheckLost, Interrupted, NotAProject, NotSeen, UnknownName
-from goldi_tasks.plan import container
+from goldi_tasks.checks import found, place
+from goldi_tasks.checks.found import Doors
+from goldi_tasks.errors import (
+    CheckLost,
+    GoldiError,
+    Interrupted,
+    NoPermission,
+    NoSpace,
+    NotAProject,
+    NotSeen,
+    UnknownName,
+)
 from goldi_tasks.plan import tools as plan
 from goldi_tasks.plan.tools import Job, Tools
 from goldi_tasks.settings import Settings
-
-# Makes what containers mount.
-Prepare = Callable[[], None]
-# Builds the tools image where its inputs have changed; its id, and the files that decide it.
-Image = Callable[[], tuple[str, Sequence[Path]]]
-
-
-@dataclass(frozen=True)
-class Doors:
-    """What a check needs of other rooms: what makes the directories that are mounted, what builds the image."""
-
-    prepare: Prepare
-    image: Image
 
 
 def run_in_tools(
@@ -42,83 +36,22 @@ def run_in_tools(
     program's own business. Raises Interrupted, UnknownName, CheckLost, NotSeen, and what a build or docker raises.
     """
     shared = place.shared(settings)
-    shared.mkdir(mode=0o700, parents=True, exist_ok=True)
     told = plan.environment(env, probe.host())
     job = Job(f"{uuid.uuid4().hex}.job", tuple(argv), told, Path.cwd(), "" if patient else "6")
-    for again in (False, True):
-        tools = _tools(settings, doors, again)
-        if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
-            raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
-        with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
-            code = _attend(tools, job, life)
-            words = said()
-        if words or code == plan.BLIND:
-            return _outcome(argv[0], tools, code, words, patient)
-    raise CheckLost(f"{argv[0]} could not be started in the tools container", "Try `inv ci.tools --stop`")
-
-
-def _tools(settings: Settings, doors: Doors, again: bool) -> Tools:
-    """The container to run in, which runs if one is kept; `again` if it was just found missing."""
-    known = memory.recall(settings)
-    if known and not again and (tools := _made(settings, known)) and (not settings.warm or warm.alive(tools)):
-        return tools
-    with warm.alone(place.shared(settings)):
-        return _ready(settings, doors)
-
-
-def _ready(settings: Settings, doors: Doors) -> Tools:
-    """The same, with nobody else at it; the image is looked at where something has changed, or where it is missing."""
-    doors.prepare()
-    known = memory.recall(settings)
-    remembered = _made(settings, known) if known and settings.warm else None
-    if remembered:
-        try:
-            return _started(remembered)
-        except warm.NoImage:
-            memory.drop(settings)
-    tools = _made(settings, _find_out(settings, doors.image))
-    if tools is None:
-        raise CheckLost("directories of caches come and go", "Let `inv cache.clear` end first")
     try:
-        return _started(tools)
-    except warm.NoImage as error:
-        raise CheckLost(f"the tools image is gone: {error}", "Run it again") from error
-
-
-def _started(tools: Tools) -> Tools:
-    if tools.settings.warm and not (warm.alive(tools) and warm.running(tools.name)):
-        warm.start(tools)
-    return tools
-
-
-def _find_out(settings: Settings, ask: Image) -> Memory:
-    from goldi_tasks.build import network  # 5 ms, for those who have something to find out
-
-    image, inputs = ask()
-    info = probe.engine_info()
-    rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
-    user = "" if rootless else "{0.uid}:{0.gid}".format(probe.host())
-    told = hashlib.sha256(network.lines(settings).encode()).hexdigest()
-    found = Memory(image, user, told, memory.decisive(settings, inputs))
-    memory.keep(settings, found)
-    return found
-
-
-def _made(settings: Settings, known: Memory) -> Tools | None:
-    """The container that the memory tells of; None if a directory is missing that it mounts."""
-    caches = place.identities(_directories(settings))
-    if not all(caches):
-        return None
-    trees = place.trees(settings.project, Path.home())
-    shared = place.shared(settings)
-    return Tools(settings, known.image, known.user, trees, caches, shared, known.network, place.scripts())
-
-
-def _directories(settings: Settings) -> list[Path]:
-    """What containers mount, and where in the project they mount it: the engine would make these, as root."""
-    mounts = container.mounts(settings)
-    inside = [Path(mount) for _, _, mount in mounts if Path(mount).is_relative_to(settings.project)]
-    return [*(directory for _, directory, _ in mounts), *inside]
+        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for again in (False, True):
+            tools = found.tools(settings, doors, again)
+            if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
+                raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
+            with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
+                code = _attend(tools, job, life)
+                words = said()
+            if words or code == plan.BLIND:
+                return _outcome(argv[0], tools, code, words, patient)
+    except OSError as error:
+        raise _refused(shared, error) from error
+    raise CheckLost(f"{argv[0]} could not be started in the tools container", "Try `inv ci.tools --stop`")
 
 
 def _attend(tools: Tools, job: Job, life: int) -> int:
@@ -136,6 +69,13 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     with network.file(tools.settings) as told:
         command = plan.fresh(tools, host, told, place.git(tools.settings, tools.trees), job)
         return run.attend(command, let_go, apart=not host.tty)
+
+
+def _refused(shared: Path, error: OSError) -> GoldiError:
+    """What is wrong with the state directory."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace(f"the disk of {shared} is full", "Free some, or set XDG_STATE_HOME to another")
+    return NoPermission(f"{error.filename or shared} cannot be used: {error.strerror}", "Set XDG_STATE_HOME to another")
 
 
 def _outcome(tool: str, tools: Tools, code: int, words: list[str], patient: bool) -> int:

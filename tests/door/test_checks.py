@@ -146,3 +146,11 @@ def test_a_noxfile_is_found_from_below(checks: Stage) -> None:
     folder = Path(checks.project / "below")
     folder.mkdir()
     assert checks.goldi("ci.session", "say", "--", "x", cwd=folder).returncode == 0
+
+
+def test_a_state_directory_that_cannot_be_made(checks: Stage) -> None:
+    (checks.project / "file").touch()
+    checks.env["XDG_STATE_HOME"] = str(checks.project / "file")
+    said = nox(checks, "-s", "lint")
+    assert f"goldi: {checks.project}/file/goldi/checks" in said
+    assert "cannot be used: Not a directory. Set XDG_STATE_HOME to another." in said

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from goldi_tasks.build.bench.times import Times
 from goldi_tasks.checks.bench import programs, rounds, scratch, table
-from goldi_tasks.checks.check import Image
+from goldi_tasks.checks.found import Image
 from goldi_tasks.settings import Settings
 
 
