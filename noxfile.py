@@ -53,7 +53,6 @@ def suite(session: nox.Session) -> None:
         session.run("nox", "--sessions", *CONTAINED)
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
         session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "real", *session.posargs)
-        session.run("goldi", "ci.tools", "--stop")
 
 
 @nox.session(venv_backend="venv")
@@ -73,5 +72,6 @@ def engine(session: nox.Session) -> Iterator[None]:
     try:
         yield
     finally:
+        session.run("goldi", "ci.tools", "--stop")
         if not running:
             session.run("goldi", "engine.down")

@@ -10,6 +10,9 @@ from goldi_tasks.paths import CACHES
 from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
+# Docker's own keys begin with Ctrl-P, and hold it back: pdb and shells use that for the line before.
+DETACH = "ctrl-^,ctrl-_"
+
 
 def run(settings: Settings, host: Host, image: str, cwd: Path, network: Path, argv: tuple[str, ...]) -> Command:
     """`docker run` of `argv` in `image`, in the directory `cwd` of the project.
@@ -71,7 +74,7 @@ def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
 
 def terminal(host: Host) -> tuple[str, ...]:
     """Input always; a terminal where the caller has one."""
-    return ("--interactive", "--tty") if host.tty else ("--interactive",)
+    return ("--interactive", "--tty", "--detach-keys", DETACH) if host.tty else ("--interactive",)
 
 
 def _user(host: Host) -> tuple[str, ...]:

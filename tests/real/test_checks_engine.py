@@ -1,0 +1,85 @@
+"""A tools container when its engine is stopped, killed and started again: the next check simply works."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldi_tasks.engine import Place
+from goldi_tasks.plan.engine import IMAGES
+from tests.real.conftest import REPOSITORY, Project
+from tests.real.second_engine import Call, fetch
+from tests.real.test_checks import NOX
+from tests.real.test_engine import kill_engine
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="engines need root")]
+
+DOCKERFILE = """\
+ARG PYTHON_IMAGE
+FROM ${PYTHON_IMAGE} AS tools
+COPY --chmod=755 online.sh /usr/local/bin/online
+"""
+
+
+@pytest.fixture
+def project(tiny: Project) -> Project:
+    """A project whose tools image is the base image and one script, which needs no network to be built."""
+    folder = tiny.path / "infrastructure/docker"
+    (folder / "Dockerfile").write_text(DOCKERFILE)
+    bake = folder / "docker-bake.json"
+    bake.write_text(bake.read_text().replace('"production"', '"tools"').replace(":${GOLDI_TAG}", ":tools"))
+    (tiny.path / "online.sh").write_bytes((REPOSITORY / "infrastructure/docker/scripts/online.sh").read_bytes())
+    line = 'container_session("say", "sh", "-c")'
+    (tiny.path / "noxfile.py").write_text(f"from goldi_tasks.sessions import container_session\n{line}\n")
+    return tiny
+
+
+@pytest.fixture
+def engine(place: Place, call: Call) -> Iterator[dict[str, Any]]:
+    """A second engine with a base image; the environment to use it."""
+    fetch(place)
+    call("daemon.start(place)")
+    base = IMAGES["PYTHON_IMAGE"].name
+    env = {"DOCKER_HOST": f"unix://{place.socket}", "PYTHON_IMAGE": base}
+    with subprocess.Popen(("docker", "save", base), stdout=subprocess.PIPE) as saved:
+        subprocess.run(("docker", "load"), env=os.environ | env, stdin=saved.stdout, check=True)
+    yield env
+    call("daemon.down(place, purge=False)")
+
+
+def say(project: Project, line: str, env: dict[str, Any], code: int = 0) -> str:
+    return project.run(NOX, "--session", "say", "--", line, code=code, **env)
+
+
+def test_the_next_check_works_after_a_restart(
+    project: Project, place: Place, call: Call, engine: dict[str, Any]
+) -> None:
+    assert "one" in say(project, "echo one", engine)
+    kill_engine(place)
+    said = say(project, "echo two", engine, code=1)
+    assert "goldi: no Docker engine answers. Start it, or run `inv engine.up`." in said
+    assert "Traceback" not in said
+    call("daemon.start(place)")
+    assert "three" in say(project, "echo three", engine)
+    call("daemon.down(place, purge=False)")
+    call("daemon.start(place)")
+    assert "four" in say(project, "echo four", engine)
+
+
+def test_an_engine_that_is_killed_under_a_check_is_told(
+    project: Project, place: Place, call: Call, engine: dict[str, Any]
+) -> None:
+    process = project.start(NOX, "--session", "say", "--", "echo begun; sleep 60", **engine)
+    assert process.stdout
+    assert any(text == "begun\n" for text in process.stdout)
+    kill_engine(place)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "goldi: the tools container ended while sh ran in it" in said
+    assert "Traceback" not in said
+    call("daemon.start(place)")
+    assert "here" in say(project, "echo here", engine)
+    assert Path(project.path, "noxfile.py").exists()
