@@ -54,7 +54,8 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The example with a noxfile, in a git repository, at a path that tries one's patience; the image is built once."""
     top = tmp_path_factory.mktemp("checks")
     path = top / "a b, ü"
-    shutil.copytree(REPOSITORY / "examples/goldilocks", path, ignore=shutil.ignore_patterns("node_modules", "dist"))
+    others = shutil.ignore_patterns("node_modules", "dist", ".*_cache")
+    shutil.copytree(REPOSITORY / "examples/goldilocks", path, ignore=others)
     shutil.copytree(REPOSITORY / "infrastructure", path / "infrastructure")
     (path / "noxfile.py").write_text(NOXFILE)
     (path / ".pre-commit-config.yaml").write_text(HOOKS)
