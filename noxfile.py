@@ -16,7 +16,6 @@ SCRIPTS = (
     "infrastructure/docker/setup-cache.sh",
     "infrastructure/docker/scripts/online.sh",
     "infrastructure/docker/scripts/install.sh",
-    "goldi_tasks/checks/watch.sh",
     "goldi_tasks/checks/job.sh",
     "goldi_tasks/checks/guard.sh",
 )

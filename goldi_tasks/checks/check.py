@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goldi_tasks import probe, run
-from goldi_tasks.checks import found, place
+from goldi_tasks.checks import direct, found, place
 from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import (
     CheckLost,
@@ -36,7 +36,8 @@ def run_in_tools(
     program's own business. Raises Interrupted, UnknownName, CheckLost, NotSeen, and what a build or docker raises.
     """
     shared = place.shared(settings)
-    told = plan.environment(env, probe.host())
+    host = probe.host()
+    told = plan.environment(env, host)
     job = Job(f"{uuid.uuid4().hex}.job", tuple(argv), told, Path.cwd(), "" if patient else "6")
     try:
         shared.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -45,8 +46,9 @@ def run_in_tools(
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
                 raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
             with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
-                code = _attend(tools, job, life)
-                words = said()
+                direct_words = None if patient or host.tty or not settings.warm else direct.run(tools, job)
+                code = _attend(tools, job, life) if direct_words is None else 0
+                words = said() if direct_words is None else direct_words
             if words or code == plan.BLIND:
                 return _outcome(argv[0], tools, code, words, patient)
     except OSError as error:

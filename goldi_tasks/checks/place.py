@@ -50,7 +50,8 @@ def scripts() -> str:
 
 
 def _texts() -> dict[str, str]:
-    return {file.name: file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.sh"))}
+    here = Path(__file__).parent
+    return {file.name: file.read_text("utf-8") for file in (here / name for name in ("agent.py", "job.sh", "guard.sh"))}
 
 
 def _introduce(folder: Path, uid: int, gid: int) -> None:

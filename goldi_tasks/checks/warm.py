@@ -159,6 +159,7 @@ def _tidy(tools: Tools) -> None:
         with suppress(OSError), file.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.unlink()
+            (tools.shared / f"{file.stem[-12:]}.sock").unlink(missing_ok=True)
 
 
 def _retire_others(tools: Tools) -> None:

@@ -1,6 +1,6 @@
 """The tools container of a project: how it is started, and how a check is run in it.
 
-The shell scripts that run inside lie in a directory that is shared with the host, so that nothing of ours has to be
+The scripts that run inside lie in a directory that is shared with the host, so that nothing of ours has to be
 in the image but scripts/online.sh.
 """
 
@@ -80,6 +80,11 @@ class Tools:
         ).hexdigest()[:12]
         return f"goldi-{self.settings.key}-{digest}"
 
+    @property
+    def socket(self) -> str:
+        """The name of the socket that its agent serves; the path of one may have 107 characters."""
+        return f"{self.name[-12:]}.sock"
+
 
 def start(tools: Tools, network: Path, git: Pairs) -> Command:
     """Start the container, which ends itself when nobody has used it for a while.
@@ -87,9 +92,9 @@ def start(tools: Tools, network: Path, git: Pairs) -> Command:
     `network` is the secret that scripts/online.sh reads, `git` git's configuration for it.
     """
     idle = str(max(1, round(tools.settings.idle_minutes * 60)))
-    watch = ("sh", f"{SHARED}/watch.sh", idle, f"{SHARED}/{tools.name}.alive")
+    agent = ("python3", "-I", f"{SHARED}/agent.py", idle, f"{SHARED}/{tools.name}.alive", f"{SHARED}/{tools.socket}")
     head = ("docker", "run", "--detach", "--name", tools.name, "--label", f"{LABEL}={tools.settings.key}")
-    return Command((*head, *_options(tools, network, git), tools.image, *watch))
+    return Command((*head, *_options(tools, network, git), tools.image, *agent))
 
 
 def fresh(tools: Tools, host: Host, network: Path, git: Pairs, job: Job) -> Command:

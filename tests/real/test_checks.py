@@ -6,6 +6,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -245,8 +246,47 @@ def test_an_image_that_was_removed_is_built_again(checked: Project) -> None:
     assert "here" in inside(checked, "echo here")
 
 
+def sockets(project: Project) -> list[Path]:
+    """Where the agents in the project's containers listen."""
+    return list((project.cache_root.parent / "state/goldi/checks" / project_key(project.path)).glob("*.sock"))
+
+
+def test_without_its_agent_docker_runs_the_check(checked: Project) -> None:
+    """As with an engine in a VM, through which no socket reaches."""
+    inside(checked, "true")
+    for place in sockets(checked):
+        place.unlink()
+    assert repr(["a or b", ""]) in nox(checked, "--session", "show", "--", "a or b", "")
+    assert "exit code 5" in inside(checked, "exit 5", code=1)
+    assert len(containers(checked)) == 1
+
+
+def test_an_agent_that_gets_no_descriptors_says_so(checked: Project) -> None:
+    inside(checked, "true")
+    with socket.socket(socket.AF_UNIX) as agent:
+        folder = os.open(sockets(checked)[0].parent, os.O_RDONLY)
+        agent.connect(f"/proc/self/fd/{folder}/{sockets(checked)[0].name}")
+        os.close(folder)
+        agent.sendall(b'{"argv": ["true"], "env": {}, "cwd": "/"}\n')
+        assert agent.recv(100) == b"blind\n"
+
+
+def test_what_a_check_reads_and_writes_is_its_callers(checked: Project, tmp_path: Path) -> None:
+    (tmp_path / "in").write_text("from a file\n")
+    with (tmp_path / "in").open() as given, (tmp_path / "out").open("w") as out:
+        argv = (NOX, "--session", "say", "--", "cat; echo to the other >&2")
+        subprocess.run(argv, cwd=checked.path, env=checked.env, stdin=given, stdout=out, stderr=out, check=True)
+    said = (tmp_path / "out").read_text()
+    assert "from a file" in said
+    assert "to the other" in said
+
+
+@pytest.mark.parametrize("agent", [True, False])
 @pytest.mark.parametrize("whom", ["group", "nox alone", "SIGTERM", "SIGKILL"])
-def test_ctrl_c_without_a_terminal_leaves_nothing_behind(checked: Project, whom: str) -> None:
+def test_ctrl_c_without_a_terminal_leaves_nothing_behind(checked: Project, whom: str, agent: bool) -> None:
+    inside(checked, "true")
+    for place in [] if agent else sockets(checked):
+        place.unlink()
     line = "trap '' TERM; setsid sleep 4711 & echo begun; sleep 4712; sleep 4713"
     process = checked.start(NOX, "--session", "say", "--", line)
     assert process.stdout
