@@ -1,9 +1,8 @@
-"""A tools container when its engine is stopped, killed and started again: the next check simply works."""
+"""A tools container when its engine is killed, stopped and started again: the next check simply works."""
 
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -59,27 +58,26 @@ def test_the_next_check_works_after_a_restart(
 ) -> None:
     assert "one" in say(project, "echo one", engine)
     kill_engine(place)
-    said = say(project, "echo two", engine, code=1)
-    assert "goldi: no Docker engine answers. Start it, or run `inv engine.up`." in said
-    assert "Traceback" not in said
+    assert "two" in say(project, "echo two", engine), "the container outlives its engine"
     call("daemon.start(place)")
     assert "three" in say(project, "echo three", engine)
     call("daemon.down(place, purge=False)")
+    said = say(project, "echo four", engine, code=1)
+    assert "goldi: no Docker engine answers. Start it, or run `inv engine.up`." in said
+    assert "Traceback" not in said
     call("daemon.start(place)")
-    assert "four" in say(project, "echo four", engine)
+    assert "five" in say(project, "echo five", engine)
 
 
-def test_an_engine_that_is_killed_under_a_check_is_told(
+def test_an_engine_that_is_killed_does_not_end_a_check(
     project: Project, place: Place, call: Call, engine: dict[str, Any]
 ) -> None:
-    process = project.start(NOX, "--session", "say", "--", "echo begun; sleep 60", **engine)
+    process = project.start(NOX, "--session", "say", "--", "echo begun; sleep 4; echo through", **engine)
     assert process.stdout
     assert any(text == "begun\n" for text in process.stdout)
     kill_engine(place)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "goldi: the tools container ended while sh ran in it" in said
-    assert "Traceback" not in said
+    assert process.returncode == 0
+    assert "through" in said
     call("daemon.start(place)")
     assert "here" in say(project, "echo here", engine)
-    assert Path(project.path, "noxfile.py").exists()
