@@ -76,6 +76,12 @@ class Settings:
             raise NotAProject(problem, "Change to a project that has one, or copy infrastructure/docker into this one")
         return path
 
+    @property
+    def made_images(self) -> str:
+        """What `engine.up` wrote of the base images that it made: the text of .env beside the bake file, "" if none."""
+        file = self.project / BAKE_FILE.with_name(".env")
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 _ENVIRONMENT = {

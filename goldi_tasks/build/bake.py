@@ -89,8 +89,7 @@ def environment(settings: Settings, wanted: plan.Wanted) -> dict[str, str]:
 
 def base_images(settings: Settings) -> dict[str, str]:
     """PYTHON_IMAGE and NODE_IMAGE: as chosen, else as `engine.up` wrote them, else the official ones."""
-    file = settings.bake_file.parent / ".env"
-    return images.base_images(settings, file.read_text(encoding="utf-8") if file.is_file() else "")
+    return images.base_images(settings, settings.made_images)
 
 
 @contextmanager

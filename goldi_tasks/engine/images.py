@@ -35,7 +35,7 @@ def ensure(start: Path, place: Place = HERE) -> None:
     file = settings.project / _ENV_FILE
     if settings.images_chosen or not file.parent.is_dir():
         return
-    text = file.read_text(encoding="utf-8") if file.is_file() else ""
+    text = settings.made_images
     wanted = base_images(settings, text)
     with ThreadPoolExecutor() as pool:
         had = dict(zip(wanted, pool.map(_can_be_had, wanted.values()), strict=True))

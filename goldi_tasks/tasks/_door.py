@@ -2,7 +2,10 @@
 
 import functools
 import inspect
+import json as json_
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from typing import Any
 
 from invoke.exceptions import Exit
@@ -10,7 +13,7 @@ from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
 from goldi_tasks import run
-from goldi_tasks.errors import GoldiError, Interrupted
+from goldi_tasks.errors import GoldiError, Interrupted, UnknownName
 
 
 def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
@@ -35,3 +38,19 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
         return invoke_task(**options)(told)  # type: ignore[no-any-return]
 
     return wrap
+
+
+def benchmark(rounds: int, json: bool, would: str, measure: Callable[[Callable[[str], None]], Any], table: Any) -> None:
+    """Print what `table` makes of what `measure` finds in so many `rounds`; where nothing is run, what it `would` do.
+
+    Raises UnknownName for less than one round.
+    """
+    if rounds < 1:
+        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
+    if run.is_dry():
+        print(would)
+        return
+    with redirect_stdout(sys.stderr):
+        report = measure(lambda what: print(f"goldi: {what}", flush=True))
+    for line in [json_.dumps(table.as_json(report), indent=2)] if json else table.lines(report):
+        print(line)

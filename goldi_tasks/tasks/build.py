@@ -15,11 +15,10 @@ from goldi_tasks import probe, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.build import bake, bakefile, network, record, summary
 from goldi_tasks.build import builder as buildx_builder
-from goldi_tasks.errors import UnknownName
 from goldi_tasks.paths import TARGETS
 from goldi_tasks.plan import container
 from goldi_tasks.plan.bake import Wanted
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._door import benchmark, task
 
 _OPTIONS: dict[str, Any] = {
     "iterable": ["set"],
@@ -177,19 +176,8 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.build.bench import table
 
     settings = project.load(Path.cwd())
-    if rounds < 1:
-        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
-    if run.is_dry():
-        print(
-            f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
-        )
-        return
-    report = bench.measure(settings, rounds, lambda what: print(f"goldi: {what}", file=sys.stderr, flush=True))
-    if json:
-        _print_json(table.as_json(report))
-        return
-    for line in table.lines(report):
-        print(line)
+    would = f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
+    benchmark(rounds, json, would, lambda tell: bench.measure(settings, rounds, tell), table)
 
 
 @task(

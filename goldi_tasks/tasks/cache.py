@@ -99,9 +99,7 @@ def _images() -> tuple[str, ...]:
         settings = project_settings.load(Path.cwd())
     except NotAProject:
         return (plan.IMAGES["PYTHON_IMAGE"].name,)
-    # Not the build room's: caches are cleared where there is no bake file too.
-    file = settings.project / project_settings.BAKE_FILE.with_name(".env")
-    base = base_images(settings, file.read_text(encoding="utf-8") if file.is_file() else "")["PYTHON_IMAGE"]
+    base = base_images(settings, settings.made_images)["PYTHON_IMAGE"]
     return tuple(dict.fromkeys((f"{settings.image}:tools", base, plan.IMAGES["PYTHON_IMAGE"].name)))
 
 

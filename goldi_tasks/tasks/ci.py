@@ -3,7 +3,6 @@
 import json as json_
 import os
 import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.checks import check, warm
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NotAProject, UnknownName
+from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._door import benchmark, task
 
 
 def _task(name: str, doc: str) -> Any:
@@ -79,17 +78,9 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.checks.bench import table
 
     settings = project.load(Path.cwd())
-    if rounds < 1:
-        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
-    if run.is_dry():
-        print(f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose")
-        return
-    with redirect_stdout(sys.stderr):
-        report = bench.measure(
-            settings, rounds, lambda what: print(f"goldi: {what}", flush=True), wiring.doors(settings).image
-        )
-    for line in [json_.dumps(table.as_json(report), indent=2)] if json else table.lines(report):
-        print(line)
+    would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
+    image = wiring.doors(settings).image
+    benchmark(rounds, json, would, lambda tell: bench.measure(settings, rounds, tell, image), table)
 
 
 def _shell(settings: Settings) -> None:
