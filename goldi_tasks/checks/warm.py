@@ -129,7 +129,9 @@ def explained(error: CommandFailed) -> Exception:
         return NoSpace("the disk is full: no tools container can be started", "Free some, see `inv cache.status`")
     # Raises what there is to say where none answers.
     probe.engine_info()
-    return CheckLost(f"no tools container can be started: {said}", "See `docker info`, or set GOLDI_RUN=host")
+    # What follows is advice on docker's own command line.
+    first = said.partition("\n")[0]
+    return CheckLost(f"no tools container can be started: {first}", "See `docker info`, or set GOLDI_RUN=host")
 
 
 def _await(tools: Tools) -> None:

@@ -112,7 +112,7 @@ def build(
             "bake",
             "--file",
             str(settings.bake_file),
-            *_allowed(settings, docker),
+            *allowed(settings, docker),
             *_caches(docker, wanted),
             *_output(docker, wanted, targets),
             *_flags(wanted),
@@ -145,7 +145,7 @@ def keep(
     argv = ("docker", "buildx", *_builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
-        (*argv, *_allowed(settings, docker), *_flags(again), *exports, *only, *wanted.targets), env=env, secrets=secrets
+        (*argv, *allowed(settings, docker), *_flags(again), *exports, *only, *wanted.targets), env=env, secrets=secrets
     )
 
 
@@ -164,7 +164,7 @@ def _builder(docker: Docker) -> tuple[str, ...]:
     return ("--builder", BUILDER) if not docker.exports_local and BUILDER in docker.builders else ()
 
 
-def _allowed(settings: Settings, docker: Docker) -> tuple[str, ...]:
+def allowed(settings: Settings, docker: Docker) -> tuple[str, ...]:
     """Paths outside the project that bake may touch. Older buildx does not know the flag, newer ones insist."""
     if not docker.asks_for_paths:
         return ()

@@ -70,7 +70,10 @@ DAEMON = "docker: Error response from daemon: "
             "goldi: the engine does not see /x y/z. Share it with the VM",
         ),
         ("No such image: sha256:0123456789ab", "goldi: the tools image is gone: "),
-        ("something else", "goldi: no tools container can be started: docker run: docker: Error response from"),
+        (
+            "something else.\n\nRun 'docker run --help' for more information",
+            f"goldi: no tools container can be started: docker run: {DAEMON}something else. See `docker info`, or",
+        ),
     ],
 )
 def test_a_container_that_cannot_be_started(checks: Stage, error: str, said: str) -> None:

@@ -18,6 +18,7 @@ from goldi_tasks.build.bench.scratch import PLAIN, Scratch
 from goldi_tasks.build.bench.times import COMPILED, Times
 from goldi_tasks.build.context import YOUNG
 from goldi_tasks.command import Command
+from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.probe import Docker
 from goldi_tasks.settings import Settings
@@ -101,7 +102,7 @@ class Rounds:
     def _plain(self, name: str, caches: Path, *words: str) -> None:
         settings = self._settings(caches)
         wanted = Wanted(("production",))
-        allowed = (f"--allow=fs={caches}",) if self.docker.asks_for_paths else ()
+        allowed = plan.allowed(settings, self.docker)
         argv = ("docker", "buildx", "bake", "--file", str(settings.bake_file), *allowed, *words)
         environment = bake.environment(settings, wanted)
         command = Command((*argv, *_PROGRESS, "production"), environment, network.secrets(settings))
