@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import probe, run
+from goldi_tasks import paths, probe, run
 from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Work
@@ -53,11 +53,13 @@ def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal,
         print(
             "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         )
-    directories = [plan.cache_directory(settings, target, wanted.platforms) for target in targets]
+    # A target of the project's own has the caches that its bake file says, and no directory of ours.
+    cached = tuple(target for target in targets if target in paths.TARGETS)
+    directories = [plan.cache_directory(settings, target, wanted.platforms) for target in cached]
     with tempfile.TemporaryDirectory(prefix="goldi-") as scratch:
         metadata = Path(scratch) / "metadata.json"
         command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
-        keep = plan.keep(settings, docker, _asked(wanted), targets, variables, secrets)
+        keep = plan.keep(settings, docker, _asked(wanted), cached, variables, secrets)
         kept = keep if plan.keeps(docker, wanted) else None
         work = Work(settings, command, kept, Caches(directories, prepare, heal), mode, f"building {' '.join(targets)}")
 

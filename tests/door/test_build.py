@@ -290,3 +290,14 @@ def test_a_failure_of_nothing_of_ours_is_not_hidden_by_a_retry(stage: Stage) -> 
     assert stage.goldi("build.prod").returncode == 1
     assert one_sentence(stage.goldi("build.prod")) == "goldi: docker buildx ended with exit code 1."
     assert sum("bake" in argv and "--print" not in argv for argv in stage.docker.calls) == 2
+
+
+def test_a_target_of_the_projects_own_is_built_and_has_no_cache_of_ours(stage: Stage) -> None:
+    file = stage.project / "infrastructure/docker/docker-bake.json"
+    bake = json.loads(file.read_text())
+    bake["target"]["docs"] = {"inherits": ["_common"], "target": "docs", "tags": ["docs:latest"]}
+    file.write_text(json.dumps(bake))
+    done = stage.goldi("build.target", "docs")
+    assert done.returncode == 0, done.stderr
+    assert stage.docker.only("bake")["argv"][-1] == "docs"
+    assert not list(stage.caches.glob(".buildx-cache-*"))
