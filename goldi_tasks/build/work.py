@@ -16,8 +16,12 @@ from goldi_tasks.errors import CommandFailed
 from goldi_tasks.settings import Settings
 
 # What buildx says when another process prunes the builder's cache while a build ends: BuildKit looks its steps up
-# once more, for its own history, after all of them and the export are done (solver.ErrNotFound).
-_PRUNED = re.compile(r"^ERROR: (target \S+: )?failed to solve: not found$")
+# once more, for its own history, after all of them and the export are done (solver.ErrNotFound). And what it says when
+# it has lost a step that another build, which was ended just then, had in common with this one (solver/edge.go).
+_PRUNED = re.compile(
+    r"^ERROR: (target \S+: )?failed to solve: "
+    r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state)"
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Work:
             if not self.caches.mend():
                 if not any(map(_PRUNED.match, self.heard.said)):
                     raise
-                print("goldi: the builder's cache was pruned during the build, building again")
+                print("goldi: the builder's cache changed during the build, building again")
             self._follow()
 
     def _export(self, command: Command) -> None:

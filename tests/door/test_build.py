@@ -176,10 +176,20 @@ def test_a_prune_during_the_build_costs_another_try(stage: Stage) -> None:
     stage.docker.answer("buildx bake", code=[1, 0, 1, 1], stderr="ERROR: failed to solve: not found\n")
     done = stage.goldi("build.prod")
     assert done.returncode == 0, done.stderr
-    assert "goldi: the builder's cache was pruned during the build, building again" in done.stdout
+    assert "goldi: the builder's cache changed during the build, building again" in done.stdout
     again = stage.goldi("build.prod", "--force")
     assert again.returncode == 1
     assert again.stderr.endswith("goldi: docker buildx ended with exit code 1.\n")
+
+
+def test_a_step_that_the_builder_has_lost_costs_another_try(stage: Stage) -> None:
+    # As buildx 0.13.1 said it while a build that shared the step was interrupted.
+    lost = "failed to get state for index 0 on [base 4/8] WORKDIR /build"
+    error = f"ERROR: failed to solve: failed to compute cache key: {lost}\n"
+    stage.docker.answer("buildx bake", code=[1, 0], stderr=error)
+    done = stage.goldi("build.prod")
+    assert done.returncode == 0, done.stderr
+    assert "goldi: the builder's cache changed during the build, building again" in done.stdout
 
 
 def test_another_thing_that_is_not_found_costs_none(stage: Stage) -> None:

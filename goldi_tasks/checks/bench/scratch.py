@@ -35,7 +35,11 @@ class Scratch:
     @property
     def container(self) -> dict[str, str]:
         """The environment of checks in the container: nothing is shared with the user's own."""
-        own = {"GOLDI_CACHE_ROOT": str(self.work / "caches"), "XDG_STATE_HOME": str(self.work / "state")}
+        own = {
+            "GOLDI_CACHE_ROOT": str(self.work / "caches"),
+            "XDG_STATE_HOME": str(self.work / "state"),
+            **self.temporary,
+        }
         chosen = {"GOLDI_RUN": "container", "GOLDI_WARM": "1", "GOLDI_IDLE_MINUTES": "30", "GOLDI_INSIDE": ""}
         return {**own, **chosen, **COMPILED}
 
@@ -44,7 +48,12 @@ class Scratch:
         """The environment of checks on the host."""
         path = os.pathsep.join([str(self.work / "env/bin"), os.environ.get("PATH", os.defpath)])
         caches = {f"{tool.upper()}_CACHE_DIR": str(self.work / "host" / tool) for tool in ("ruff", "mypy")}
-        return {"PATH": path, **caches, **COMPILED}
+        return {"PATH": path, **caches, **self.temporary, **COMPILED}
+
+    @property
+    def temporary(self) -> dict[str, str]:
+        """Where programs put what they may not come to remove when Ctrl-C ends them."""
+        return {"TMPDIR": str(self.work / "tmp")}
 
     @property
     def shared(self) -> Path:
@@ -54,9 +63,9 @@ class Scratch:
     def install(self) -> None:
         """Make the host's environment from the lock that the tools image is made from."""
         env, quiet = self.work / "env", ("--quiet", "--disable-pip-version-check")
-        run.listen(Command((sys.executable, "-m", "venv", str(env)), COMPILED))
+        run.listen(Command((sys.executable, "-m", "venv", str(env)), {**self.temporary, **COMPILED}))
         argv = ("install", *quiet, "--require-hashes", "--requirement", str(lock(self.settings)))
-        run.listen(Command((str(env / "bin/pip"), *argv), COMPILED))
+        run.listen(Command((str(env / "bin/pip"), *argv), {**self.temporary, **COMPILED}))
 
     def compose(self) -> None:
         """Write a compose file with the image, the user and the mounts of the container, which runs."""
@@ -87,6 +96,7 @@ def made(settings: Settings, found: Sessions, tell: Callable[[str], None]) -> It
     """A directory with the noxfiles of the sessions `found`; it is removed at the end, and all that came of it."""
     with TemporaryDirectory(prefix="goldi-bench-") as folder, _mount_points(settings):
         scratch = Scratch(settings, Path(folder), f"goldi-bench-{uuid.uuid4().hex[:8]}")
+        (scratch.work / "tmp").mkdir()
         texts = {"host": programs.on_host, "container": programs.in_container}
         for name, text in texts.items():
             (scratch.work / name).mkdir()
