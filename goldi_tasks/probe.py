@@ -6,6 +6,7 @@ import platform
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +88,6 @@ def docker() -> Docker:
         info = asked.result()
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    security = info.get("SecurityOptions") or []
     builders = listed.result()
     return Docker(
         engine=version(str(info.get("ServerVersion", ""))),
@@ -95,7 +95,7 @@ def docker() -> Docker:
         store="containerd" if "io.containerd.snapshotter" in json.dumps(info.get("DriverStatus")) else "classic",
         driver=next((driver for _, driver, current in builders if current), "docker"),
         builders=tuple(name for name, _, _ in builders),
-        rootless=any("rootless" in option for option in security),
+        rootless=is_rootless(info),
         platform=f"linux/{_ARCHITECTURES.get(info.get('Architecture', ''), 'amd64')}",
     )
 
@@ -122,6 +122,11 @@ def engine_info() -> dict[str, Any]:
     if failures or not info.get("ServerVersion"):
         raise NoEngine("no Docker engine answers", "Start it, or run `inv engine.up`")
     return dict(info)
+
+
+def is_rootless(info: Mapping[str, Any]) -> bool:
+    """Whether the engine that gave this `docker info` is the caller's own: root in its containers is the caller."""
+    return any("rootless" in option for option in info.get("SecurityOptions") or [])
 
 
 def forget() -> None:

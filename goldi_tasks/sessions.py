@@ -21,14 +21,13 @@ from nox.registry import session_decorator
 
 from goldi_tasks import settings as project
 from goldi_tasks import wiring
-from goldi_tasks.checks import check
-from goldi_tasks.errors import GoldiError, Interrupted, NotAProject
+from goldi_tasks.checks import check, place
+from goldi_tasks.errors import GoldiError, Interrupted
 from goldi_tasks.settings import Settings
 
 POSARGS = "{posargs}"
 # Set in the tools image: who is there already needs no docker.
 INSIDE = "GOLDI_INSIDE"
-LOCK = "requirements-dev.lock"
 
 
 def container_session(
@@ -100,9 +99,7 @@ def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -
 
 def _install(session: nox.Session, settings: Settings) -> None:
     """Bring the session's environment to the lock that the tools image is made from, unless it is there."""
-    lock = settings.project / LOCK
-    if not lock.is_file():
-        raise NotAProject(f"{settings.project} has no {LOCK}", "Make it with `uv pip compile --generate-hashes`")
+    lock = place.lock(settings)
     mark = Path(session.virtualenv.location) / "goldi.lock"
     if mark.is_file() and mark.read_bytes() == lock.read_bytes():
         return

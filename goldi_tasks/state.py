@@ -5,6 +5,10 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+# A change as young as this, in nanoseconds, may be followed by one that does not show: file systems keep times to
+# 10 ms, some to 2 s. What is remembered by what stat says is not younger.
+YOUNG = 2_000_000_000
+
 
 def directory(environ: Mapping[str, str] = os.environ) -> Path:
     """Where this user's state is kept: `$XDG_STATE_HOME/goldi` or `~/.local/state/goldi`. It may not exist."""

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.checks.bench import programs, scratch, table
+from goldi_tasks.checks import place
+from goldi_tasks.checks.bench import programs, table
 from goldi_tasks.errors import NotAProject
 
 SECONDS = {
@@ -81,4 +82,4 @@ def test_of_a_failure_one_line_is_told() -> None:
 
 def test_without_a_lock_nothing_is_measured(project: Path) -> None:
     with pytest.raises(NotAProject, match=r"has no requirements-dev\.lock"):
-        scratch.lock(project_settings.load(project, {}))
+        place.lock(project_settings.load(project, {}))

@@ -12,11 +12,11 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldi_tasks import state
 from goldi_tasks.plan import ignore, selection
 from goldi_tasks.settings import Settings
 
-# Nanoseconds. File systems keep times to 10 ms, some to 2 s.
-YOUNG = 2_000_000_000
+YOUNG = state.YOUNG
 # The paths that are all of a context.
 WHOLE = frozenset({"."})
 # What stat says of a file, and its digest.

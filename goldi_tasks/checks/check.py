@@ -46,9 +46,8 @@ def run_in_tools(
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
                 raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
             with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
-                direct_words = None if patient or host.tty or not settings.warm else direct.run(tools, job)
-                code = _attend(tools, job, life) if direct_words is None else 0
-                words = said() if direct_words is None else direct_words
+                handed = None if patient or host.tty or not settings.warm else direct.run(tools, job)
+                code, words = (_attend(tools, job, life), said()) if handed is None else (0, handed)
             if words or code == plan.BLIND:
                 return _outcome(argv[0], tools, code, words, patient)
     except OSError as error:
@@ -65,7 +64,7 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     if tools.settings.warm:
         command = plan.inside(tools, host, job)
         return run.attend(command, let_go, lambda: run.capture(plan.end(tools, job)), apart=not host.tty)
-    from goldi_tasks.build import network  # as above
+    from goldi_tasks.build import network  # 5 ms, which a warm container does without
 
     place.furnish(tools)
     with network.file(tools.settings) as told:

@@ -65,9 +65,7 @@ def _find_out(settings: Settings, ask: Image) -> Memory:
     from goldi_tasks.build import network  # 5 ms, for those who have something to find out
 
     image, inputs = ask()
-    info = probe.engine_info()
-    rootless = any("rootless" in option for option in info.get("SecurityOptions") or [])
-    user = "" if rootless else "{0.uid}:{0.gid}".format(probe.host())
+    user = "" if probe.is_rootless(probe.engine_info()) else "{0.uid}:{0.gid}".format(probe.host())
     told = hashlib.sha256(network.lines(settings).encode()).hexdigest()
     known = Memory(image, user, told, memory.decisive(settings, inputs))
     memory.keep(settings, known)

@@ -15,8 +15,7 @@ from pathlib import Path
 from goldi_tasks import __version__, network, state
 from goldi_tasks.settings import Settings
 
-# Nanoseconds. File systems keep times to 10 ms, some to 2 s.
-YOUNG = 2_000_000_000
+YOUNG = state.YOUNG
 _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
 

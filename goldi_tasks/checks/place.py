@@ -9,7 +9,7 @@ from pathlib import Path
 
 from goldi_tasks import run, state
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed
+from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.plan.tools import HOME, Tools
 from goldi_tasks.settings import Settings
 
@@ -79,6 +79,14 @@ def git(
             continue
         found.append((key, said))
     return found
+
+
+def lock(settings: Settings) -> Path:
+    """The lock of the project's tools. Raises NotAProject."""
+    file = settings.project / "requirements-dev.lock"
+    if not file.is_file():
+        raise NotAProject(f"{settings.project} has no {file.name}", "Make it with `uv pip compile --generate-hashes`")
+    return file
 
 
 def identities(directories: list[Path]) -> tuple[tuple[int, ...], ...]:

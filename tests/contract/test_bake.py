@@ -16,10 +16,10 @@ from goldi_tasks.build import bake as build
 from goldi_tasks.paths import CACHES
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan.bake import Wanted
-from goldi_tasks.probe import Docker
 from goldi_tasks.settings import Settings
 from tests.conftest import REPO
 from tests.contract.conftest import BAKE_FILE, Bake, fields
+from tests.test_plan_bake import DEBIAN
 
 pytestmark = pytest.mark.contract
 
@@ -30,15 +30,6 @@ LINES = re.sub(r"\\\n", " ", re.sub(r"^\s*#.*\n", "", DOCKERFILE, flags=re.MULTI
 STAGES = [match.group(1) for line in LINES if (match := re.match(r"FROM \S+ AS (\S+)$", line))]
 SETTINGS = project_settings.load(REPO, {})
 ALL = ("builder", "tools", "runtime", "production", "devcontainer")
-ENGINE = Docker(
-    engine=(26, 1, 5),
-    buildx=(0, 13, 1),
-    store="containerd",
-    driver="docker",
-    builders=("default",),
-    rootless=False,
-    platform="linux/amd64",
-)
 ROOTS = ["/tmp", "/a b/c", "/with,comma", "/ünï/cødé"]
 
 
@@ -116,7 +107,7 @@ def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:
 def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     """`--set` has a syntax of its own, with commas in it."""
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = plan.build(settings, ENGINE, Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = plan.build(settings, DEBIAN, Wanted(ALL), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
@@ -127,7 +118,7 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 @pytest.mark.parametrize("root", ROOTS)
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = plan.keep(settings, ENGINE, Wanted(ALL), ALL, {}, {}).argv
+    argv = plan.keep(settings, DEBIAN, Wanted(ALL), ALL, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for name, target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).items():
         (entry,) = target["cache-to"]
@@ -136,7 +127,7 @@ def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str)
 
 
 def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
-    argv = plan.build(SETTINGS, ENGINE, Wanted(ALL, push=True), ALL, Path("/m"), {}, {}).argv
+    argv = plan.build(SETTINGS, DEBIAN, Wanted(ALL, push=True), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL).values():
         (output,) = target["output"]
@@ -144,7 +135,7 @@ def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
 
 
 def test_no_local_export_where_it_would_be_an_error(bake: Bake) -> None:
-    argv = plan.build(SETTINGS, replace(ENGINE, store="classic"), Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = plan.build(SETTINGS, replace(DEBIAN, store="classic"), Wanted(ALL), ALL, Path("/m"), {}, {}).argv
     sets = argv[argv.index("--set") : argv.index("--set") + 2]
     for target in bake(*sets, *ALL).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []

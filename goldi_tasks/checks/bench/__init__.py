@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 from goldi_tasks.build.bench.times import Times
+from goldi_tasks.checks import place
 from goldi_tasks.checks.bench import programs, rounds, scratch, table
 from goldi_tasks.checks.found import Image
 from goldi_tasks.settings import Settings
@@ -19,7 +20,7 @@ def measure(settings: Settings, number: int, tell: Callable[[str], None], image:
     caches are not used. Raises as builds do, NotAProject without a lock, CommandFailed where a check cannot run.
     """
     sessions = programs.sessions(settings)
-    scratch.lock(settings)
+    place.lock(settings)
     tell("the tools image")
     image()
     times = Times(tell)

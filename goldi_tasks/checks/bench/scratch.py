@@ -15,10 +15,11 @@ from typing import Any
 from goldi_tasks import run, state
 from goldi_tasks.build import kept
 from goldi_tasks.build.bench.times import COMPILED
+from goldi_tasks.checks import place
 from goldi_tasks.checks.bench import programs
 from goldi_tasks.checks.bench.programs import Sessions
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NotAProject
+from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan import container
 from goldi_tasks.plan.tools import LABEL
 from goldi_tasks.settings import Settings
@@ -64,7 +65,7 @@ class Scratch:
         """Make the host's environment from the lock that the tools image is made from."""
         env, quiet = self.work / "env", ("--quiet", "--disable-pip-version-check")
         run.listen(Command((sys.executable, "-m", "venv", str(env)), {**self.temporary, **COMPILED}))
-        argv = ("install", *quiet, "--require-hashes", "--requirement", str(lock(self.settings)))
+        argv = ("install", *quiet, "--require-hashes", "--requirement", str(place.lock(self.settings)))
         run.listen(Command((str(env / "bin/pip"), *argv), {**self.temporary, **COMPILED}))
 
     def compose(self) -> None:
@@ -107,14 +108,6 @@ def made(settings: Settings, found: Sessions, tell: Callable[[str], None]) -> It
         finally:
             tell("cleaning up")
             scratch.clear()
-
-
-def lock(settings: Settings) -> Path:
-    """The lock of the project's tools. Raises NotAProject."""
-    file = settings.project / "requirements-dev.lock"
-    if not file.is_file():
-        raise NotAProject(f"{settings.project} has no {file.name}", "Make it with `uv pip compile --generate-hashes`")
-    return file
 
 
 def _remember_image(scratch: Scratch) -> None:
