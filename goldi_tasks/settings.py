@@ -77,10 +77,14 @@ class Settings:
         return path
 
     @property
+    def env_file(self) -> Path:
+        """What compose and scripts have to know of this machine: .env beside the bake file. It may not exist."""
+        return self.project / BAKE_FILE.with_name(".env")
+
+    @property
     def made_images(self) -> str:
-        """What `engine.up` wrote of the base images that it made: the text of .env beside the bake file, "" if none."""
-        file = self.project / BAKE_FILE.with_name(".env")
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
+        """The text of that file, in which `engine.up` names the images that it made; "" if there is none."""
+        return self.env_file.read_text(encoding="utf-8") if self.env_file.is_file() else ""
 
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")

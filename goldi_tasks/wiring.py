@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from goldi_tasks import envfile
 from goldi_tasks.cache import dirs, local
 from goldi_tasks.checks.found import Doors
+from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import container
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
@@ -39,6 +41,26 @@ def prepare_mounts(settings: Settings) -> None:
         if Path(mount).is_relative_to(settings.project):
             # Else the engine would make the mount point, as root.
             Path(mount).mkdir(exist_ok=True)
+
+
+def set_up(settings: Settings) -> None:
+    """Make what containers of the project mount, and write down what compose has to know of this machine.
+
+    Raises CacheRefused, NoPermission.
+    """
+    prepare_mounts(settings)
+    uid, gid = dirs.owner()
+    values = {
+        "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        "GOLDI_PROJECT": str(settings.project),
+        "GOLDI_PROJECT_KEY": settings.key,
+        "GOLDI_UID": str(uid),
+        "GOLDI_GID": str(gid),
+    }
+    try:
+        envfile.write(settings.env_file, values)
+    except OSError as error:
+        raise NoPermission(f"{settings.env_file} cannot be written: {error.strerror}", "Make it yours") from error
 
 
 def doors(settings: Settings) -> Doors:

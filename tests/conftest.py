@@ -15,7 +15,7 @@ from tests.recording import Recording
 REPO = Path(__file__).resolve().parent.parent
 
 # Variables that change what goldi_tasks does; a test that wants one sets it.
-_OURS = ("PYTHON_IMAGE", "NODE_IMAGE", "SUDO_UID", "SUDO_GID")
+_OURS = ("PYTHON_IMAGE", "NODE_IMAGE", "POSTGRES_IMAGE", "SUDO_UID", "SUDO_GID")
 _STARTERS = ("fork", "forkpty", "posix_spawn", "posix_spawnp", "system", "execv", "execve")
 
 
@@ -27,7 +27,11 @@ def _has_marker(request: pytest.FixtureRequest, *names: str) -> bool:
 def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     engines_own = _has_marker(request, "contract", "real")
     for name in list(os.environ):
-        if name.startswith(("GOLDI_", "INVOKE_")) or name in _OURS or (name.startswith("DOCKER_") and not engines_own):
+        if (
+            name.startswith(("GOLDI_", "INVOKE_", "COMPOSE_"))
+            or name in _OURS
+            or (name.startswith("DOCKER_") and not engines_own)
+        ):
             monkeypatch.delenv(name)
     probe.host.cache_clear()
     probe.forget()

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Runs alone, in a container, on whatever Python is there: what it starts it does not start here.
 AGENT = PACKAGE / "checks/agent.py"
 
-LEAVES = {"errors", "command", "paths", "state"}
+LEAVES = {"errors", "command", "paths", "state", "envfile"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks"}
 FRONT = BELOW | ROOMS | {"wiring"}
@@ -23,6 +23,7 @@ ARROWS = {
     "command": set(),
     "paths": set(),
     "state": set(),
+    "envfile": set(),
     "settings": LEAVES,
     "run": LEAVES,
     "probe": LEAVES | {"run"},

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks import envfile
 from goldi_tasks.errors import EngineFailed
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan.images import base_images
@@ -150,12 +151,6 @@ def test_nothing_to_wipe() -> None:
     assert plan.wipe_rules("*filter\n:INPUT ACCEPT [0:0]\nCOMMIT\n", ["docker0"], alone=True) == ""
 
 
-def test_merge_keeps_other_lines() -> None:
-    assert plan.merge("", {"A": "1"}) == "A=1\n"
-    assert plan.merge("# note\nA=0\nB=2\n", {"A": "1"}) == "# note\nB=2\nA=1\n"
-    assert plan.merge("B=2\n", {}) == "B=2\n"
-
-
 def test_images_are_ours_by_name_and_the_same_every_time() -> None:
     for image in plan.IMAGES.values():
         assert image.name.startswith("localhost/goldi/")
@@ -170,7 +165,7 @@ def test_nothing_of_the_host_is_in_an_image() -> None:
 
 
 def test_what_the_env_file_names_is_built_from_unless_the_user_chose() -> None:
-    env_file = plan.merge("", {variable: image.name for variable, image in plan.IMAGES.items()})
+    env_file = envfile.merge("", {variable: image.name for variable, image in plan.IMAGES.items()})
     assert base_images(Settings(Path("/p")), env_file)["PYTHON_IMAGE"] == "localhost/goldi/python:3.13-trixie"
     chosen = Settings(Path("/p"), python_image="mirror.invalid/python", images_chosen=True)
     assert base_images(chosen, env_file)["PYTHON_IMAGE"] == "mirror.invalid/python"

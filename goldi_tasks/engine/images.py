@@ -3,24 +3,20 @@
 import hashlib
 import io
 import json
-import os
 import shutil
 import sys
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from goldi_tasks import probe, run
+from goldi_tasks import envfile, probe, run
 from goldi_tasks import settings as project
 from goldi_tasks.command import Command
 from goldi_tasks.engine import HERE, Place, as_root, lock, own, packages
 from goldi_tasks.errors import CommandFailed, EngineFailed, NotAProject
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan.images import base_images
-
-_ENV_FILE = Path("infrastructure/docker/.env")
 
 
 def ensure(start: Path, place: Place = HERE) -> None:
@@ -32,7 +28,7 @@ def ensure(start: Path, place: Place = HERE) -> None:
         settings = project.load(start)
     except NotAProject:
         return
-    file = settings.project / _ENV_FILE
+    file = settings.env_file
     if settings.images_chosen or not file.parent.is_dir():
         return
     text = settings.made_images
@@ -43,8 +39,7 @@ def ensure(start: Path, place: Place = HERE) -> None:
     if missing := [variable for variable in lacking if not _is_here(plan.IMAGES[variable].name)]:
         make(place, missing)
     values = {variable: plan.IMAGES[variable].name for variable in lacking}
-    if plan.merge(text, values) != text and not run.is_dry():
-        _write(file, plan.merge(text, values))
+    if not run.is_dry() and envfile.write(file, values):
         print(f"no registry answers: {file} names {' and '.join(values.values())}")
 
 
@@ -150,13 +145,3 @@ def _works(*argv: str) -> bool:
     except CommandFailed:
         return False
     return True
-
-
-def _write(file: Path, text: str) -> None:
-    """Atomically; under root for the directory's owner."""
-    owner = file.parent.stat()
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as draft:
-        draft.write(text)
-    os.chown(draft.name, owner.st_uid if os.getuid() == 0 else -1, owner.st_gid if os.getuid() == 0 else -1)
-    Path(draft.name).chmod(0o644)
-    Path(draft.name).replace(file)

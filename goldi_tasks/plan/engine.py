@@ -160,12 +160,6 @@ def describe(told: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def merge(text: str, values: dict[str, str]) -> str:
-    """The .env file `text` with `values` in it; other lines stay."""
-    kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in values]
-    return "\n".join([*kept, *(f"{name}={value}" for name, value in values.items())]) + "\n"
-
-
 @dataclass(frozen=True)
 class Image:
     """A base image that we can make: its `name`, what is in it, and dependencies it does without."""

@@ -3,13 +3,14 @@
 import json as json_
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import run
+from goldi_tasks import run, wiring
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
 from goldi_tasks.cache import dirs, place, report, sizes
@@ -21,12 +22,13 @@ from goldi_tasks.tasks._door import task
 
 @task()
 def setup(c: Context) -> None:
-    """Make every cache directory; may be run again at any time."""
+    """Make every cache directory, and write down for compose where they are; may be run again at any time."""
     root = _root()
     if run.is_dry():
         print(f"would make the cache directories in {root}")
         return
     dirs.set_up(root)
+    _set_up_project()
     for warning in place.warnings(root):
         print(f"goldi: {warning}")
     print(f"cache directories are ready in {root}")
@@ -101,6 +103,14 @@ def _images() -> tuple[str, ...]:
         return (plan.IMAGES["PYTHON_IMAGE"].name,)
     base = base_images(settings, settings.made_images)["PYTHON_IMAGE"]
     return tuple(dict.fromkeys((f"{settings.image}:tools", base, plan.IMAGES["PYTHON_IMAGE"].name)))
+
+
+def _set_up_project() -> None:
+    """The project's own part, where there is a project that builds."""
+    with suppress(NotAProject):
+        settings = project_settings.load(Path.cwd())
+        if settings.env_file.parent.is_dir():
+            wiring.set_up(settings)
 
 
 def _root() -> Path:

@@ -4,19 +4,23 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from goldi_tasks import settings as project_settings
+from goldi_tasks import wiring
 from goldi_tasks.cache import dirs
-from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT
+from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT, project_key
 from tests.conftest import REPO
 from tests.recording import CLASSIC, Recording
 
 pytestmark = pytest.mark.contract
 
-SCRIPT = REPO / "infrastructure/docker/setup-cache.sh"
-PROGRAMS = ("id", "mkdir", "chown", "ls", "stat", "rm")
+PROGRAMS = ("id", "mkdir", "chown", "ls", "stat", "rm", "dirname", "sed", "tr", "cut", "sha256sum", "cmp", "mv")
+ENV = Path("infrastructure/docker/.env")
+SCRIPT = "infrastructure/docker/setup-cache.sh"
 # One name for each program: sh is dash or bash on most systems.
 SHELLS = list(
     {Path(found).resolve(): name for name in ("bash", "dash", "sh") if (found := shutil.which(name))}.values()
@@ -38,16 +42,28 @@ def path(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def project(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with the script, whose path has to be quoted; its name is no cache directory's."""
+    project = make_project('app = "the app"', name="the Proß's $project.")
+    (project / "the app/frontend").mkdir(parents=True)
+    (project / "the app/frontend/package.json").touch()
+    shutil.copy(REPO / SCRIPT, project / SCRIPT)
+    monkeypatch.chdir(project)
+    return project
+
+
 @pytest.fixture(params=SHELLS)
 def shell(request: pytest.FixtureRequest) -> list[str]:
     return [shutil.which(request.param) or ""]
 
 
 def run(
-    shell: list[str], root: Path | str, *folders: Path, env: dict[str, str] | None = None
+    shell: list[str], root: Path | str, *folders: Path, env: dict[str, str] | None = None, options: tuple[str, ...] = ()
 ) -> "subprocess.CompletedProcess[str]":
     environ = {"PATH": ":".join(map(str, folders)), "GOLDI_CACHE_ROOT": str(root), "LANG": "C.UTF-8", **(env or {})}
-    return subprocess.run([*shell, str(SCRIPT)], env=environ, capture_output=True, text=True, check=False)
+    environ = {"GOLDI_APP": "the app"} | {name: value for name, value in environ.items() if value}
+    return subprocess.run([*shell, SCRIPT, *options], env=environ, capture_output=True, text=True, check=False)
 
 
 def seen(root: Path) -> dict[str, tuple[int, int, int]]:
@@ -72,6 +88,7 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
     run(["/bin/sh"], root, path)
     dirs.set_up(tmp_path / "python")
+    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))
     theirs, ours = seen(root), seen(tmp_path / "python")
     directories = {name for name in ours if not name.endswith(TAG_FILE)}
     assert theirs.keys() == ours.keys()
@@ -82,9 +99,41 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     run(shell, root, path)
     (root / "pip-cache" / "wheel").touch()
     before = seen(root)
+    written = ENV.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
     dirs.set_up(root)
+    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))
     assert seen(root) == before
+    assert (ENV.stat().st_mtime_ns, ENV.read_text()) == written
+
+
+def test_what_it_writes_for_compose(shell: list[str], root: Path, path: Path, project: Path) -> None:
+    ENV.write_text("PYTHON_IMAGE=localhost/python\nGOLDI_UID=77\n")
+    run(shell, root, path)
+    read = (*shell, "-c", f'. ./{ENV}; printf "%s\\n" "$GOLDI_CACHE_ROOT" "$GOLDI_PROJECT" "$GOLDI_PROJECT_KEY"')
+    said = subprocess.run(read, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert said == [str(root), str(project), project_key(project)]
+    assert ENV.read_text().splitlines()[0] == "PYTHON_IMAGE=localhost/python"
+    assert ENV.read_text().count("GOLDI_UID=") == 1
+    assert (root / "mypy-cache" / project_key(project)).is_dir()
+    assert (project / "the app/frontend/node_modules").is_dir()
+    # The next one finds there what the first was told.
+    assert run(shell, "", path).stdout.startswith(f"cache directories are ready in {root}\n")
+
+
+def test_containers_that_hold_what_was_removed_start_again(root: Path, path: Path, recording: Recording) -> None:
+    recording.answer("ps", stdout="one\ntwo\n")
+    run(["/bin/sh"], root, recording.folder, path)
+    assert recording.calls[:3] == [
+        ["ps", "--quiet", "--filter", f"label=goldi.caches={root}"],
+        ["stop", "one", "two"],
+        ["start", "one", "two"],
+    ]
+    count = len(recording.calls)
+    run(["/bin/sh"], root, recording.folder, path)
+    assert not [argv for argv in recording.calls[count:] if argv[0] in {"ps", "stop", "start"}]
+    run(["/bin/sh"], root / "other", recording.folder, path, options=("--directories",))
+    assert len([argv for argv in recording.calls if argv[0] == "ps"]) == 1
 
 
 def test_after_the_guides_rm_what_is_gone_comes_back(shell: list[str], root: Path, path: Path) -> None:
@@ -92,6 +141,7 @@ def test_after_the_guides_rm_what_is_gone_comes_back(shell: list[str], root: Pat
     before = seen(root)
     gone = [*root.glob(".buildx-cache-*"), *root.glob("goldilocks-*"), root / "pip-cache", root / "npm-cache"]
     assert len(gone) == 10
+    assert ENV.is_file()
     for folder in gone:
         shutil.rmtree(folder)
     assert run(shell, root, path).returncode == 0

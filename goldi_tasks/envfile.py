@@ -1,0 +1,41 @@
+"""infrastructure/docker/.env: what compose, and a script without Python, have to know of this machine."""
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:@-]*")
+
+
+def line(name: str, value: str) -> str:
+    """`NAME=value`, quoted where it must be, as compose and a POSIX shell read it alike."""
+    if _PLAIN.fullmatch(value):
+        return f"{name}={value}"
+    if "'" not in value:
+        return f"{name}='{value}'"
+    escaped = re.sub(r'(["\\$])', r"\\\1", value)
+    return f'{name}="{escaped}"'
+
+
+def merge(text: str, values: Mapping[str, str]) -> str:
+    """The file's `text` with `values` in it; other lines stay."""
+    kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in values]
+    return "\n".join([*kept, *(line(name, value) for name, value in values.items())]) + "\n"
+
+
+def write(file: Path, values: Mapping[str, str]) -> bool:
+    """Put `values` into `file`, as a whole, for the directory's owner; whether it changed. Raises OSError."""
+    before = file.read_text(encoding="utf-8") if file.is_file() else ""
+    if {line(name, value) for name, value in values.items()} <= set(before.splitlines()):
+        # Builds look at its date.
+        return False
+    owner = file.parent.stat()
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as draft:
+        draft.write(merge(before, values))
+    root = os.getuid() == 0
+    os.chown(draft.name, owner.st_uid if root else -1, owner.st_gid if root else -1)
+    Path(draft.name).chmod(0o644)
+    Path(draft.name).replace(file)
+    return True
