@@ -2,6 +2,6 @@
 
 from invoke.collection import Collection
 
-from goldi_tasks.tasks import build, cache, engine
+from goldi_tasks.tasks import build, cache, ci, compose, engine
 
-ns = Collection(build, cache, engine)
+ns = Collection(build, cache, ci, compose, engine)
