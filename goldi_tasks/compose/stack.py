@@ -1,9 +1,9 @@
 """The project's stack: how compose is called for it, and what its file says."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from goldi_tasks import probe, run
 from goldi_tasks.compose import trouble
@@ -14,7 +14,8 @@ from goldi_tasks.settings import Settings
 
 # What compose looks for by itself (compose-spec, "Compose file").
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_OURS = Path("infrastructure/docker/docker-compose.yml")
+_OURS = "infrastructure/docker/docker-compose.yml"
+_WATCH = "infrastructure/docker/docker-compose.watch.yml"
 
 
 @dataclass(frozen=True)
@@ -35,14 +36,19 @@ class Doors:
     install: Callable[[], None]
 
 
-def door(settings: Settings, env: Mapping[str, str]) -> Compose:
-    """How compose is called. Raises NotAProject where there is no compose file."""
-    if env.get("COMPOSE_FILE") or any((settings.project / name).is_file() for name in _NAMES):
+def door(settings: Settings, env: Mapping[str, str], *, watched: bool = False) -> Compose:
+    """How compose is called; `watched` where it sends what is saved. Raises NotAProject where a file is missing."""
+    if watched:
+        if not (settings.project / _WATCH).is_file():
+            problem = f"{settings.project} has no {_WATCH}"
+            raise NotAProject(problem, "Write what is to be watched there, see compose's `develop`")
+        return Compose(env, (_OURS, _WATCH))
+    if os.environ.get("COMPOSE_FILE") or any((settings.project / name).is_file() for name in _NAMES):
         return Compose(env)
     if not (settings.project / _OURS).is_file():
         problem = f"{settings.project} has no compose.yaml and no {_OURS}"
         raise NotAProject(problem, "Write one, or copy infrastructure/docker into this project")
-    return Compose(env, str(_OURS))
+    return Compose(env, (_OURS,))
 
 
 def load(settings: Settings, compose: Compose) -> Stack:

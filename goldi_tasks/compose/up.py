@@ -21,12 +21,16 @@ _DONE = (" Created", " Started", " Recreated", " Removed", " Pulled", " Stopped"
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody wants up: the `services` of `profiles`, all of them if none is named, within so many seconds."""
+    """What somebody wants up: the `services` of `profiles`, all of them if none is named, within so many seconds.
+
+    `anew` makes every container anew; `watched` ones have the source in their image.
+    """
 
     profiles: tuple[str, ...]
     services: tuple[str, ...] = ()
     timeout: float = 120.0
     anew: bool = False
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,14 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     return Result(found, starting, now, time.monotonic() - began, said)
 
 
+def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
+    """Send what is saved to the services of `asked`, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
+    compose = stack.door(settings, doors.env(), watched=True)
+    secrets = {} if run.is_dry() else doors.secrets()
+    command = compose.command(asked.profiles, "watch", "--no-up", *asked.services, secrets=secrets)
+    run.live(command, cwd=settings.project)
+
+
 def build(settings: Settings, doors: Doors, asked: Asked) -> None:
     """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
     compose, _, chosen = _looked_at(settings, doors, asked)
@@ -73,7 +85,7 @@ def build(settings: Settings, doors: Doors, asked: Asked) -> None:
 
 
 def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
-    compose = stack.door(settings, doors.env())
+    compose = stack.door(settings, doors.env(), watched=asked.watched)
     # What is mounted has to be there before compose reads where.
     if not run.is_dry():
         doors.set_up()

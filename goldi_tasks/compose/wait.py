@@ -48,7 +48,8 @@ def failure(container: Container) -> StackFailed:
     if container.health == "unhealthy":
         check = containers.last_check(container)
         said = f": {mask(check)}" if check else ""
-        return StackFailed(f"{container.service} is unhealthy{said}", f"See `inv compose.logs --service {container.service}`")
+        remedy = f"See `inv compose.logs --service {container.service}`"
+        return StackFailed(f"{container.service} is unhealthy{said}", remedy)
     ended = f"ended with exit code {container.code}" if container.code is not None else f"is {container.state}"
     return StackFailed(f"{container.service} {ended}", "Its last lines are above; mend that and run this again")
 

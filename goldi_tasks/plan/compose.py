@@ -164,16 +164,16 @@ def machine(settings: Settings, owner: tuple[int, int]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Compose:
-    """How `docker compose` is called for a project: its `file`, "" for the one it finds, and what that asks for."""
+    """How `docker compose` is called for a project: its `files`, () for what it finds, and what they ask for."""
 
     env: Mapping[str, str]
-    file: str = ""
+    files: tuple[str, ...] = ()
 
     def command(self, profiles: Sequence[str], *argv: str, secrets: Mapping[str, str] | None = None) -> Command:
         """`docker compose ARGV` with some profiles; to be run in the project's directory."""
-        file = ("--file", self.file) if self.file else ()
+        files = (part for file in self.files for part in ("--file", file))
         flags = (part for profile in profiles for part in ("--profile", profile))
-        return Command(("docker", "compose", *file, *flags, *argv), self.env, secrets or {})
+        return Command(("docker", "compose", *files, *flags, *argv), self.env, secrets or {})
 
 
 def exec_in(host: Host, container: str, argv: Sequence[str]) -> Command:

@@ -130,6 +130,17 @@ def exec_(c: Context, service: str) -> None:
         raise CommandFailed(f"{argv[0]} in {service} ended with exit code {code}", code)
 
 
+@task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
+def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
+    """Start the stack with the source in its images, and send each file that is saved: where mounts are slow."""
+    settings = project.load(Path.cwd())
+    asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
+    if result := starting.up(settings, wiring.stack(settings), asked):
+        for line in look.summary(result):
+            print(line)
+    starting.watch(settings, wiring.stack(settings), asked)
+
+
 @task(**_OPTIONS, help=_PROFILE | {"json": "As JSON."})
 def config(
     c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None, json: bool = False
@@ -178,5 +189,5 @@ def _seconds(timeout: float) -> float:
     return timeout
 
 
-ns = Collection("compose", up, down, build, logs, ps, exec_, config, health)
+ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health)
 ns.add_task(run_, name="run")
