@@ -16,6 +16,7 @@ SCRIPTS = (
     "infrastructure/docker/setup-cache.sh",
     "infrastructure/docker/scripts/online.sh",
     "infrastructure/docker/scripts/install.sh",
+    "infrastructure/docker/scripts/postgres.sh",
     "goldi_tasks/checks/job.sh",
     "goldi_tasks/checks/guard.sh",
 )
