@@ -47,12 +47,12 @@ def environment(name: str) -> dict[str, str]:
 
 
 def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() -> None:
-    assert plan.public(FILE) == (*ALL, "postgres")
+    assert plan.public(FILE) == (*ALL, "watch", "postgres")
     assert paths.TARGETS == ALL
     assert set(FILE["group"]) == {"default", "development", "production"}
 
 
-@pytest.mark.parametrize("name", [*ALL, "postgres", *FILE["group"]])
+@pytest.mark.parametrize("name", [*ALL, "watch", "postgres", *FILE["group"]])
 def test_every_dockerfile_and_stage_that_a_target_names_is_there(bake: Bake, name: str) -> None:
     found = bake(name)
     assert set(found) == set(plan.members(FILE, (name,)))
