@@ -195,6 +195,11 @@ def test_the_database_is_in_no_group_and_never_takes_the_official_name(bake: Bak
     assert (found["target"], found["tags"]) == ("postgres", ["localhost/goldi/postgres:17-trixie"])
 
 
+def test_a_plain_docker_build_makes_the_production_image() -> None:
+    """Without a target, docker builds the last stage."""
+    assert STAGES[-1] == "production"
+
+
 def test_the_database_has_the_paths_and_the_signal_of_the_official_image() -> None:
     assert environment("postgres")["PGDATA"] == "/var/lib/postgresql/data"
     assert {"VOLUME /var/lib/postgresql/data", "STOPSIGNAL SIGINT"} <= set(stage_lines("postgres"))
