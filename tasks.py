@@ -2,6 +2,6 @@
 
 from invoke.collection import Collection
 
-from goldi_tasks.tasks import build, cache, engine
+from goldi_tasks.tasks import build, cache, devcontainer, engine
 
-ns = Collection(build, cache, engine)
+ns = Collection(build, cache, devcontainer, engine)

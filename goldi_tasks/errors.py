@@ -87,6 +87,12 @@ class CheckLost(GoldiError):
     code = 17
 
 
+class NoDevcontainer(GoldiError):
+    """No dev container runs here, or what makes one is missing."""
+
+    code = 18
+
+
 class CommandFailed(GoldiError):
     """A program ended with an exit code other than 0; `code` is the program's own."""
 

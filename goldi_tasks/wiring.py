@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile
+from goldi_tasks import envfile, run
 from goldi_tasks.cache import dirs, local
 from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import NoPermission
@@ -73,6 +73,14 @@ def doors(settings: Settings) -> Doors:
         return ready.image(settings, "tools"), ready.files(settings, "tools")
 
     return Doors(lambda: prepare_mounts(settings), image)
+
+
+def image(settings: Settings, target: str) -> str:
+    """The id of the image of `target`, built if need be; "" where all is only shown. Raises what a build raises."""
+    from goldi_tasks.build import ready
+
+    build(settings, Wanted((target,)), _if_built)
+    return "" if run.is_dry() else ready.image(settings, target)
 
 
 def _if_built(found: "Summary") -> None:

@@ -19,6 +19,7 @@ def test_exit_codes_are_pinned_since_scripts_test_for_them() -> None:
         "NoSpace": 15,
         "NotSeen": 16,
         "CheckLost": 17,
+        "NoDevcontainer": 18,
         "Interrupted": 130,
     }
 

@@ -60,11 +60,19 @@ BUILDER = {*BASE, SCRIPTS, "my/app/requirements.lock"}
 FRONTEND = {f"my/app/frontend{name}" for name in ("", "/package.json", "/package-lock.json", "/.npmr[c]")}
 
 
+DEV = {
+    "requirements-dev.lock",
+    "infrastructure/docker/node.lock",
+    "infrastructure/docker/devcontainer/start.sh",
+    "infrastructure/docker/devcontainer/git.sh",
+}
+
+
 @pytest.mark.parametrize(
     ("stage", "frontend", "read"),
     [
         ("tools", "npm", {*BASE, "requirements-dev.lock"}),
-        ("devcontainer", "npm", {*BASE, "requirements-dev.lock", "infrastructure/docker/node.lock"}),
+        ("devcontainer", "npm", {*BUILDER, *DEV}),
         ("builder", "npm", BUILDER),
         ("production", "npm", {*BUILDER, *FRONTEND, "my/app/goldilocks"}),
         ("production", "none", {*BUILDER, "my/app/goldilocks"}),

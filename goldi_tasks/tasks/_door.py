@@ -40,6 +40,11 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
     return wrap
 
 
+def after_dashes() -> list[str]:
+    """What stands after `--`, word by word: invoke gives it as one text."""
+    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
+
+
 def benchmark(rounds: int, json: bool, would: str, measure: Callable[[Callable[[str], None]], Any], table: Any) -> None:
     """Print what `table` makes of what `measure` finds in so many `rounds`; where nothing is run, what it `would` do.
 

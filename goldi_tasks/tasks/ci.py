@@ -15,14 +15,14 @@ from goldi_tasks.checks import check, warm
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import benchmark, task
+from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
 
 def _task(name: str, doc: str) -> Any:
     """A task that runs the nox session of its own name; what stands after `--` is passed on."""
 
     def body(c: Context) -> None:
-        _nox("--session", name, "--", *_after_dashes())
+        _nox("--session", name, "--", *after_dashes())
 
     body.__doc__ = doc
     return task(name=name)(body)
@@ -38,7 +38,7 @@ precommit = _task("precommit", "Run `nox -s precommit`.")
 @task(name="session", positional=["name"], help={"name": "A session of the noxfile."})
 def session_(c: Context, name: str) -> None:
     """Run any session of the noxfile."""
-    _nox("--session", name, "--", *_after_dashes())
+    _nox("--session", name, "--", *after_dashes())
 
 
 @task(name="list")
@@ -112,11 +112,6 @@ def _nox(*arguments: str) -> None:
         raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
     nox = Path(sys.executable).with_name("nox")
     run.live(Command((str(nox), "--noxfile", str(noxfile), *arguments)))
-
-
-def _after_dashes() -> list[str]:
-    """What stands after `--`, word by word: invoke gives it as one text."""
-    return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
 ns = Collection("ci", lint, format_, typecheck, tests, precommit, session_, list_, tools, bench_)
