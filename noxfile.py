@@ -19,6 +19,7 @@ SCRIPTS = (
     "infrastructure/docker/scripts/install.sh",
     "infrastructure/docker/devcontainer/start.sh",
     "infrastructure/docker/devcontainer/git.sh",
+    "infrastructure/docker/scripts/postgres.sh",
     "goldi_tasks/checks/job.sh",
     "goldi_tasks/checks/guard.sh",
 )

@@ -87,10 +87,22 @@ class CheckLost(GoldiError):
     code = 17
 
 
+class StackRefused(GoldiError):
+    """The stack cannot start as things are: a port is taken, a secret is missing, a volume is another one."""
+
+    code = 18
+
+
+class StackFailed(GoldiError):
+    """A service of the stack ended, or does not become healthy."""
+
+    code = 19
+
+
 class NoDevcontainer(GoldiError):
     """No dev container runs here, or what makes one is missing."""
 
-    code = 18
+    code = 20
 
 
 class CommandFailed(GoldiError):
@@ -115,5 +127,5 @@ def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
     # Imported here: difflib is 5 ms that only a mistake has to pay.
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=1)
+    near = difflib.get_close_matches(word, known, n=1) or [name for name in known if word in name][:1]
     return f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(sorted(known))

@@ -106,10 +106,15 @@ def compose() -> tuple[int, ...]:
     return _plugin_version("compose")
 
 
-def engine_info() -> dict[str, Any]:
-    """`docker info`, parsed. Raises NoDocker, NoEngine, NoPermission."""
+def client() -> None:
+    """Raises NoDocker where there is no docker client."""
     if not shutil.which("docker"):
         raise NoDocker("docker is not installed", "Install it, or run `inv engine.up`")
+
+
+def engine_info() -> dict[str, Any]:
+    """`docker info`, parsed. Raises NoDocker, NoEngine, NoPermission."""
+    client()
     try:
         info = json.loads(run.capture(Command(("docker", "info", "--format", "{{json .}}"))))
     except CommandFailed as error:

@@ -39,6 +39,9 @@ class Settings:
     node_image: str = "node:22-trixie-slim"
     """`images.node` (NODE_IMAGE): base image with Node.js and npm; a mirror's name works."""
 
+    postgres_image: str = ""
+    """`images.postgres` (POSTGRES_IMAGE): image of the stack's database; what the compose file says if not given."""
+
     ca_bundle: str = ""
     """`ca-bundle` (GOLDI_CA_BUNDLE): certificates for build steps that download, a PEM file; found in
     SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE or NODE_EXTRA_CA_CERTS if not given."""
@@ -57,7 +60,7 @@ class Settings:
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
 
     images_chosen: bool = False
-    """Whether an image was named by the user: then no engine task replaces it."""
+    """Whether a base image was named by the user: then no engine task replaces it."""
 
     frontend: bool = False
     """Whether the app has a front end: `frontend/package.json`; never set by hand."""
@@ -94,6 +97,7 @@ _ENVIRONMENT = {
     "cache-root": "GOLDI_CACHE_ROOT",
     "images.python": "PYTHON_IMAGE",
     "images.node": "NODE_IMAGE",
+    "images.postgres": "POSTGRES_IMAGE",
     "ca-bundle": "GOLDI_CA_BUNDLE",
     "installer": "GOLDI_INSTALLER",
     "run": "GOLDI_RUN",
@@ -139,7 +143,7 @@ def _settings(project: Path, given: dict[str, tuple[Any, str]], environ: Mapping
             raise SettingsError(f"unknown setting '{key}' in {where}", did_you_mean(key, list(_FIELDS)).capitalize())
         name, check = _FIELDS[key]
         values[name] = check(value, f"{where}: {key}" if where != _ENVIRONMENT[key] else where)
-    values["images_chosen"] = any(key.startswith("images.") for key in given)
+    values["images_chosen"] = not given.keys().isdisjoint({"images.python", "images.node"})
     return Settings(project, **values)
 
 
@@ -255,6 +259,7 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "cache-root": ("cache_root", _directory),
     "images.python": ("python_image", _text),
     "images.node": ("node_image", _text),
+    "images.postgres": ("postgres_image", _text),
     "ca-bundle": ("ca_bundle", _file),
     "installer": ("installer", _one_of("uv", "pip")),
     "run": ("run", _one_of("container", "host")),

@@ -3,21 +3,24 @@
 What builds is imported where it is used: 15 ms that a check in a warm container has no use for.
 """
 
+import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, run
+from goldi_tasks import envfile, paths, probe, run
 from goldi_tasks.cache import dirs, local
 from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import NoPermission
-from goldi_tasks.plan import container
+from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
 
 if TYPE_CHECKING:
     from goldi_tasks.build.bake import Tell
     from goldi_tasks.build.summary import Summary
+    from goldi_tasks.compose.stack import Doors as StackDoors
 
 
 def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> None:
@@ -49,18 +52,63 @@ def set_up(settings: Settings) -> None:
     Raises CacheRefused, NoPermission.
     """
     prepare_mounts(settings)
-    uid, gid = dirs.owner()
-    values = {
-        "GOLDI_CACHE_ROOT": str(settings.cache_root),
-        "GOLDI_PROJECT": str(settings.project),
-        "GOLDI_PROJECT_KEY": settings.key,
-        "GOLDI_UID": str(uid),
-        "GOLDI_GID": str(gid),
-    }
+    root = {"GOLDI_CACHE_ROOT": str(settings.cache_root)}
     try:
-        envfile.write(settings.env_file, values)
+        envfile.write(settings.env_file, root | compose.machine(settings, dirs.owner()))
     except OSError as error:
         raise NoPermission(f"{settings.env_file} cannot be written: {error.strerror}", "Make it yours") from error
+
+
+def stack(settings: Settings) -> "StackDoors":
+    """What the stack needs of other rooms."""
+    from goldi_tasks.build import bake, bakefile, network
+    from goldi_tasks.compose.stack import Doors as StackDoors
+
+    def env() -> dict[str, str]:
+        variables = bake.environment(settings, Wanted(()))
+        database = images.database_image(settings, settings.made_images)
+        return variables | database | compose.machine(settings, dirs.owner())
+
+    return StackDoors(
+        env,
+        lambda: network.secrets(settings),
+        lambda: set_up(settings),
+        lambda: list(bakefile.load(settings)["target"]),
+        lambda targets: build(settings, Wanted(tuple(targets)), _if_built),
+        lambda image: _provide(settings, image),
+        lambda: _install(settings),
+    )
+
+
+def _provide(settings: Settings, image: str) -> bool:
+    """Build the database's image from Debian's packages where it cannot be had; whether .env names that one now."""
+    from goldi_tasks.build import bakefile
+    from goldi_tasks.engine import images as engine_images
+
+    chosen = settings.postgres_image or not image.startswith("postgres:")
+    if run.is_dry() or chosen or "postgres" not in bakefile.load(settings)["target"] or engine_images.can_be_had(image):
+        return False
+    made = images.DATABASE_MADE
+    print(f"no registry answers: {settings.env_file} names {made} instead of {image}")
+    build(settings, Wanted(("postgres",)), _if_built)
+    envfile.write(settings.env_file, {"POSTGRES_IMAGE": made})
+    return True
+
+
+def _install(settings: Settings) -> None:
+    """Bring the packages of the front end, which containers mount, to its lock."""
+    from goldi_tasks.build import network
+
+    folder = settings.project / settings.app / "frontend"
+    cache = paths.BY_NAME["goldilocks-node-modules"].path(settings.cache_root, settings.key)
+    with suppress(OSError):
+        lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+        if (cache / ".goldi-lock").read_text(encoding="utf-8") == f"{lock}  package-lock.json\n":
+            return
+    script = settings.env_file.with_name("scripts") / "frontend.sh"
+    with network.file(settings) as told:
+        argv = ("sh", str(script))
+        run.live(container.run(settings, probe.host(), f"{settings.image}:devcontainer", folder, told, argv))
 
 
 def doors(settings: Settings) -> Doors:

@@ -19,7 +19,9 @@ def test_exit_codes_are_pinned_since_scripts_test_for_them() -> None:
         "NoSpace": 15,
         "NotSeen": 16,
         "CheckLost": 17,
-        "NoDevcontainer": 18,
+        "StackRefused": 18,
+        "StackFailed": 19,
+        "NoDevcontainer": 20,
         "Interrupted": 130,
     }
 

@@ -58,8 +58,6 @@ BASE = {"infrastructure/docker/apt.conf", "infrastructure/docker/build-tools.loc
 BASE |= {f"{SCRIPTS}/{name}" for name in ("online.sh", "install.sh", "bytecode.py")}
 BUILDER = {*BASE, SCRIPTS, "my/app/requirements.lock"}
 FRONTEND = {f"my/app/frontend{name}" for name in ("", "/package.json", "/package-lock.json", "/.npmr[c]")}
-
-
 DEV = {
     "requirements-dev.lock",
     "infrastructure/docker/node.lock",

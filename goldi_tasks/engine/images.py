@@ -34,9 +34,9 @@ def ensure(start: Path, place: Place = HERE) -> None:
     text = settings.made_images
     wanted = base_images(settings, text)
     with ThreadPoolExecutor() as pool:
-        had = dict(zip(wanted, pool.map(_can_be_had, wanted.values()), strict=True))
+        had = dict(zip(wanted, pool.map(can_be_had, wanted.values()), strict=True))
     lacking = [variable for variable in wanted if not had[variable]]
-    if missing := [variable for variable in lacking if not _is_here(plan.IMAGES[variable].name)]:
+    if missing := [variable for variable in lacking if not is_here(plan.IMAGES[variable].name)]:
         make(place, missing)
     values = {variable: plan.IMAGES[variable].name for variable in lacking}
     if not run.is_dry() and envfile.write(file, values):
@@ -127,15 +127,16 @@ def _get_mmdebstrap(place: Place) -> None:
         packages.ensure(place, renew=False)
 
 
-def _can_be_had(name: str) -> bool:
+def can_be_had(name: str) -> bool:
     """Whether `name` is here or a registry has it, found out in ten seconds; the engine may know mirrors of its own."""
-    if _is_here(name) or name.startswith("localhost/"):
-        return _is_here(name)
+    if is_here(name) or name.startswith("localhost/"):
+        return is_here(name)
     limit = ("timeout", "5") if shutil.which("timeout") else ()
     return _works(*limit, "docker", "buildx", "imagetools", "inspect", name) or _works(*limit, "docker", "pull", name)
 
 
-def _is_here(name: str) -> bool:
+def is_here(name: str) -> bool:
+    """Whether the engine has the image."""
     return _works("docker", "image", "inspect", name)
 
 

@@ -47,11 +47,12 @@ def environment(name: str) -> dict[str, str]:
 
 
 def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() -> None:
-    assert plan.public(FILE) == ALL == paths.TARGETS
+    assert plan.public(FILE) == (*ALL, "postgres")
+    assert paths.TARGETS == ALL
     assert set(FILE["group"]) == {"default", "development", "production"}
 
 
-@pytest.mark.parametrize("name", [*ALL, *FILE["group"]])
+@pytest.mark.parametrize("name", [*ALL, "postgres", *FILE["group"]])
 def test_every_dockerfile_and_stage_that_a_target_names_is_there(bake: Bake, name: str) -> None:
     found = bake(name)
     assert set(found) == set(plan.members(FILE, (name,)))
@@ -185,6 +186,18 @@ def test_variables_reach_the_arguments_and_tags(bake: Bake) -> None:
     given |= {"VERSION": "1.2", "REVISION": "abc", "BUILD_PACKAGES": "gcc"}
     assert given.items() <= found["args"].items()
     assert found["tags"] == ["bears:1.2"]
+
+
+def test_the_database_is_in_no_group_and_never_takes_the_official_name(bake: Bake) -> None:
+    """Under that name it would shadow the real image for every project on the machine."""
+    assert not any("postgres" in group["targets"] for group in FILE["group"].values())
+    found = bake("postgres", GOLDI_IMAGE="bears", GOLDI_TAG="1.2")["postgres"]
+    assert (found["target"], found["tags"]) == ("postgres", ["localhost/goldi/postgres:17-trixie"])
+
+
+def test_the_database_has_the_paths_and_the_signal_of_the_official_image() -> None:
+    assert environment("postgres")["PGDATA"] == "/var/lib/postgresql/data"
+    assert {"VOLUME /var/lib/postgresql/data", "STOPSIGNAL SIGINT"} <= set(stage_lines("postgres"))
 
 
 def test_no_attestation_by_default_since_it_changes_the_image_on_every_build(bake: Bake) -> None:

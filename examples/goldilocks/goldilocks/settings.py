@@ -16,5 +16,8 @@ class Settings(BaseSettings):
     """An SQLAlchemy URL. The default lives in memory and dies with the process;
     for PostgreSQL: `postgresql+psycopg://user:password@host/name`."""
 
+    database_password_file: Path | None = None
+    """A file that holds the password of `database_url`, as secrets are mounted."""
+
     goldilocks_static: Path = FRONTEND_DIST
     """The directory of the built front end, served at `/` if it exists."""

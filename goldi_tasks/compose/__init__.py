@@ -1,0 +1,1 @@
+"""The stack: started from images that are up to date, waited for, looked at, ended."""

@@ -1,0 +1,111 @@
+"""What would fail halfway is found before anything is touched: ports, secrets, volumes, another checkout's stack."""
+
+import json
+import os
+import re
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from goldi_tasks import run
+from goldi_tasks.command import Command
+from goldi_tasks.compose import ports
+from goldi_tasks.compose.containers import Container
+from goldi_tasks.errors import CommandFailed, StackRefused
+from goldi_tasks.plan.compose import Compose, Port, Service, Stack, Volume
+from goldi_tasks.settings import Settings
+
+
+def refuse(
+    settings: Settings, compose: Compose, found: Stack, services: Sequence[Service], before: Sequence[Container]
+) -> None:
+    """Raises StackRefused where the stack cannot start as things are."""
+    _elsewhere(settings, found, before)
+    for service in services:
+        for name in service.secrets:
+            if name in found.secrets:
+                _secret(name, Path(found.secrets[name]), service)
+    used = {name for service in services for name, _ in service.mounts}
+    _volumes([found.volumes[name] for name in sorted(used) if name in found.volumes])
+    _ports(settings, compose, services, before)
+
+
+def _elsewhere(settings: Settings, found: Stack, before: Sequence[Container]) -> None:
+    """Two checkouts of a project have one name for their stacks; one would take over the other's containers."""
+    for container in before:
+        folder = Path(container.folder or settings.project)
+        if not folder.is_relative_to(settings.project):
+            problem = f"the stack '{found.name}' belongs to {folder}"
+            raise StackRefused(problem, "Take it down there, or set COMPOSE_PROJECT_NAME to another name here")
+
+
+def _secret(name: str, file: Path, service: Service) -> None:
+    """Compose mounts the file as it is: who reads it in the container is somebody else than its owner."""
+    if not file.is_file():
+        make = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
+        raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Make it: {make}")
+    if not file.stat().st_mode & stat.S_IROTH:
+        problem = f"{service.name} could not read its secret {file}, which is for its owner alone"
+        raise StackRefused(
+            problem, f"Run `chmod 700 {file.parent} && chmod 644 {file}`: the directory keeps others out"
+        )
+
+
+def _volumes(volumes: Sequence[Volume]) -> None:
+    """A volume that is there keeps the options that it was made with, whatever the file says now."""
+    there = {one["Name"]: one.get("Options") or {} for one in inspected([volume.name for volume in volumes])}
+    for volume in volumes:
+        if volume.external or volume.name not in there or dict(volume.options) == there[volume.name]:
+            continue
+        was, now = there[volume.name].get("device", "kept by the engine"), volume.device or "kept by the engine"
+        remedy = f"Back up what is in it, then `docker volume rm {volume.name}`"
+        if there[volume.name].get("o") == "bind":
+            remedy = "Run `inv compose.down`, which loses nothing of it, and this again"
+        raise StackRefused(f"the volume {volume.name} is {was}, and the compose file says {now}", remedy)
+
+
+def inspected(names: Sequence[str]) -> list[dict[str, Any]]:
+    """What the engine says of those volumes that are there."""
+    if not names:
+        return []
+    listed = run.capture(Command(("docker", "volume", "ls", "--format", "{{.Name}}"))).split()
+    there = [name for name in names if name in listed]
+    try:
+        return list(json.loads(run.capture(Command(("docker", "volume", "inspect", *there))))) if there else []
+    except CommandFailed:
+        # One went meanwhile.
+        return []
+
+
+def _ports(settings: Settings, compose: Compose, services: Sequence[Service], before: Sequence[Container]) -> None:
+    if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
+        # The engine's machine is another one.
+        return
+    running = [container for container in before if container.state == "running"]
+    for service in services:
+        for port in service.ports:
+            ours = [one for one in running if f":{port.number}->" in one.ports]
+            if any(one.service == service.name for one in ours):
+                continue
+            if ours or ports.taken(port):
+                who = f"{ours[0].service} of this stack" if ours else ports.holder(port)
+                raise StackRefused(_told(service, port, who), _remedy(settings, compose, service, port, bool(ours)))
+
+
+def _told(service: Service, port: Port, who: str) -> str:
+    return f"port {port.number} of {port.host}, which {service.name} publishes, is taken by {who}"
+
+
+def _remedy(settings: Settings, compose: Compose, service: Service, port: Port, ours: bool) -> str:
+    """The variable of the compose file that says the port, if one does."""
+    first = "Run `inv compose.down` first" if ours else "Stop it"
+    try:
+        text = run.capture(
+            compose.command(("*",), "config", "--no-interpolate", "--format", "json"), cwd=settings.project
+        )
+        said = json.dumps(json.loads(text)["services"][service.name]["ports"])
+    except (CommandFailed, ValueError, LookupError):
+        said = ""
+    match = re.search(r"\$\{(\w+)(?::?-[^}]*)?\}:?\D{0,30}?" + str(port.target), said)
+    return f"{first}, or set {match[1]} to another" if match else f"{first}, or publish another in the compose file"

@@ -1,0 +1,72 @@
+"""The project's stack: how compose is called for it, and what its file says."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from goldi_tasks import probe, run
+from goldi_tasks.compose import trouble
+from goldi_tasks.errors import CommandFailed, NoDocker, NotAProject
+from goldi_tasks.plan import compose as plan
+from goldi_tasks.plan.compose import Compose, Stack
+from goldi_tasks.settings import Settings
+
+# What compose looks for by itself (compose-spec, "Compose file").
+_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_OURS = "infrastructure/docker/docker-compose.yml"
+_WATCH = "infrastructure/docker/docker-compose.watch.yml"
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What the stack needs of other rooms.
+
+    `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` makes what
+    is mounted. `build` brings bake targets up to date, those of `targets()` are known. `provide` sees to an image
+    that is not built here, and says whether it has another name now. `install` fetches a front end's packages.
+    """
+
+    env: Callable[[], Mapping[str, str]]
+    secrets: Callable[[], Mapping[str, str]]
+    set_up: Callable[[], None]
+    targets: Callable[[], Sequence[str]]
+    build: Callable[[Sequence[str]], None]
+    provide: Callable[[str], bool]
+    install: Callable[[], None]
+
+
+def door(settings: Settings, env: Mapping[str, str], *, watched: bool = False) -> Compose:
+    """How compose is called; `watched` where it sends what is saved. Raises NotAProject where a file is missing."""
+    if watched:
+        if not (settings.project / _WATCH).is_file():
+            problem = f"{settings.project} has no {_WATCH}"
+            raise NotAProject(problem, "Write what is to be watched there, see compose's `develop`")
+        return Compose(env, (_OURS, _WATCH))
+    if os.environ.get("COMPOSE_FILE") or any((settings.project / name).is_file() for name in _NAMES):
+        return Compose(env)
+    if not (settings.project / _OURS).is_file():
+        problem = f"{settings.project} has no compose.yaml and no {_OURS}"
+        raise NotAProject(problem, "Write one, or copy infrastructure/docker into this project")
+    return Compose(env, (_OURS,))
+
+
+def load(settings: Settings, compose: Compose) -> Stack:
+    """The stack. Raises SettingsError where the file is wrong, NoDocker."""
+    command = compose.command(("*",), "config", "--format", "json")
+    try:
+        return plan.parse(json.loads(run.capture(command, cwd=settings.project)))
+    except CommandFailed as error:
+        check_version()
+        raise trouble.explained(error, settings.project) from error
+
+
+def check_version() -> None:
+    """Raises NoDocker where docker has no compose, or one older than 2."""
+    probe.client()
+    found = probe.compose()
+    if not found:
+        raise NoDocker("docker has no compose plugin", "Install docker-compose-v2, or run `inv engine.up`")
+    if found < (2,):
+        told = ".".join(map(str, found))
+        raise NoDocker(f"compose {told} is too old", "Install compose 2 or newer, or run `inv engine.up`")

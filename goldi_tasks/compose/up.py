@@ -1,0 +1,155 @@
+"""The stack brought up: looked at before anything is touched, built, started, waited for."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldi_tasks import run
+from goldi_tasks.command import Command
+from goldi_tasks.compose import containers, preflight, stack, trouble, wait
+from goldi_tasks.compose.containers import Container
+from goldi_tasks.compose.stack import Doors
+from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
+from goldi_tasks.plan import compose as plan
+from goldi_tasks.plan.compose import Compose, Service, Stack
+from goldi_tasks.settings import Settings
+
+# How compose ends a line about something that it did.
+_DONE = (" Created", " Started", " Recreated", " Removed", " Pulled", " Stopped")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody wants up: the `services` of `profiles`, all of them if none is named, within so many seconds.
+
+    `anew` makes every container anew; `watched` ones have the source in their image.
+    """
+
+    profiles: tuple[str, ...]
+    services: tuple[str, ...] = ()
+    timeout: float = 120.0
+    anew: bool = False
+    watched: bool = False
+
+
+@dataclass(frozen=True)
+class Result:
+    """What is up: the services in the order in which they start, and their containers; whether anything `changed`."""
+
+    stack: Stack
+    services: tuple[Service, ...]
+    containers: tuple[Container, ...]
+    seconds: float
+    changed: bool
+
+
+def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
+    """Bring up what is `asked`, and wait until all of it is healthy; None where all is only shown.
+
+    Raises UnknownName, SettingsError, StackRefused before anything is touched; StackFailed, NoEngine, Interrupted.
+    """
+    began = time.monotonic()
+    compose, found, chosen = _looked_at(settings, doors, asked)
+    before = containers.listed(project=found.name)
+    starting = tuple(service for service in chosen if service.starts)
+    preflight.refuse(settings, compose, found, starting, before)
+    _build(settings, compose, doors, chosen)
+    renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
+    if renamed:
+        compose, found, chosen = _looked_at(settings, doors, asked)
+    _install(settings, doors, found, starting)
+    flags = ("--force-recreate",) if asked.anew else ()
+    names = asked.services or ()
+    command = compose.command(asked.profiles, "up", "--detach", "--no-build", "--remove-orphans", *flags, *names)
+    if run.is_dry():
+        run.live(command, cwd=settings.project)
+        return None
+    said = _start(command, settings.project, found, starting)
+    now = wait.until_healthy(found, starting, asked.timeout)
+    return Result(found, starting, now, time.monotonic() - began, said)
+
+
+def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
+    """Send what is saved to the services of `asked`, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
+    compose = stack.door(settings, doors.env(), watched=True)
+    secrets = {} if run.is_dry() else doors.secrets()
+    command = compose.command(asked.profiles, "watch", "--no-up", *asked.services, secrets=secrets)
+    run.live(command, cwd=settings.project)
+
+
+def build(settings: Settings, doors: Doors, asked: Asked) -> None:
+    """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
+    compose, _, chosen = _looked_at(settings, doors, asked)
+    _build(settings, compose, doors, chosen)
+
+
+def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+    compose = stack.door(settings, doors.env(), watched=asked.watched)
+    # What is mounted has to be there before compose reads where.
+    if not run.is_dry():
+        doors.set_up()
+    found = stack.load(settings, compose)
+    return compose, found, plan.choose(found, asked.profiles, asked.services)
+
+
+def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[str]:
+    """Images that are not built here, and of which no container of the stack shows that they are there."""
+    there = {container.image for container in before}
+    return sorted({service.image for service in starting if not service.target} - there)
+
+
+def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[Service]) -> None:
+    """Bring up to date what is built here; bake's targets through our build, others through compose's."""
+    targets = doors.targets()
+    ours = tuple(dict.fromkeys(service.target for service in chosen if service.target in targets))
+    if ours:
+        doors.build(ours)
+    if others := [service.name for service in chosen if service.target and service.target not in targets]:
+        command = compose.command(("*",), "build", *others, secrets=doors.secrets())
+        run.live(command, cwd=settings.project)
+
+
+def _install(settings: Settings, doors: Doors, found: Stack, starting: Sequence[Service]) -> None:
+    """The packages of a front end whose directory of them is mounted as a cache."""
+    mounted = {
+        found.volumes[name].device for service in starting for name, _ in service.mounts if name in found.volumes
+    }
+    if settings.frontend and any(Path(device).parent.name == "goldilocks-node-modules" for device in mounted if device):
+        doors.install()
+
+
+def _start(command: Command, project: Path, found: Stack, starting: Sequence[Service]) -> bool:
+    """Run compose, show what it changes; whether that was anything."""
+    changed, heard, rest = False, list[str](), ""
+    try:
+        with run.stream(command, cwd=project, quiet=True) as texts:
+            for text in texts:
+                *lines, rest = (rest + text).split("\n")
+                for line in lines:
+                    heard.append(line)
+                    changed |= _shown(line)
+    except CommandFailed as error:
+        said = "\n".join([*heard, rest])
+        raise _reason(error, said, project, found, starting) from error
+    return changed
+
+
+def _shown(line: str) -> bool:
+    """Whether compose did something; that is printed."""
+    done = line.rstrip().endswith(_DONE)
+    if done:
+        print(f"  {' '.join(line.split())}", flush=True)
+    return done
+
+
+def _reason(error: CommandFailed, said: str, project: Path, found: Stack, starting: Sequence[Service]) -> GoldiError:
+    """Why compose failed: a service that it waited for, or what it said itself."""
+    if "dependency failed to start" in said or "didn't complete successfully" in said:
+        by_name = {container.service: container for container in containers.listed(project=found.name)}
+        for service in starting:
+            container = by_name.get(service.name)
+            if container and (container.health == "unhealthy" or container.code):
+                return wait.failure(container)
+        return StackFailed(f"the stack did not start: {said.splitlines()[-1].strip()}", "See `inv compose.logs`")
+    return trouble.explained(CommandFailed(said or error.problem, error.code), project)

@@ -1,0 +1,193 @@
+"""The running stack: started, looked at, ended; everything else that compose can do is `compose.run`."""
+
+import json as json_
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import probe, run, wiring
+from goldi_tasks import settings as project
+from goldi_tasks.command import Command
+from goldi_tasks.compose import down as ending
+from goldi_tasks.compose import look, stack
+from goldi_tasks.compose import up as starting
+from goldi_tasks.errors import CommandFailed, UnknownName
+from goldi_tasks.plan import compose as plan
+from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._door import after_dashes, task
+
+_PROFILE = {"profile": "A profile of the compose file, dev if none is said; may be repeated."}
+_SERVICES = {"service": "A service; all of the profile if none is said; may be repeated."}
+_OPTIONS: dict[str, Any] = {"iterable": ["profile", "service"]}
+
+
+@task(
+    **_OPTIONS,
+    help={
+        **_PROFILE,
+        **_SERVICES,
+        "timeout": "Seconds in which all has to be healthy.",
+        "anew": "Make every container anew.",
+        "json": "Print what is up for scripts; the progress goes to standard error.",
+    },
+)
+def up(
+    c: Context,
+    profile: Sequence[str] | None = None,
+    service: Sequence[str] | None = None,
+    timeout: float = 120.0,
+    anew: bool = False,
+    json: bool = False,
+) -> None:
+    """Build what is stale, start the stack, wait until it is healthy, and say where to click."""
+    settings = project.load(Path.cwd())
+    asked = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
+    if not json:
+        result = starting.up(settings, wiring.stack(settings), asked)
+    else:
+        with redirect_stdout(sys.stderr):
+            result = starting.up(settings, wiring.stack(settings), asked)
+    if result and json:
+        print(json_.dumps(look.as_json(result.services, result.containers), indent=2))
+    elif result:
+        for line in look.summary(result):
+            print(line)
+
+
+@task(help={"volumes": "Remove data volumes, too, after showing them.", "yes": "Do not ask."})
+def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
+    """Stop the stack, whatever its profile, and remove what `up` made; data volumes stay."""
+    settings = project.load(Path.cwd())
+
+    def consent(names: Sequence[str]) -> bool:
+        print("data volumes, and all that is in them:")
+        for name in names:
+            print(f"  {name}")
+        # A script has said what it wants.
+        return yes or not probe.host().tty or input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
+
+    if ending.down(settings, wiring.stack(settings), consent if volumes else None):
+        print("the stack is down" if not run.is_dry() else "")
+    else:
+        print("nothing was changed")
+
+
+@task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
+def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
+    """Build the images of a profile's services that are stale, as `build.*` does."""
+    settings = project.load(Path.cwd())
+    starting.build(settings, wiring.stack(settings), starting.Asked(_profiles(profile), tuple(service or ())))
+
+
+@task(
+    iterable=["service"],
+    help={**_SERVICES, "follow": "Go on showing what comes.", "tail": "How many of the last lines of each."},
+)
+def logs(c: Context, service: Sequence[str] | None = None, follow: bool = False, tail: int = 100) -> None:
+    """Show what services have written, also those that have ended."""
+    flags = (*(("--follow",) if follow else ()), "--tail", str(tail))
+    _compose("logs", *flags, *(service or ()), services=service or ())
+
+
+@task(help={"json": "Print it for scripts."})
+def ps(c: Context, json: bool = False) -> None:
+    """List the containers of the stack: service, state, health, ports, image."""
+    settings = project.load(Path.cwd())
+    rows = look.rows(settings, wiring.stack(settings))
+    if json:
+        print(json_.dumps(rows, indent=2))
+        return
+    for line in look.table(rows):
+        print(line)
+
+
+@task(help={"json": "Print it for scripts.", **_PROFILE}, iterable=["profile"])
+def health(c: Context, json: bool = False, profile: Sequence[str] | None = None) -> None:
+    """Say how each service is, with the last words of its check; fails unless all are healthy."""
+    settings = project.load(Path.cwd())
+    rows = look.health(settings, wiring.stack(settings), _profiles(profile) if profile else ())
+    if json:
+        print(json_.dumps(rows, indent=2))
+    else:
+        for line in look.health_table(rows):
+            print(line)
+    look.expect_health(rows)
+
+
+@task(name="exec", positional=["service"], help={"service": "A service that runs."})
+def exec_(c: Context, service: str) -> None:
+    """Run what stands after -- in a service's container; a shell if nothing does."""
+    settings = project.load(Path.cwd())
+    container = look.running(settings, lambda: wiring.stack(settings), service)
+    argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
+    code = run.attend(plan.exec_in(probe.host(), container.id, argv))
+    if code:
+        raise CommandFailed(f"{argv[0]} in {service} ended with exit code {code}", code)
+
+
+@task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
+def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
+    """Start the stack with the source in its images, and send each file that is saved: where mounts are slow."""
+    settings = project.load(Path.cwd())
+    asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
+    if result := starting.up(settings, wiring.stack(settings), asked):
+        for line in look.summary(result):
+            print(line)
+    starting.watch(settings, wiring.stack(settings), asked)
+
+
+@task(**_OPTIONS, help=_PROFILE | {"json": "As JSON."})
+def config(
+    c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None, json: bool = False
+) -> None:
+    """Print what compose makes of the compose file for a profile."""
+    flags = ("--format", "json") if json else ()
+    _compose("config", *flags, *(service or ()), profiles=_profiles(profile), services=service or ())
+
+
+@task(iterable=["profile"], help=_PROFILE)
+def run_(c: Context, profile: Sequence[str] | None = None) -> None:
+    """Run any command of docker compose: what stands after --, such as `-- top`."""
+    settings = project.load(Path.cwd())
+    words = after_dashes()
+    if not words:
+        raise UnknownName("nothing stands after --", "Say, for example, `inv compose.run -- top`")
+    doors = wiring.stack(settings)
+    profiles = _profiles(profile)
+    compose = stack.door(settings, doors.env())
+    plan.choose(stack.load(settings, compose), profiles)
+    # Whatever it is, it may build.
+    _live(settings, compose.command(profiles, *words, secrets=doors.secrets()))
+
+
+def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
+    settings = project.load(Path.cwd())
+    compose = stack.door(settings, wiring.stack(settings).env())
+    found = stack.load(settings, compose)
+    plan.known(found, services)
+    if tuple(profiles) != ("*",):
+        plan.choose(found, profiles)
+    _live(settings, compose.command(profiles, *argv))
+
+
+def _live(settings: Settings, command: Command) -> None:
+    run.live(command, cwd=settings.project)
+
+
+def _profiles(given: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(given or ("dev",))
+
+
+def _seconds(timeout: float) -> float:
+    if timeout <= 0:
+        raise UnknownName(f"a timeout of {timeout:g} s is none", "Say --timeout with more than 0")
+    return timeout
+
+
+ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health)
+ns.add_task(run_, name="run")

@@ -1,0 +1,73 @@
+#!/bin/sh
+# compose.sh development|production COMMAND [OPTION...]: the stack without Python.
+#
+#   build    the environment's images, through buildx bake, with the caches that `inv build.*` uses
+#   up       builds, starts the stack and waits until it is healthy
+#   down     ends it; data volumes stay
+#
+# Every other COMMAND, and all options, are docker compose's own.
+set -eu
+
+docker=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd -P)
+cd "$docker/../.."
+
+fail() {
+    echo "compose.sh: $1. $2." >&2
+    exit "$3"
+}
+
+case ${1:-} in
+development) profile=dev group=development ;;
+production) profile=prod group=production ;;
+*) fail "'${1:-}' is no environment" 'Say development or production, then build, up, down or another command of compose' 5 ;;
+esac
+[ $# -gt 1 ] || fail 'no command' 'Say build, up, down or another command of docker compose' 5
+command=$2
+shift 2
+
+version=$(docker compose version --short 2>/dev/null || true)
+case ${version#v} in
+'')
+    ! command -v docker-compose >/dev/null ||
+        fail "this is compose $(docker-compose version --short 2>/dev/null || true)" 'Install compose 2 or newer, as a plugin of docker' 10
+    fail 'docker has no compose plugin' 'Install docker-compose-v2 or docker-compose-plugin' 10
+    ;;
+0.* | 1.*) fail "this is compose $version" 'Install compose 2 or newer' 10 ;;
+esac
+
+# What is mounted has to be there, and .env says where. With a Docker engine that does not answer, compose says so.
+"$docker/setup-cache.sh" --directories >/dev/null
+set -a
+# shellcheck source=/dev/null
+. "$docker/.env"
+set +a
+root=$(cd "$GOLDI_CACHE_ROOT" && pwd -P)
+
+bake() {
+    # From buildx 0.20 on bake asks before it leaves the project; earlier ones do not know how.
+    if docker buildx bake --help | grep -q -- --allow; then set -- --allow "fs=$root" --allow "fs=$GOLDI_CACHE_ROOT" "$@"; fi
+    docker buildx bake --file infrastructure/docker/docker-bake.json "$@"
+}
+
+# The database's image, made from Debian's packages where no registry has it.
+database() {
+    image=$(docker compose --profile "$profile" config --images | grep -E '(^|/)postgres:' || true)
+    case $image in
+    '' | localhost/goldi/*) return ;;
+    esac
+    if docker image inspect "$image" >/dev/null 2>&1 || timeout 30 docker pull --quiet "$image" >/dev/null 2>&1; then return; fi
+    echo "no registry has $image: building localhost/goldi/postgres:17-trixie"
+    bake postgres
+    echo 'POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie' >>"$docker/.env"
+    export POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie
+}
+
+case $command in
+build) bake "$group" "$@" ;;
+up)
+    bake "$group"
+    database
+    exec docker compose --profile "$profile" up --detach --no-build --wait "$@"
+    ;;
+*) exec docker compose --profile "$profile" "$command" "$@" ;;
+esac
