@@ -1,9 +1,10 @@
 """What initialize.sh makes for a dev container, made while the image is looked at; and what is remembered of one."""
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import run, state
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan import devcontainer as plan
@@ -39,7 +40,8 @@ def ready(settings: Settings, file: Path, there: Found) -> bool:
 def remember(settings: Settings, file: Path, there: list[Found]) -> None:
     """So that the CLI, which takes half a second, need not look at it again."""
     if there and there[0].running and links(settings).is_dir():
-        (links(settings) / "ready").write_text(_mark(file, there[0]), encoding="utf-8")
+        with suppress(OSError):
+            state.write(links(settings) / "ready", _mark(file, there[0]))
 
 
 def _mark(file: Path, there: Found) -> str:

@@ -15,6 +15,7 @@ from goldi_tasks import settings as project
 from goldi_tasks.devcontainer import found, git, inside, life
 from goldi_tasks.devcontainer.owner import Wrong
 from goldi_tasks.errors import CacheRefused, UnknownName
+from goldi_tasks.plan.devcontainer import CONFIG
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, task
 
@@ -83,8 +84,12 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
 
 
 def _settings() -> Settings:
+    """Those of the project that has the dev container: in this one's app there may be another project."""
     found.outside()
-    return project.load(Path.cwd())
+    settings = project.load(Path.cwd())
+    holders = (folder for folder in (settings.project, *settings.project.parents) if (folder / CONFIG).is_file())
+    holder = next(holders, settings.project)
+    return settings if holder == settings.project else project.load(holder)
 
 
 def _up(settings: Settings, json: bool) -> None:
