@@ -13,9 +13,12 @@ nox.options.default_venv_backend = "none"
 SCRIPTS = (
     "goldi",
     ".ci/run",
+    ".devcontainer/initialize.sh",
     "infrastructure/docker/setup-cache.sh",
     "infrastructure/docker/scripts/online.sh",
     "infrastructure/docker/scripts/install.sh",
+    "infrastructure/docker/devcontainer/start.sh",
+    "infrastructure/docker/devcontainer/git.sh",
     "infrastructure/docker/scripts/postgres.sh",
     "goldi_tasks/checks/job.sh",
     "goldi_tasks/checks/guard.sh",

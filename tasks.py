@@ -2,6 +2,6 @@
 
 from invoke.collection import Collection
 
-from goldi_tasks.tasks import build, cache, ci, compose, engine
+from goldi_tasks.tasks import build, cache, ci, compose, devcontainer, engine
 
-ns = Collection(build, cache, ci, compose, engine)
+ns = Collection(build, cache, ci, compose, devcontainer, engine)

@@ -99,6 +99,12 @@ class StackFailed(GoldiError):
     code = 19
 
 
+class NoDevcontainer(GoldiError):
+    """No dev container runs here, or what makes one is missing."""
+
+    code = 20
+
+
 class CommandFailed(GoldiError):
     """A program ended with an exit code other than 0; `code` is the program's own."""
 

@@ -124,6 +124,14 @@ def doors(settings: Settings) -> "Doors":
     return Doors(lambda: prepare_mounts(settings), image)
 
 
+def image(settings: Settings, target: str) -> str:
+    """The id of the image of `target`, built if need be; "" where all is only shown. Raises what a build raises."""
+    from goldi_tasks.build import ready
+
+    build(settings, Wanted((target,)), _if_built)
+    return "" if run.is_dry() else ready.image(settings, target)
+
+
 def _if_built(found: "Summary") -> None:
     from goldi_tasks.build import summary
 

@@ -15,7 +15,7 @@ AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "state", "envfile"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
-ROOMS = {"engine", "build", "cache", "checks", "compose"}
+ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
     "__init__": set(),
@@ -33,6 +33,7 @@ ARROWS = {
     "build": BELOW,
     "cache": BELOW,
     "checks": BELOW | {"build"},
+    "devcontainer": BELOW,
     "compose": BELOW,
     "wiring": BELOW | ROOMS,
     "tasks": FRONT,

@@ -21,6 +21,7 @@ def test_exit_codes_are_pinned_since_scripts_test_for_them() -> None:
         "CheckLost": 17,
         "StackRefused": 18,
         "StackFailed": 19,
+        "NoDevcontainer": 20,
         "Interrupted": 130,
     }
 

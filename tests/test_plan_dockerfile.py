@@ -58,13 +58,19 @@ BASE = {"infrastructure/docker/apt.conf", "infrastructure/docker/build-tools.loc
 BASE |= {f"{SCRIPTS}/{name}" for name in ("online.sh", "install.sh", "bytecode.py")}
 BUILDER = {*BASE, f"{SCRIPTS}/ship.sh", "my/app/requirements.lock"}
 FRONTEND = {f"my/app/frontend{name}" for name in ("", "/package.json", "/package-lock.json", "/.npmr[c]")}
+DEV = {
+    "requirements-dev.lock",
+    "infrastructure/docker/node.lock",
+    "infrastructure/docker/devcontainer/start.sh",
+    "infrastructure/docker/devcontainer/git.sh",
+}
 
 
 @pytest.mark.parametrize(
     ("stage", "frontend", "read"),
     [
         ("tools", "npm", {*BASE, "requirements-dev.lock"}),
-        ("devcontainer", "npm", {*BUILDER, "requirements-dev.lock", "infrastructure/docker/node.lock"}),
+        ("devcontainer", "npm", {*BUILDER, *DEV}),
         ("builder", "npm", BUILDER),
         ("production", "npm", {*BUILDER, *FRONTEND, "my/app/goldilocks"}),
         ("production", "none", {*BUILDER, "my/app/goldilocks"}),

@@ -1,0 +1,43 @@
+"""The dev container CLI: the one on PATH, else one that npm puts into our state directory once."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from goldi_tasks import run, state
+from goldi_tasks.errors import CommandFailed, NoDevcontainer
+from goldi_tasks.plan import devcontainer as plan
+
+
+def program() -> str:
+    """The path of the CLI, which is installed if need be. Raises NoDevcontainer."""
+    own = folder() / "node_modules" / ".bin" / "devcontainer"
+    if found := shutil.which("devcontainer"):
+        return found
+    if not own.exists() and not run.is_dry():
+        _install()
+    return str(own)
+
+
+def folder() -> Path:
+    """Where ours lies, by version. It may not exist."""
+    return state.directory() / "devcontainer-cli" / plan.VERSION
+
+
+def _install() -> None:
+    if not shutil.which("npm"):
+        problem = "the dev container CLI is not installed, and there is no npm to install it"
+        raise NoDevcontainer(problem, f"Install Node.js and npm, or {plan.PACKAGE} by yourself")
+    print(f"goldi: installing {plan.PACKAGE} {plan.VERSION} into {folder()} (once)", file=sys.stderr, flush=True)
+    # In a directory beside it: what is cut off is not taken for whole.
+    draft = folder().with_name(f".{plan.VERSION}")
+    shutil.rmtree(draft, ignore_errors=True)
+    try:
+        draft.mkdir(mode=0o700, parents=True)
+        run.capture(plan.install(draft))
+        shutil.rmtree(folder(), ignore_errors=True)
+        draft.rename(folder())
+    except (CommandFailed, OSError) as error:
+        said = str(error).strip().splitlines()
+        problem = f"npm could not install {plan.PACKAGE}: {said[-1] if said else 'it said nothing'}"
+        raise NoDevcontainer(problem, "Mend npm's configuration, or install it by yourself") from error

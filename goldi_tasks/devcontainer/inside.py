@@ -1,0 +1,29 @@
+"""A command in the running dev container: by `docker exec`, ten times as quick as the CLI's own."""
+
+import os
+import uuid
+from pathlib import Path
+
+from goldi_tasks import probe, run
+from goldi_tasks.devcontainer import found
+from goldi_tasks.plan import devcontainer as plan
+from goldi_tasks.settings import Settings
+
+
+def execute(settings: Settings, argv: tuple[str, ...]) -> int:
+    """Run `argv` in the current directory, or in the project if that is not in it; its exit code.
+
+    Raises NoDevcontainer, NoEngine, NoPermission, Interrupted.
+    """
+    into = found.running(settings)
+    host = probe.host()
+    here = Path.cwd()
+    cwd = here if here.is_relative_to(settings.project) else settings.project
+    mark = uuid.uuid4().hex
+    command = plan.inside(into, host, cwd, os.environ, mark, argv)
+    if run.is_dry():
+        print(command)
+        return 0
+    ends = [lambda signal=signal: run.capture(plan.end(into, mark, signal)) for signal in ("INT", "TERM", "KILL")]
+    # On a terminal Ctrl-C reaches the program through it.
+    return run.attend(command, *ends, apart=not host.tty)
