@@ -9,7 +9,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan.compose import FOLDER_LABEL, PROJECT_LABEL, SERVICE_LABEL
 
-_FIELDS = (
+FIELDS = (
     "{{.ID}}",
     "{{.Names}}",
     "{{.State}}",
@@ -60,7 +60,7 @@ def listed(service: str = "", project: str = "") -> list[Container]:
     """The containers of a service or of a project's stack, running or not. Raises NoEngine, NoPermission."""
     filters = [f"{label}={value}" for label, value in ((PROJECT_LABEL, project), (SERVICE_LABEL, service)) if value]
     flags = (part for one in filters or [PROJECT_LABEL] for part in ("--filter", f"label={one}"))
-    argv = ("docker", "ps", "--all", "--no-trunc", *flags, "--format", "\t".join(_FIELDS))
+    argv = ("docker", "ps", "--all", "--no-trunc", *flags, "--format", "\t".join(FIELDS))
     try:
         said = run.capture(Command(argv))
     except CommandFailed:
@@ -68,7 +68,7 @@ def listed(service: str = "", project: str = "") -> list[Container]:
         probe.engine_info()
         raise
     rows = (line.split("\t") for line in said.splitlines())
-    return [Container(*row) for row in rows if len(row) == len(_FIELDS) and row[-1] != "True"]
+    return [Container(*row) for row in rows if len(row) == len(FIELDS) and row[-1] != "True"]
 
 
 def last_lines(container: Container, number: int = 20) -> list[str]:

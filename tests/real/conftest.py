@@ -72,6 +72,25 @@ class Project:
         return said
 
 
+def copy(path: Path) -> None:
+    """Copy this repository to `path` as it stands here, without what git ignores, and name the images made here."""
+    listed = ("git", "-c", "safe.directory=*", "ls-files", "--cached", "--others", "--exclude-standard", "-z")
+    names = subprocess.run(listed, cwd=REPOSITORY, check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, names):
+        if (REPOSITORY / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, path / name)
+    made_images(path)
+
+
+def made_images(path: Path) -> None:
+    """Name in the project at `path` the images that were made here; nothing else that this one's .env says."""
+    env = REPOSITORY / "infrastructure/docker/.env"
+    lines = env.read_text().splitlines(keepends=True) if env.exists() else []
+    ours = path / "infrastructure/docker/.env"
+    ours.write_text("".join(line for line in lines if not line.startswith("GOLDI_")))
+
+
 def docker(*arguments: str) -> str:
     return subprocess.run(("docker", *arguments), check=True, capture_output=True, text=True).stdout.strip()
 

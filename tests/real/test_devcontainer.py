@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.conftest import GOLDI, REPOSITORY, Project, docker, remove_images
+from tests.real.conftest import GOLDI, Project, copy, docker, made_images, remove_images
 
 pytestmark = pytest.mark.real
 
@@ -97,11 +97,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     for folder in (top.parent, top):
         folder.chmod(0o755)
     path = top / "the projeß"
-    names = git(REPOSITORY, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in filter(None, names):
-        if (REPOSITORY / name).is_file():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, path / name)
+    copy(path)
     (path / ".pre-commit-config.yaml").write_text(HOOKS)
     (path / ".gitignore").write_text((path / ".gitignore").read_text() + "hook-ran\n")
     git(path, "init", "--quiet")
@@ -116,7 +112,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     hook.chmod(0o755)
     made = Own(path, top / "caches", IMAGE)
     for project in (path, top / "worktree"):
-        bases(project)
+        made_images(project)
     give(top)
     yield made
     for one in (made, Own(top / "worktree", top / "caches", IMAGE)):
@@ -124,14 +120,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
         assert one.containers == []
     remove_images(IMAGE)
     remove_images(f"{IMAGE}-docker")
-
-
-def bases(project: Path) -> None:
-    """The base images that were made here."""
-    env = REPOSITORY / "infrastructure/docker/.env"
-    lines = env.read_text().splitlines(keepends=True) if env.exists() else []
-    ours = project / "infrastructure/docker/.env"
-    ours.write_text("".join(line for line in lines if not line.startswith("GOLDI_")))
 
 
 @pytest.fixture(scope="module")
