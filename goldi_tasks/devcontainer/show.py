@@ -57,7 +57,8 @@ class Story:
             )
         if self.said and self.said[-1].startswith(("goldi: ", "setup-cache: ")):
             return self.said[-1].partition(": ")[2], ""
-        said = self.result.get("description") or self.result.get("message") or "the dev container CLI failed"
+        # Its description is the same for all that goes wrong; its message names the program.
+        said = self.result.get("message") or self.result.get("description") or "it said nothing"
         return f"devcontainer up: {said}", "See what it printed, or run `devcontainer up` by itself"
 
 
