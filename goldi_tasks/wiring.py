@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from goldi_tasks import envfile, paths, probe, run
 from goldi_tasks.cache import dirs, local
-from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
@@ -20,6 +19,7 @@ from goldi_tasks.settings import Settings
 if TYPE_CHECKING:
     from goldi_tasks.build.bake import Tell
     from goldi_tasks.build.summary import Summary
+    from goldi_tasks.checks.found import Doors
     from goldi_tasks.compose.stack import Doors as StackDoors
 
 
@@ -111,8 +111,9 @@ def _install(settings: Settings) -> None:
         run.live(container.run(settings, probe.host(), f"{settings.image}:devcontainer", folder, told, argv))
 
 
-def doors(settings: Settings) -> Doors:
+def doors(settings: Settings) -> "Doors":
     """What checks need of other rooms."""
+    from goldi_tasks.checks.found import Doors
 
     def image() -> tuple[str, Sequence[Path]]:
         from goldi_tasks.build import ready

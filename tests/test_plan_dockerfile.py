@@ -56,7 +56,7 @@ OURS = (Path(__file__).parents[1] / "infrastructure/docker/Dockerfile").read_tex
 SCRIPTS = "infrastructure/docker/scripts"
 BASE = {"infrastructure/docker/apt.conf", "infrastructure/docker/build-tools.lock"}
 BASE |= {f"{SCRIPTS}/{name}" for name in ("online.sh", "install.sh", "bytecode.py")}
-BUILDER = {*BASE, SCRIPTS, "my/app/requirements.lock"}
+BUILDER = {*BASE, f"{SCRIPTS}/ship.sh", "my/app/requirements.lock"}
 FRONTEND = {f"my/app/frontend{name}" for name in ("", "/package.json", "/package-lock.json", "/.npmr[c]")}
 DEV = {
     "requirements-dev.lock",

@@ -18,6 +18,7 @@ KEYS = [
     ("cache-root", "GOLDI_CACHE_ROOT", "cache_root", "/one", "/two"),
     ("images.python", "PYTHON_IMAGE", "python_image", "mirror/python:1", "mirror/python:2"),
     ("images.node", "NODE_IMAGE", "node_image", "mirror/node:1", "mirror/node:2"),
+    ("images.postgres", "POSTGRES_IMAGE", "postgres_image", "mirror/postgres:1", "mirror/postgres:2"),
     ("ca-bundle", "GOLDI_CA_BUNDLE", "ca_bundle", "/one.pem", "/two.pem"),
     ("installer", "GOLDI_INSTALLER", "installer", "pip", "uv"),
     ("run", "GOLDI_RUN", "run", "host", "container"),

@@ -1,5 +1,6 @@
 """The containers of stacks, as the engine lists them."""
 
+import json
 import re
 from dataclasses import dataclass
 
@@ -82,9 +83,9 @@ def last_lines(container: Container, number: int = 20) -> list[str]:
 
 def last_check(container: Container) -> str:
     """What the last check of its health said."""
-    form = "{{with .State.Health}}{{range .Log}}{{println .Output}}{{end}}{{end}}"
     try:
-        said = run.capture(Command(("docker", "inspect", "--format", form, container.id)))
+        said = run.capture(Command(("docker", "inspect", "--format", "{{json .State.Health}}", container.id)))
     except CommandFailed:
         return ""
-    return next((line.strip() for line in reversed(said.splitlines()) if line.strip()), "")
+    checks = (json.loads(said) or {}).get("Log") or []
+    return " ".join(str(checks[-1].get("Output", "")).split()) if checks else ""

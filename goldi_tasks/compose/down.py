@@ -7,7 +7,6 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose import preflight, stack, trouble
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.compose import PROJECT_LABEL
 from goldi_tasks.settings import Settings
 
 # Is shown what would be lost; says whether to go on.
@@ -34,11 +33,9 @@ def down(settings: Settings, doors: Doors, consent: Consent | None) -> bool:
 
 def _volumes(project: str) -> tuple[list[str], list[str]]:
     """The volumes of a stack: those that stand for a directory, and those that hold data."""
-    flag = f"label={PROJECT_LABEL}={project}"
-    names = run.capture(Command(("docker", "volume", "ls", "--filter", flag, "--format", "{{.Name}}"))).split()
-    found = preflight.inspected(names)
+    found = preflight.volumes(project)
     caches = [str(one["Name"]) for one in found if "bind" in str((one.get("Options") or {}).get("o", "")).split(",")]
-    return caches, [name for name in names if name not in caches]
+    return caches, [str(one["Name"]) for one in found if one["Name"] not in caches]
 
 
 def _live(settings: Settings, command: Command) -> None:

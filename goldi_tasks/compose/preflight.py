@@ -4,7 +4,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +13,41 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose import ports
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, StackRefused
-from goldi_tasks.plan.compose import Compose, Port, Service, Stack, Volume
+from goldi_tasks.plan.compose import PROJECT_LABEL, Compose, Port, Service, Stack, Volume
 from goldi_tasks.settings import Settings
+
+# What the engine says of a volume.
+Inspected = Mapping[str, Any]
 
 
 def refuse(
-    settings: Settings, compose: Compose, found: Stack, services: Sequence[Service], before: Sequence[Container]
+    settings: Settings,
+    compose: Compose,
+    found: Stack,
+    services: Sequence[Service],
+    before: Sequence[Container],
+    there: Sequence[Inspected],
 ) -> None:
-    """Raises StackRefused where the stack cannot start as things are."""
+    """Raises StackRefused where the stack cannot start; `before` and `there` are on the engine."""
     _elsewhere(settings, found, before)
     for service in services:
         for name in service.secrets:
             if name in found.secrets:
                 _secret(name, Path(found.secrets[name]), service)
     used = {name for service in services for name, _ in service.mounts}
-    _volumes([found.volumes[name] for name in sorted(used) if name in found.volumes])
+    _options([found.volumes[name] for name in sorted(used) if name in found.volumes], there)
     _ports(settings, compose, services, before)
+
+
+def volumes(project: str = "") -> list[Inspected]:
+    """The volumes of a stack, or of all stacks."""
+    label = f"label={PROJECT_LABEL}={project}" if project else f"label={PROJECT_LABEL}"
+    names = run.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
+    try:
+        return list(json.loads(run.capture(Command(("docker", "volume", "inspect", *names))))) if names else []
+    except CommandFailed:
+        # One went meanwhile.
+        return []
 
 
 def _elsewhere(settings: Settings, found: Stack, before: Sequence[Container]) -> None:
@@ -52,30 +71,17 @@ def _secret(name: str, file: Path, service: Service) -> None:
         )
 
 
-def _volumes(volumes: Sequence[Volume]) -> None:
+def _options(volumes: Sequence[Volume], there: Sequence[Inspected]) -> None:
     """A volume that is there keeps the options that it was made with, whatever the file says now."""
-    there = {one["Name"]: one.get("Options") or {} for one in inspected([volume.name for volume in volumes])}
+    made = {one["Name"]: one.get("Options") or {} for one in there}
     for volume in volumes:
-        if volume.external or volume.name not in there or dict(volume.options) == there[volume.name]:
+        if volume.external or volume.name not in made or dict(volume.options) == made[volume.name]:
             continue
-        was, now = there[volume.name].get("device", "kept by the engine"), volume.device or "kept by the engine"
+        was, now = made[volume.name].get("device", "kept by the engine"), volume.device or "kept by the engine"
         remedy = f"Back up what is in it, then `docker volume rm {volume.name}`"
-        if there[volume.name].get("o") == "bind":
+        if made[volume.name].get("o") == "bind":
             remedy = "Run `inv compose.down`, which loses nothing of it, and this again"
         raise StackRefused(f"the volume {volume.name} is {was}, and the compose file says {now}", remedy)
-
-
-def inspected(names: Sequence[str]) -> list[dict[str, Any]]:
-    """What the engine says of those volumes that are there."""
-    if not names:
-        return []
-    listed = run.capture(Command(("docker", "volume", "ls", "--format", "{{.Name}}"))).split()
-    there = [name for name in names if name in listed]
-    try:
-        return list(json.loads(run.capture(Command(("docker", "volume", "inspect", *there))))) if there else []
-    except CommandFailed:
-        # One went meanwhile.
-        return []
 
 
 def _ports(settings: Settings, compose: Compose, services: Sequence[Service], before: Sequence[Container]) -> None:
@@ -100,12 +106,11 @@ def _told(service: Service, port: Port, who: str) -> str:
 def _remedy(settings: Settings, compose: Compose, service: Service, port: Port, ours: bool) -> str:
     """The variable of the compose file that says the port, if one does."""
     first = "Run `inv compose.down` first" if ours else "Stop it"
+    command = compose.command(("*",), "config", "--no-interpolate", "--format", "json")
     try:
-        text = run.capture(
-            compose.command(("*",), "config", "--no-interpolate", "--format", "json"), cwd=settings.project
-        )
-        said = json.dumps(json.loads(text)["services"][service.name]["ports"])
-    except (CommandFailed, ValueError, LookupError):
-        said = ""
-    match = re.search(r"\$\{(\w+)(?::?-[^}]*)?\}:?\D{0,30}?" + str(port.target), said)
+        said = json.loads(run.capture(command, cwd=settings.project))["services"][service.name]["ports"]
+        published = next(str(one["published"]) for one in said if int(one["target"]) == port.target)
+    except (CommandFailed, ValueError, LookupError, TypeError, StopIteration):
+        published = ""
+    match = re.match(r"\$\{(\w+)", published)
     return f"{first}, or set {match[1]} to another" if match else f"{first}, or publish another in the compose file"

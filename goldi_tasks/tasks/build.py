@@ -1,4 +1,7 @@
-"""Build images with buildx bake, with caches that survive."""
+"""Build images with buildx bake, with caches that survive.
+
+What builds is imported by the task that needs it: 30 ms that no other namespace has a use for.
+"""
 
 import json
 import shlex
@@ -13,10 +16,7 @@ from invoke.context import Context
 
 from goldi_tasks import probe, run, wiring
 from goldi_tasks import settings as project
-from goldi_tasks.build import bake, bakefile, network, record, summary
-from goldi_tasks.build import builder as buildx_builder
 from goldi_tasks.paths import TARGETS
-from goldi_tasks.plan import container
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.tasks._door import benchmark, task
 
@@ -53,6 +53,8 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     if not options["json"]:
         wiring.build(settings, wanted)
         return
+    from goldi_tasks.build import summary
+
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.
     with redirect_stdout(sys.stderr):
@@ -106,6 +108,9 @@ def target(
 @task(help={"target": "The target whose image is used: tools or devcontainer.", "command": "Run this and end."})
 def shell(c: Context, target: str = "tools", command: str = "") -> None:
     """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
+    from goldi_tasks.build import network
+    from goldi_tasks.plan import container
+
     settings = project.load(Path.cwd())
     wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
@@ -116,6 +121,8 @@ def shell(c: Context, target: str = "tools", command: str = "") -> None:
 @task(name="list", help={"json": "Print it for scripts."})
 def list_(c: Context, json: bool = False) -> None:
     """List the targets and groups of the bake file."""
+    from goldi_tasks.build import bakefile
+
     rows = bakefile.listing(project.load(Path.cwd()))
     if json:
         _print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
@@ -127,6 +134,8 @@ def list_(c: Context, json: bool = False) -> None:
 @task(name="print", help={"target": "A target or group."})
 def print_(c: Context, target: str = "default") -> None:
     """Print what bake makes of the bake file for a target or group, as JSON."""
+    from goldi_tasks.build import bake
+
     settings = project.load(Path.cwd())
     print(run.capture(bake.shown(settings, (target,)), cwd=settings.project), end="")
 
@@ -136,6 +145,8 @@ def print_(c: Context, target: str = "default") -> None:
 )
 def builder(c: Context, create: bool = False, reset: bool = False) -> None:
     """Show the builder in use; create or reset the guide's goldilocks-builder."""
+    from goldi_tasks.build import builder as buildx_builder
+
     docker = probe.docker()
     if reset:
         buildx_builder.reset(docker)
@@ -154,6 +165,8 @@ def builder(c: Context, create: bool = False, reset: bool = False) -> None:
 )
 def history(c: Context, json: bool = False, number: int = 10, show: str = "") -> None:
     """List the last builds of this project: when, what, how it ended, how long, steps from the cache."""
+    from goldi_tasks.build import record
+
     settings = project.load(Path.cwd())
     if show:
         _print_json(record.one(settings, show))

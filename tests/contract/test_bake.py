@@ -47,12 +47,12 @@ def environment(name: str) -> dict[str, str]:
 
 
 def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() -> None:
-    assert plan.public(FILE) == (*ALL, "postgres")
+    assert plan.public(FILE) == (*ALL, "watch", "postgres")
     assert paths.TARGETS == ALL
     assert set(FILE["group"]) == {"default", "development", "production"}
 
 
-@pytest.mark.parametrize("name", [*ALL, "postgres", *FILE["group"]])
+@pytest.mark.parametrize("name", [*ALL, "watch", "postgres", *FILE["group"]])
 def test_every_dockerfile_and_stage_that_a_target_names_is_there(bake: Bake, name: str) -> None:
     found = bake(name)
     assert set(found) == set(plan.members(FILE, (name,)))
@@ -193,6 +193,11 @@ def test_the_database_is_in_no_group_and_never_takes_the_official_name(bake: Bak
     assert not any("postgres" in group["targets"] for group in FILE["group"].values())
     found = bake("postgres", GOLDI_IMAGE="bears", GOLDI_TAG="1.2")["postgres"]
     assert (found["target"], found["tags"]) == ("postgres", ["localhost/goldi/postgres:17-trixie"])
+
+
+def test_a_plain_docker_build_makes_the_production_image() -> None:
+    """Without a target, docker builds the last stage."""
+    assert STAGES[-1] == "production"
 
 
 def test_the_database_has_the_paths_and_the_signal_of_the_official_image() -> None:
