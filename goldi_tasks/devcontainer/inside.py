@@ -1,4 +1,4 @@
-"""A command in the running dev container: by `docker exec`, ten times as quick as the CLI's own."""
+"""A command in the running dev container: by `docker exec`, since the CLI starts several programs for one."""
 
 import os
 import uuid
