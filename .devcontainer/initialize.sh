@@ -35,6 +35,14 @@ for cache in goldilocks-venv goldilocks-node-modules goldilocks-bytecode mypy-ca
 done
 ln -sf /opt/venv/bin /opt/venv/lib /opt/venv/include /opt/venv/pyvenv.cfg "$links/venv"
 
+# What the host's network wants, for `online` inside: `inv devcontainer.up` writes it, and it is nobody else's to read.
+[ -e "$links/build_env" ] || (umask 077 && : >"$links/build_env")
+ca=
+for file in "${GOLDI_CA_BUNDLE:-}" "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}" "${NODE_EXTRA_CA_CERTS:-}"; do
+    if [ -z "$ca" ] && [ -f "$file" ]; then ca=$file; fi
+done
+ln -sf "${ca:-/dev/null}" "$links/ca_bundle"
+
 # Git's own directory, and what it has to know inside: that it may trust this directory, and who commits.
 ours() { git -C "$project" -c "safe.directory=$project" -c "safe.directory=$GOLDI_PROJECT" "$@" 2>/dev/null; }
 top=$(ours rev-parse --show-toplevel || true)

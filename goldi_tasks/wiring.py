@@ -3,13 +3,11 @@
 What builds is imported where it is used: 15 ms that a check in a warm container has no use for.
 """
 
-import hashlib
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, paths, probe, run
+from goldi_tasks import envfile, run, state
 from goldi_tasks.cache import dirs, local
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -53,10 +51,17 @@ def set_up(settings: Settings) -> None:
     """
     prepare_mounts(settings)
     root = {"GOLDI_CACHE_ROOT": str(settings.cache_root)}
+    file, text = _network_file(settings), network(settings)
     try:
-        envfile.write(settings.env_file, root | compose.machine(settings, dirs.owner()))
+        if not file.is_file():
+            state.write(file, text)
+        elif file.read_text(encoding="utf-8") != text:
+            # In its place: it is mounted.
+            file.write_text(text, encoding="utf-8")
+        envfile.write(settings.env_file, root | compose.machine(settings, dirs.owner(), _network_file(settings)))
     except OSError as error:
-        raise NoPermission(f"{settings.env_file} cannot be written: {error.strerror}", "Make it yours") from error
+        named = error.filename or settings.env_file
+        raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error
 
 
 def stack(settings: Settings) -> "StackDoors":
@@ -67,7 +72,7 @@ def stack(settings: Settings) -> "StackDoors":
     def env() -> dict[str, str]:
         variables = bake.environment(settings, Wanted(()))
         database = images.database_image(settings, settings.made_images)
-        return variables | database | compose.machine(settings, dirs.owner())
+        return variables | database | compose.machine(settings, dirs.owner(), _network_file(settings))
 
     return StackDoors(
         env,
@@ -76,8 +81,12 @@ def stack(settings: Settings) -> "StackDoors":
         lambda: list(bakefile.load(settings)["target"]),
         lambda targets: build(settings, Wanted(tuple(targets)), _if_built),
         lambda image: _provide(settings, image),
-        lambda: _install(settings),
     )
+
+
+def _network_file(settings: Settings) -> Path:
+    """Where containers that run for long find what they are told of the host's network."""
+    return state.directory() / "network" / settings.key
 
 
 def _provide(settings: Settings, image: str) -> bool:
@@ -95,20 +104,11 @@ def _provide(settings: Settings, image: str) -> bool:
     return True
 
 
-def _install(settings: Settings) -> None:
-    """Bring the packages of the front end, which containers mount, to its lock."""
-    from goldi_tasks.build import network
+def network(settings: Settings) -> str:
+    """What a container is told of the host's network, for scripts/online.sh."""
+    from goldi_tasks.build import network as told
 
-    folder = settings.project / settings.app / "frontend"
-    cache = paths.BY_NAME["goldilocks-node-modules"].path(settings.cache_root, settings.key)
-    with suppress(OSError):
-        lock = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
-        if (cache / ".goldi-lock").read_text(encoding="utf-8") == f"{lock}  package-lock.json\n":
-            return
-    script = settings.env_file.with_name("scripts") / "frontend.sh"
-    with network.file(settings) as told:
-        argv = ("sh", str(script))
-        run.live(container.run(settings, probe.host(), f"{settings.image}:devcontainer", folder, told, argv))
+    return told.lines(settings)
 
 
 def doors(settings: Settings) -> "Doors":

@@ -103,7 +103,7 @@ def test_a_service_that_needs_one_of_another_profile() -> None:
 
 
 def test_commands() -> None:
-    env = plan.machine(Settings(Path("/p/bears")), (7, 8))
+    env = plan.machine(Settings(Path("/p/bears")), (7, 8), Path("/n"))
     assert (env["GOLDI_PROJECT"], env["GOLDI_UID"], env["GOLDI_GID"]) == ("/p/bears", "7", "8")
     command = Compose(env, ("a.yml", "b.yml")).command(("dev", "prod"), "up", secrets={"TOLD": "it"})
     assert command.argv == (

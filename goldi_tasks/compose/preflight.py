@@ -61,10 +61,11 @@ def _elsewhere(settings: Settings, found: Stack, before: Sequence[Container]) ->
 
 def _secret(name: str, file: Path, service: Service) -> None:
     """Compose mounts the file as it is: who reads it in the container is somebody else than its owner."""
-    if not file.is_file():
+    if not file.exists():
         make = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
         raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Make it: {make}")
-    if not file.stat().st_mode & stat.S_IROTH:
+    found = file.stat()
+    if not found.st_mode & stat.S_IROTH and str(found.st_uid) != service.user:
         problem = f"{service.name} could not read its secret {file}, which is for its owner alone"
         raise StackRefused(
             problem, f"Run `chmod 700 {file.parent} && chmod 644 {file}`: the directory keeps others out"

@@ -24,7 +24,7 @@ class Doors:
 
     `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` makes what
     is mounted. `build` brings bake targets up to date, those of `targets()` are known. `provide` sees to an image
-    that is not built here, and says whether it has another name now. `install` fetches a front end's packages.
+    that is not built here, and says whether it has another name now.
     """
 
     env: Callable[[], Mapping[str, str]]
@@ -33,7 +33,6 @@ class Doors:
     targets: Callable[[], Sequence[str]]
     build: Callable[[Sequence[str]], None]
     provide: Callable[[str], bool]
-    install: Callable[[], None]
 
 
 def door(settings: Settings, env: Mapping[str, str], *, watched: bool = False) -> Compose:

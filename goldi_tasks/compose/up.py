@@ -62,7 +62,6 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
     if renamed:
         compose, found, chosen = _looked_at(settings, doors, asked)
-    _install(settings, doors, found, starting)
     flags = ("--force-recreate",) if asked.anew else ()
     names = asked.services or ()
     command = compose.command(asked.profiles, "up", "--detach", "--no-build", "--remove-orphans", *flags, *names)
@@ -112,15 +111,6 @@ def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[
     if others := [service.name for service in chosen if service.target and service.target not in targets]:
         command = compose.command(("*",), "build", *others, secrets=doors.secrets())
         run.live(command, cwd=settings.project)
-
-
-def _install(settings: Settings, doors: Doors, found: Stack, starting: Sequence[Service]) -> None:
-    """The packages of a front end whose directory of them is mounted as a cache."""
-    mounted = {
-        found.volumes[name].device for service in starting for name, _ in service.mounts if name in found.volumes
-    }
-    if settings.frontend and any(Path(device).parent.name == "goldilocks-node-modules" for device in mounted if device):
-        doors.install()
 
 
 def _start(command: Command, project: Path, found: Stack, starting: Sequence[Service]) -> bool:

@@ -37,8 +37,14 @@ def until_healthy(found: Stack, services: Sequence[Service], timeout: float) -> 
             raise _late(now.get(missing[0]), missing[0], timeout)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
-            print(f"  waiting for {', '.join(missing)}: {passed:.0f} s", flush=True)
+            print(f"  waiting for {', '.join(missing)}: {passed:.0f} s{_says(now.get(missing[0]))}", flush=True)
         time.sleep(_LOOK)
+
+
+def _says(container: Container | None) -> str:
+    """What it wrote last."""
+    lines = containers.last_lines(container, 1) if container else []
+    return f", it says: {mask(lines[-1].strip())}" if lines else ""
 
 
 def failure(container: Container) -> StackFailed:

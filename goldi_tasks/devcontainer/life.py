@@ -21,18 +21,18 @@ from goldi_tasks.settings import Settings
 Tell = Callable[[str], None]
 
 
-def up(settings: Settings, build: Callable[[], str], tell: Tell) -> dict[str, Any]:
+def up(settings: Settings, build: Callable[[], str], network: Callable[[], str], tell: Tell) -> dict[str, Any]:
     """Have a container run of the image that `build` gives the id of; what came of it, for scripts.
 
-    `tell` is told what happens. A container that runs is left alone, and it is said if it is of another image; one that
-    is stopped is then made anew. Raises what `build` raises, NotAProject, NoDevcontainer, CommandFailed, NoEngine,
-    NoPermission.
+    `network` gives what the inside is told of the host's network; `tell` is told what happens. A container that runs is
+    left alone, and it is said if it is of another image; one that is stopped is then made anew. Raises what `build`
+    raises, NotAProject, NoDevcontainer, CommandFailed, NoEngine, NoPermission.
     """
     began = time.monotonic()
     file = config(settings)
     with ThreadPoolExecutor() as pool:
         # Each asks programs for a tenth of a second.
-        asked, prepared = pool.submit(_look, settings), pool.submit(prepare.early, settings)
+        asked, prepared = pool.submit(_look, settings), pool.submit(prepare.early, settings, network)
         image = build()
         there = asked.result()
         prepared.result()

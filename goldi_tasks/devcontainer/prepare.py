@@ -1,6 +1,7 @@
 """What initialize.sh makes for a dev container, made while the image is looked at; and what is remembered of one."""
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,8 +18,11 @@ def links(settings: Settings) -> Path:
     return settings.project / plan.CONFIG.with_name(".local")
 
 
-def early(settings: Settings) -> None:
-    """Run the script now, so that it has nothing left to do when the CLI runs it. Raises CommandFailed."""
+def early(settings: Settings, network: Callable[[], str]) -> None:
+    """Run the script now, so that it has nothing left to do when the CLI runs it. Raises CommandFailed.
+
+    What `network` says is put where the container finds it.
+    """
     script = settings.project / plan.CONFIG.with_name("initialize.sh")
     if not script.is_file() or run.is_dry():
         return
@@ -29,6 +33,10 @@ def early(settings: Settings) -> None:
         said = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")
         problem = said.removeprefix("goldi: ").removeprefix("setup-cache: ")
         raise CommandFailed(problem, error.code) from error
+    file, text = links(settings) / "build_env", network()
+    if file.read_text(encoding="utf-8") != text:
+        # In its place: it is mounted.
+        file.write_text(text, encoding="utf-8")
 
 
 def ready(settings: Settings, file: Path, there: Found) -> bool:

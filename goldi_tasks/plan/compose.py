@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from goldi_tasks.command import Command
@@ -30,7 +31,8 @@ class Service:
     """A service: what it is made of and what it needs.
 
     `target` is the stage of the Dockerfile that its image is built from, "" if it is not built here. `after` are the
-    services that it depends on, with whether it cannot do without them. `starts` is whether it starts anything.
+    services that it depends on, with whether it cannot do without them. `starts` is whether it starts anything. `user`
+    is whom it runs as, "" where the image says it.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Service:
     secrets: tuple[str, ...] = ()
     mounts: tuple[tuple[str, str], ...] = ()
     starts: bool = True
+    user: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ def _service(name: str, said: Mapping[str, Any]) -> Service:
         tuple(secret["source"] for secret in said.get("secrets") or ()),
         tuple((mount["source"], mount["target"]) for mount in said.get("volumes") or () if mount["type"] == "volume"),
         said.get("scale", (said.get("deploy") or {}).get("replicas", 1)) != 0,
+        str(said.get("user") or "").partition(":")[0],
     )
 
 
@@ -152,13 +156,18 @@ def known(stack: Stack, names: Iterable[str]) -> None:
             raise UnknownName(f"there is no service '{name}'", did_you_mean(name, list(stack.services)).capitalize())
 
 
-def machine(settings: Settings, owner: tuple[int, int]) -> dict[str, str]:
-    """What the compose file asks of this machine: where the source is, and whose it and the caches are."""
+def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[str, str]:
+    """What the compose file asks of this machine: where the source is, and whose it and the caches are.
+
+    `network` is a file for scripts/online.sh.
+    """
     return {
         "GOLDI_PROJECT": str(settings.project),
         "GOLDI_PROJECT_KEY": settings.key,
         "GOLDI_UID": str(owner[0]),
         "GOLDI_GID": str(owner[1]),
+        "GOLDI_CA_BUNDLE": settings.ca_bundle,
+        "GOLDI_NETWORK": str(network),
     }
 
 

@@ -28,7 +28,8 @@ MARK = "GOLDI_EXEC"
 
 _START = (
     'command -v -- "$1" >/dev/null || { echo "goldi: the dev container has no program \'$1\'. Correct the name." >&2; '
-    'exit 127; }; exec "$@"'
+    # What the host's network wants, where the image knows how to tell it.
+    'exit 127; }; ! command -v online >/dev/null || exec online "$@"; exec "$@"'
 )
 _END = (
     'for file in /proc/[0-9]*/environ; do if tr "\\0" "\\n" <"$file" 2>/dev/null | grep -qx "$1"; then '
@@ -122,6 +123,7 @@ def variables(settings: Settings) -> dict[str, str]:
         "GOLDI_IMAGE": settings.image,
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
         "GOLDI_APP": settings.app,
+        "GOLDI_CA_BUNDLE": settings.ca_bundle,
     }
 
 

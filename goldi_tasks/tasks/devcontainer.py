@@ -93,8 +93,11 @@ def _settings() -> Settings:
 
 
 def _up(settings: Settings, json: bool) -> None:
+    def image() -> str:
+        return wiring.image(settings, "devcontainer")
+
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        came = life.up(settings, lambda: wiring.image(settings, "devcontainer"), lambda line: print(line, flush=True))
+        came = life.up(settings, image, lambda: wiring.network(settings), lambda line: print(line, flush=True))
     if json:
         print(json_.dumps(came, indent=2))
     elif not run.is_dry():

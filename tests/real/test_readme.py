@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import REPOSITORY, builder, remove_images
+from tests.real.conftest import REPOSITORY, builder, docker, remove_images
 
 pytestmark = pytest.mark.real
 
@@ -28,12 +28,17 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     path = tmp_path_factory.mktemp("readme") / "clone"
     subprocess.run(("git", "clone", "--quiet", REPOSITORY, path), check=True)
     image = "goldi-test-readme"
+    ports = {"GOLDI_PORT": "18000", "GOLDI_FRONTEND_PORT": "15173", "COMPOSE_PROJECT_NAME": image}
     env = {**os.environ, "GOLDI_CACHE_ROOT": str(path.parent / "caches"), "GOLDI_IMAGE": image}
     env["XDG_STATE_HOME"] = str(path.parent / "state")
     # As in a new shell: not in the environment that runs these tests.
     env["PATH"] = ":".join(part for part in env["PATH"].split(":") if ".venv" not in part)
     env.pop("VIRTUAL_ENV", None)
+    env |= ports
     yield path, env
+    assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={image}") == ""
+    volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={image}").split()
+    docker("volume", "rm", *volumes)
     remove_images(image)
 
 

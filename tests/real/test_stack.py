@@ -257,7 +257,7 @@ def test_a_file_that_is_wrong_is_told(dev: Stack, old: str, new: str, said: str)
     assert dev.containers() == before
 
 
-def test_a_service_that_dies_shows_its_last_lines(dev: Stack) -> None:
+def test_a_service_that_does_not_come_up_shows_its_last_lines(dev: Stack) -> None:
     app = dev.path / "examples/goldilocks/goldilocks/app.py"
     text = app.read_text()
     app.write_text("raise SystemExit('no porridge today')\n")
@@ -265,8 +265,9 @@ def test_a_service_that_dies_shows_its_last_lines(dev: Stack) -> None:
         said = dev.goldi("compose.up", "--anew", "--timeout", "25", code=19)
     finally:
         app.write_text(text)
-    assert "goldilocks-backend-dev | no porridge today" in said
-    assert "goldilocks-backend-dev " in sentence(said)
+    assert "waiting for goldilocks-backend-dev" in said
+    assert "no porridge today" in said
+    assert "goldi: goldilocks-backend-dev is still starting after 25 s." in sentence(said)
     dev.goldi("compose.up")
 
 
@@ -336,6 +337,18 @@ def test_an_unhealthy_service_is_told_with_what_its_check_said(stack: Stack) -> 
     said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
     assert "goldi: goldilocks-backend is unhealthy: too hot. See `inv compose.logs" in sentence(said)
     assert "goldilocks-backend is not healthy" in sentence(stack.goldi("compose.health", code=19))
+    stack.goldi("compose.up", "--profile", "prod")
+
+
+def test_a_service_that_dies_shows_its_last_lines(stack: Stack) -> None:
+    over = stack.path / "dead.yml"
+    over.write_text(
+        "services:\n  goldilocks-backend:\n    command: [python, -c, 'raise SystemExit(\"no porridge\")']\n"
+    )
+    files = f"infrastructure/docker/docker-compose.yml:{over}"
+    said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
+    assert "goldilocks-backend | no porridge\n" in said
+    assert "goldi: goldilocks-backend ended with exit code 1. Its last lines are above" in sentence(said)
     stack.goldi("compose.up", "--profile", "prod")
 
 
