@@ -50,7 +50,6 @@ def set_up(settings: Settings) -> None:
     Raises CacheRefused, NoPermission.
     """
     prepare_mounts(settings)
-    root = {"GOLDI_CACHE_ROOT": str(settings.cache_root)}
     file, text = _network_file(settings), network(settings)
     try:
         if not file.is_file():
@@ -58,7 +57,7 @@ def set_up(settings: Settings) -> None:
         elif file.read_text(encoding="utf-8") != text:
             # In its place: it is mounted.
             file.write_text(text, encoding="utf-8")
-        envfile.write(settings.env_file, root | compose.machine(settings, dirs.owner(), _network_file(settings)))
+        envfile.write(settings.env_file, compose.machine(settings, dirs.owner(), _network_file(settings)))
     except OSError as error:
         named = error.filename or settings.env_file
         raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error

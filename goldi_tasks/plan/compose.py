@@ -162,12 +162,14 @@ def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[s
     `network` is a file for scripts/online.sh.
     """
     return {
+        "GOLDI_CA_BUNDLE": settings.ca_bundle,
+        "GOLDI_NETWORK": str(network),
+        # In the order in which setup-cache.sh, which does not know the others, puts them at the end.
+        "GOLDI_CACHE_ROOT": str(settings.cache_root),
         "GOLDI_PROJECT": str(settings.project),
         "GOLDI_PROJECT_KEY": settings.key,
         "GOLDI_UID": str(owner[0]),
         "GOLDI_GID": str(owner[1]),
-        "GOLDI_CA_BUNDLE": settings.ca_bundle,
-        "GOLDI_NETWORK": str(network),
     }
 
 

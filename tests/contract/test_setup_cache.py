@@ -50,6 +50,7 @@ def project(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) 
     (project / "the app/frontend/package.json").touch()
     shutil.copy(REPO / SCRIPT, project / SCRIPT)
     monkeypatch.chdir(project)
+    monkeypatch.setenv("XDG_STATE_HOME", str(project.parent / "state"))
     return project
 
 
@@ -99,10 +100,12 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     run(shell, root, path)
     (root / "pip-cache" / "wheel").touch()
     before = seen(root)
+    ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)})
+    wiring.set_up(ours)
     written = ENV.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
     dirs.set_up(root)
-    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))
+    wiring.set_up(ours)
     assert seen(root) == before
     assert (ENV.stat().st_mtime_ns, ENV.read_text()) == written
 
