@@ -74,13 +74,13 @@ def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = Fals
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     """Measure checks of this project on this machine, beside the host and `docker compose run`."""
+    from goldi_tasks.bench import limits
     from goldi_tasks.checks import bench
-    from goldi_tasks.checks.bench import table
 
     settings = project.load(Path.cwd())
     would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
     image = wiring.doors(settings).image
-    benchmark(rounds, json, would, lambda tell: bench.measure(settings, rounds, tell, image), table)
+    benchmark(rounds, json, would, lambda tell: bench.measure(settings, rounds, tell, image), limits)
 
 
 def _shell(settings: Settings) -> None:

@@ -19,7 +19,7 @@ from goldi_tasks.compose import up as starting
 from goldi_tasks.errors import CommandFailed, UnknownName
 from goldi_tasks.plan import compose as plan
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import after_dashes, task
+from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
 _PROFILE = {"profile": "A profile of the compose file, dev if none is said; may be repeated."}
 _SERVICES = {"service": "A service; all of the profile if none is said; may be repeated."}
@@ -150,6 +150,21 @@ def config(
     _compose("config", *flags, *(service or ()), profiles=_profiles(profile), services=service or ())
 
 
+@task(
+    name="bench",
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
+    """Measure the stack's tasks on this machine, beside docker's own commands, and the hot reload."""
+    from goldi_tasks.bench import limits
+    from goldi_tasks.compose import bench
+
+    settings = project.load(Path.cwd())
+    would = f"would start the dev stack of {settings.project} and measure {rounds} times what it takes"
+    doors = wiring.stack(settings)
+    benchmark(rounds, json, would, lambda tell: bench.measure(settings, doors, rounds, tell), limits)
+
+
 @task(iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     """Run any command of docker compose: what stands after --, such as `-- top`."""
@@ -189,5 +204,5 @@ def _seconds(timeout: float) -> float:
     return timeout
 
 
-ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health)
+ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health, bench_)
 ns.add_task(run_, name="run")

@@ -142,6 +142,12 @@ if [ -n "$anew" ] && ids=$(docker ps --quiet --filter "label=goldi.caches=$root"
     docker stop $ids >/dev/null && docker start $ids >/dev/null
     echo 'containers that used removed directories were started again'
 fi
+# Somebody may be at work in a dev container: that one is not stopped unasked.
+if [ -n "$anew" ]; then
+    for id in $(docker ps --quiet --filter "label=devcontainer.local_folder=$project" 2>/dev/null || true); do
+        echo "the dev container still has removed directories: save your work, then run 'docker restart $id'"
+    done
+fi
 
 if ! docker buildx version >/dev/null 2>&1; then
     echo "docker has no buildx here: install docker-buildx, or run './goldi engine.up'"

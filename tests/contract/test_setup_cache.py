@@ -126,7 +126,8 @@ def test_what_it_writes_for_compose(shell: list[str], root: Path, path: Path, pr
 
 def test_containers_that_hold_what_was_removed_start_again(root: Path, path: Path, recording: Recording) -> None:
     recording.answer("ps", stdout="one\ntwo\n")
-    run(["/bin/sh"], root, recording.folder, path)
+    done = run(["/bin/sh"], root, recording.folder, path)
+    assert "save your work, then run 'docker restart one'" in done.stdout
     assert recording.calls[:3] == [
         ["ps", "--quiet", "--filter", f"label=goldi.caches={root}"],
         ["stop", "one", "two"],
@@ -136,7 +137,7 @@ def test_containers_that_hold_what_was_removed_start_again(root: Path, path: Pat
     run(["/bin/sh"], root, recording.folder, path)
     assert not [argv for argv in recording.calls[count:] if argv[0] in {"ps", "stop", "start"}]
     run(["/bin/sh"], root / "other", recording.folder, path, options=("--directories",))
-    assert len([argv for argv in recording.calls if argv[0] == "ps"]) == 1
+    assert len([argv for argv in recording.calls if argv[0] == "ps"]) == 2
 
 
 def test_after_the_guides_rm_what_is_gone_comes_back(shell: list[str], root: Path, path: Path) -> None:

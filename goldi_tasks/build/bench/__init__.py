@@ -7,8 +7,8 @@
 from collections.abc import Callable
 
 from goldi_tasks import probe
+from goldi_tasks.bench.times import Times
 from goldi_tasks.build.bench import rounds, scratch, table, traces
-from goldi_tasks.build.bench.times import Times
 from goldi_tasks.settings import Settings
 
 

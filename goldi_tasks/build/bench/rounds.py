@@ -11,11 +11,11 @@ from statistics import median
 
 from goldi_tasks import run
 from goldi_tasks import settings as project
+from goldi_tasks.bench.times import COMPILED, Times
 from goldi_tasks.build import bake, network
 from goldi_tasks.build.bench import hits
 from goldi_tasks.build.bench.hits import Hits
 from goldi_tasks.build.bench.scratch import PLAIN, Scratch
-from goldi_tasks.build.bench.times import COMPILED, Times
 from goldi_tasks.build.context import YOUNG
 from goldi_tasks.command import Command
 from goldi_tasks.plan import bake as plan

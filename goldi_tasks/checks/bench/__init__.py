@@ -3,17 +3,17 @@
 `scratch` is the directory that they are run from, `programs` the commands, `rounds` runs and times, `table` says it.
 """
 
-import os
 from collections.abc import Callable
 
-from goldi_tasks.build.bench.times import Times
+from goldi_tasks.bench.limits import Report
+from goldi_tasks.bench.times import Times
 from goldi_tasks.checks import place
 from goldi_tasks.checks.bench import programs, rounds, scratch, table
 from goldi_tasks.checks.found import Image
 from goldi_tasks.settings import Settings
 
 
-def measure(settings: Settings, number: int, tell: Callable[[str], None], image: Image) -> table.Report:
+def measure(settings: Settings, number: int, tell: Callable[[str], None], image: Image) -> Report:
     """`number` rounds of checks of the project; `image` builds the tools image, `tell` hears what is done.
 
     What they leave, on disk and with the engine, is removed, also after Ctrl-C. The project's own container and its
@@ -30,4 +30,4 @@ def measure(settings: Settings, number: int, tell: Callable[[str], None], image:
         for current in range(number):
             times.heading = f"round {current + 1} of {number}: "
             found.run(backwards=bool(current % 2))
-    return table.Report(number, os.cpu_count() or 1, times.medians())
+    return table.report(number, times.medians())

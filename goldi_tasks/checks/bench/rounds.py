@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from goldi_tasks import probe, run
-from goldi_tasks.build.bench.times import Times
+from goldi_tasks.bench.times import Times
 from goldi_tasks.checks.bench import programs
 from goldi_tasks.checks.bench.programs import Sessions
 from goldi_tasks.checks.bench.scratch import Scratch

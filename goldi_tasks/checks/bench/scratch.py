@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from goldi_tasks import run, state
+from goldi_tasks.bench.times import COMPILED
 from goldi_tasks.build import kept
-from goldi_tasks.build.bench.times import COMPILED
 from goldi_tasks.checks import place
 from goldi_tasks.checks.bench import programs
 from goldi_tasks.checks.bench.programs import Sessions
