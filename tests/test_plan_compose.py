@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from goldi_tasks.errors import SettingsError, UnknownName
-from goldi_tasks.plan import compose as plan
-from goldi_tasks.plan.compose import Compose, Port, Stack, Volume
+from goldi_tasks.plan import compose
+from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.compose import Compose
+from goldi_tasks.plan.stack import Port, Stack, Volume
 from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
@@ -103,7 +105,7 @@ def test_a_service_that_needs_one_of_another_profile() -> None:
 
 
 def test_commands() -> None:
-    env = plan.machine(Settings(Path("/p/bears")), (7, 8), Path("/n"))
+    env = compose.machine(Settings(Path("/p/bears")), (7, 8), Path("/n"))
     assert (env["GOLDI_PROJECT"], env["GOLDI_UID"], env["GOLDI_GID"]) == ("/p/bears", "7", "8")
     command = Compose(env, ("a.yml", "b.yml")).command(("dev", "prod"), "up", secrets={"TOLD": "it"})
     assert command.argv == (
@@ -112,4 +114,4 @@ def test_commands() -> None:
     )
     assert "it" not in str(command)
     quiet = Host(uid=1, gid=1, tty=False, platform="linux/amd64")
-    assert plan.exec_in(quiet, "abc", ["ls", "-l"]).argv == ("docker", "exec", "--interactive", "abc", "ls", "-l")
+    assert compose.exec_in(quiet, "abc", ["ls", "-l"]).argv == ("docker", "exec", "--interactive", "abc", "ls", "-l")

@@ -10,8 +10,8 @@ from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.compose.up import Result
 from goldi_tasks.errors import StackFailed, StackRefused, did_you_mean
-from goldi_tasks.plan import compose as plan
-from goldi_tasks.plan.compose import Service
+from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.stack import Service
 from goldi_tasks.settings import Settings
 
 # What listens there is not for a browser: PostgreSQL, MySQL, Redis, MongoDB.

@@ -9,7 +9,7 @@ from pathlib import Path
 from goldi_tasks import run
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.compose import Port
+from goldi_tasks.plan.stack import Port
 
 _LISTENS = "0A"
 

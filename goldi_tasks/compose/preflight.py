@@ -13,7 +13,8 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose import ports
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, StackRefused
-from goldi_tasks.plan.compose import PROJECT_LABEL, Compose, Port, Service, Stack, Volume
+from goldi_tasks.plan.compose import PROJECT_LABEL, Compose
+from goldi_tasks.plan.stack import Port, Service, Stack, Volume
 from goldi_tasks.settings import Settings
 
 # What the engine says of a volume.

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from goldi_tasks import probe, run
 from goldi_tasks.compose import trouble
 from goldi_tasks.errors import CommandFailed, NoDocker, NotAProject
-from goldi_tasks.plan import compose as plan
-from goldi_tasks.plan.compose import Compose, Stack
+from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.compose import Compose
+from goldi_tasks.plan.stack import Stack
 from goldi_tasks.settings import Settings
 
 # What compose looks for by itself (compose-spec, "Compose file").

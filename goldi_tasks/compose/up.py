@@ -12,8 +12,9 @@ from goldi_tasks.compose import containers, preflight, stack, trouble, wait
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
-from goldi_tasks.plan import compose as plan
-from goldi_tasks.plan.compose import Compose, Service, Stack
+from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.compose import Compose
+from goldi_tasks.plan.stack import Service, Stack
 from goldi_tasks.settings import Settings
 
 # How compose ends a line about something that it did.

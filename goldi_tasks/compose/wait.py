@@ -7,7 +7,7 @@ from goldi_tasks.command import mask
 from goldi_tasks.compose import containers
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import StackFailed
-from goldi_tasks.plan.compose import Service, Stack
+from goldi_tasks.plan.stack import Service, Stack
 
 # Seconds between two looks, and after which is told what is waited for.
 _LOOK, _TELL = 0.15, 10.0

@@ -17,7 +17,8 @@ from goldi_tasks.compose import down as ending
 from goldi_tasks.compose import look, stack
 from goldi_tasks.compose import up as starting
 from goldi_tasks.errors import CommandFailed, UnknownName
-from goldi_tasks.plan import compose as plan
+from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.compose import exec_in
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
@@ -125,7 +126,7 @@ def exec_(c: Context, service: str) -> None:
     settings = project.load(Path.cwd())
     container = look.running(settings, lambda: wiring.stack(settings), service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
-    code = run.attend(plan.exec_in(probe.host(), container.id, argv))
+    code = run.attend(exec_in(probe.host(), container.id, argv))
     if code:
         raise CommandFailed(f"{argv[0]} in {service} ended with exit code {code}", code)
 

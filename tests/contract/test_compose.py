@@ -12,7 +12,7 @@ import pytest
 
 from goldi_tasks import envfile
 from goldi_tasks.paths import CACHES
-from goldi_tasks.plan import compose as plan
+from goldi_tasks.plan import stack as plan
 from tests.conftest import REPO
 
 pytestmark = pytest.mark.contract

@@ -47,7 +47,7 @@ else
     exit 1
 fi
 """
-RELOADED = ("-m", "uvicorn", "goldilocks.app:app", "--reload", "--port", "8123")
+RELOADED = ("../../infrastructure/docker/scripts/serve.py", "goldilocks.app:app", "8123")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def test_a_changed_file_is_served_at_once(tree: Own) -> None:
     finally:
         server.send_signal(signal.SIGINT)
         assert server.wait(20) == 130
-    until(lambda: "uvicorn" not in tree.inside("ps", "-eo", "args"), 5)
+    until(lambda: "serve.py" not in tree.inside("ps", "-eo", "args"), 5)
 
 
 def test_what_git_writes_to_is_made_writable_on_start(whole: Own, tree: Own) -> None:
