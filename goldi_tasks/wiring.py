@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldi_tasks import envfile, run, state
-from goldi_tasks.cache import dirs, local
+from goldi_tasks.cache import dirs
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
@@ -27,6 +27,7 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
     Raises what bake.build raises, and CacheRefused.
     """
     from goldi_tasks.build import bake, summary
+    from goldi_tasks.cache import local
 
     def prepare(directories: Sequence[Path]) -> None:
         for directory in directories:
@@ -78,6 +79,7 @@ def stack(settings: Settings) -> "StackDoors":
         lambda: network.secrets(settings),
         lambda: set_up(settings),
         lambda: list(bakefile.load(settings)["target"]),
+        lambda targets: bake.fresh(settings, Wanted(tuple(targets))),
         lambda targets: build(settings, Wanted(tuple(targets)), _if_built),
         lambda image: _provide(settings, image),
     )

@@ -78,6 +78,15 @@ def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal,
                 made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
 
 
+def fresh(settings: Settings, wanted: plan.Wanted) -> bool:
+    """Whether there is nothing to build of `wanted`, as `build` would find. Raises UnknownName, CommandFailed."""
+    file = bakefile.load(settings)
+    targets = plan.members(file, wanted.targets)
+    wanted = replace(wanted, outputs=packing.has_outputs(file))
+    before = inputs.look(settings, wanted, targets, environment(settings, wanted))
+    return bool(before and made.built(settings, before))
+
+
 def shown(settings: Settings, targets: tuple[str, ...]) -> Command:
     """The command that prints what bake would build. Raises UnknownName."""
     plan.members(bakefile.load(settings), targets)

@@ -24,14 +24,15 @@ class Doors:
     """What the stack needs of other rooms.
 
     `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` makes what
-    is mounted. `build` brings bake targets up to date, those of `targets()` are known. `provide` sees to an image
-    that is not built here, and says whether it has another name now.
+    is mounted. `targets()` are bake's; `fresh` says whether some are up to date, `build` brings them there. `provide`
+    sees to an image that is not built here, and says whether it has another name now.
     """
 
     env: Callable[[], Mapping[str, str]]
     secrets: Callable[[], Mapping[str, str]]
     set_up: Callable[[], None]
     targets: Callable[[], Sequence[str]]
+    fresh: Callable[[Sequence[str]], bool]
     build: Callable[[Sequence[str]], None]
     provide: Callable[[str], bool]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from goldi_tasks import run
 from goldi_tasks.command import Command
 from goldi_tasks.compose import containers, preflight, stack, trouble, wait
+from goldi_tasks.compose import guess as guesses
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
@@ -51,18 +52,25 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
 
     Raises UnknownName, SettingsError, StackRefused before anything is touched; StackFailed, NoEngine, Interrupted.
     """
-    began = time.monotonic()
+    began, name = time.monotonic(), repr((asked.profiles, asked.services, asked.watched))
     # Each asks docker, for a twentieth of a second or more.
     with ThreadPoolExecutor() as pool:
+        guess = () if run.is_dry() else guesses.recall(settings, name)
+        fresh = pool.submit(_fresh, doors, guess)
         listed, volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
-        compose, found, chosen = _looked_at(settings, doors, asked)
+        compose, found, chosen = _looked_at(settings, doors, asked, pool)
         before = [container for container in listed.result() if container.project == found.name]
         starting = tuple(service for service in chosen if service.starts)
         preflight.refuse(settings, compose, found, starting, before, volumes.result())
-    _build(settings, compose, doors, chosen)
+        targets = _targets(doors, chosen)
+        if not (targets == guess and fresh.result()):
+            _build(settings, compose, doors, chosen)
+            if not run.is_dry():
+                guesses.remember(settings, name, targets)
     renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
     if renamed:
-        compose, found, chosen = _looked_at(settings, doors, asked)
+        with ThreadPoolExecutor() as pool:
+            compose, found, chosen = _looked_at(settings, doors, asked, pool)
     flags = ("--force-recreate",) if asked.anew else ()
     names = asked.services or ()
     command = compose.command(asked.profiles, "up", "--detach", "--no-build", "--remove-orphans", *flags, *names)
@@ -84,17 +92,36 @@ def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
 
 def build(settings: Settings, doors: Doors, asked: Asked) -> None:
     """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
-    compose, _, chosen = _looked_at(settings, doors, asked)
+    with ThreadPoolExecutor() as pool:
+        compose, _, chosen = _looked_at(settings, doors, asked, pool)
     _build(settings, compose, doors, chosen)
 
 
-def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+def _looked_at(
+    settings: Settings, doors: Doors, asked: Asked, pool: ThreadPoolExecutor
+) -> tuple[Compose, Stack, tuple[Service, ...]]:
+    """What the compose file says of what is `asked`, while what is mounted is made."""
+    made = None if run.is_dry() else pool.submit(doors.set_up)
     compose = stack.door(settings, doors.env(), watched=asked.watched)
-    # What is mounted has to be there before compose reads where.
-    if not run.is_dry():
-        doors.set_up()
     found = stack.load(settings, compose)
-    return compose, found, plan.choose(found, asked.profiles, asked.services)
+    chosen = plan.choose(found, asked.profiles, asked.services)
+    if made:
+        made.result()
+    return compose, found, chosen
+
+
+def _fresh(doors: Doors, targets: Sequence[str]) -> bool:
+    """Whether they are up to date, as far as can be said; what is wrong is found where they are built."""
+    try:
+        return bool(targets) and doors.fresh(targets)
+    except GoldiError:
+        return False
+
+
+def _targets(doors: Doors, chosen: Sequence[Service]) -> tuple[str, ...]:
+    """The bake targets of services."""
+    known = doors.targets()
+    return tuple(dict.fromkeys(service.target for service in chosen if service.target in known))
 
 
 def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[str]:
@@ -105,11 +132,10 @@ def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[s
 
 def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[Service]) -> None:
     """Bring up to date what is built here; bake's targets through our build, others through compose's."""
-    targets = doors.targets()
-    ours = tuple(dict.fromkeys(service.target for service in chosen if service.target in targets))
+    ours = _targets(doors, chosen)
     if ours:
         doors.build(ours)
-    if others := [service.name for service in chosen if service.target and service.target not in targets]:
+    if others := [service.name for service in chosen if service.target and service.target not in ours]:
         command = compose.command(("*",), "build", *others, secrets=doors.secrets())
         run.live(command, cwd=settings.project)
 

@@ -11,7 +11,6 @@ from invoke.context import Context
 
 from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
-from goldi_tasks.checks import check, warm
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.settings import Settings
@@ -60,6 +59,8 @@ def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = Fals
     if run.is_dry():
         print(f"would {'stop' if stop else 'open a shell in' if shell else 'show'} the tools container")
     elif stop:
+        from goldi_tasks.checks import warm
+
         for name in warm.stop(settings):
             print(f"{name} is stopped")
     elif shell:
@@ -84,12 +85,16 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 
 
 def _shell(settings: Settings) -> None:
+    from goldi_tasks.checks import check
+
     code = check.run_in_tools(settings, wiring.doors(settings), ("bash",), os.environ, patient=True)
     if code:
         raise CommandFailed(f"the shell ended with exit code {code}", code)
 
 
 def _show(settings: Settings, json: bool) -> None:
+    from goldi_tasks.checks import warm
+
     found = warm.listed(settings)
     if json:
         print(json_.dumps(found, indent=2))

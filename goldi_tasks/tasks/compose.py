@@ -1,4 +1,7 @@
-"""The running stack: started, looked at, ended; everything else that compose can do is `compose.run`."""
+"""The running stack: started, looked at, ended; everything else that compose can do is `compose.run`.
+
+What does it is imported by the task that needs it: `exec` is to take no longer than it must.
+"""
 
 import json as json_
 import sys
@@ -13,12 +16,7 @@ from invoke.context import Context
 from goldi_tasks import probe, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.command import Command
-from goldi_tasks.compose import down as ending
-from goldi_tasks.compose import look, stack
-from goldi_tasks.compose import up as starting
 from goldi_tasks.errors import CommandFailed, UnknownName
-from goldi_tasks.plan import stack as plan
-from goldi_tasks.plan.compose import exec_in
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
@@ -46,6 +44,9 @@ def up(
     json: bool = False,
 ) -> None:
     """Build what is stale, start the stack, wait until it is healthy, and say where to click."""
+    from goldi_tasks.compose import look
+    from goldi_tasks.compose import up as starting
+
     settings = project.load(Path.cwd())
     asked = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
     if not json:
@@ -63,6 +64,8 @@ def up(
 @task(help={"volumes": "Remove data volumes, too, after showing them.", "yes": "Do not ask."})
 def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Stop the stack, whatever its profile, and remove what `up` made; data volumes stay."""
+    from goldi_tasks.compose import down as ending
+
     settings = project.load(Path.cwd())
 
     def consent(names: Sequence[str]) -> bool:
@@ -81,6 +84,8 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
 @task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
 def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
     """Build the images of a profile's services that are stale, as `build.*` does."""
+    from goldi_tasks.compose import up as starting
+
     settings = project.load(Path.cwd())
     starting.build(settings, wiring.stack(settings), starting.Asked(_profiles(profile), tuple(service or ())))
 
@@ -98,6 +103,8 @@ def logs(c: Context, service: Sequence[str] | None = None, follow: bool = False,
 @task(help={"json": "Print it for scripts."})
 def ps(c: Context, json: bool = False) -> None:
     """List the containers of the stack: service, state, health, ports, image."""
+    from goldi_tasks.compose import look
+
     settings = project.load(Path.cwd())
     rows = look.rows(settings, wiring.stack(settings))
     if json:
@@ -110,6 +117,8 @@ def ps(c: Context, json: bool = False) -> None:
 @task(help={"json": "Print it for scripts.", **_PROFILE}, iterable=["profile"])
 def health(c: Context, json: bool = False, profile: Sequence[str] | None = None) -> None:
     """Say how each service is, with the last words of its check; fails unless all are healthy."""
+    from goldi_tasks.compose import look
+
     settings = project.load(Path.cwd())
     rows = look.health(settings, wiring.stack(settings), _profiles(profile) if profile else ())
     if json:
@@ -123,8 +132,11 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
 @task(name="exec", positional=["service"], help={"service": "A service that runs."})
 def exec_(c: Context, service: str) -> None:
     """Run what stands after -- in a service's container; a shell if nothing does."""
+    from goldi_tasks.compose import find
+    from goldi_tasks.plan.compose import exec_in
+
     settings = project.load(Path.cwd())
-    container = look.running(settings, lambda: wiring.stack(settings), service)
+    container = find.running(settings, lambda: wiring.stack(settings), service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
     code = run.attend(exec_in(probe.host(), container.id, argv))
     if code:
@@ -134,6 +146,9 @@ def exec_(c: Context, service: str) -> None:
 @task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
 def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
     """Start the stack with the source in its images, and send each file that is saved: where mounts are slow."""
+    from goldi_tasks.compose import look
+    from goldi_tasks.compose import up as starting
+
     settings = project.load(Path.cwd())
     asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
     if result := starting.up(settings, wiring.stack(settings), asked):
@@ -169,6 +184,9 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 @task(iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     """Run any command of docker compose: what stands after --, such as `-- top`."""
+    from goldi_tasks.compose import stack
+    from goldi_tasks.plan import stack as plan
+
     settings = project.load(Path.cwd())
     words = after_dashes()
     if not words:
@@ -182,6 +200,9 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
 
 
 def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
+    from goldi_tasks.compose import stack
+    from goldi_tasks.plan import stack as plan
+
     settings = project.load(Path.cwd())
     compose = stack.door(settings, wiring.stack(settings).env())
     found = stack.load(settings, compose)

@@ -1,10 +1,13 @@
-"""The dev container, over the dev container CLI: the same container that VS Code makes."""
+"""The dev container, over the dev container CLI: the same container that VS Code makes.
+
+What makes it is imported by the task that needs it: `exec` has no use for the rest.
+"""
 
 import json as json_
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -12,12 +15,14 @@ from invoke.exceptions import Exit
 
 from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
-from goldi_tasks.devcontainer import found, git, inside, life
-from goldi_tasks.devcontainer.owner import Wrong
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.plan.devcontainer import CONFIG
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, task
+
+if TYPE_CHECKING:
+    from goldi_tasks.devcontainer.git import Report
+    from goldi_tasks.devcontainer.owner import Wrong
 
 _SHOWN = 10
 
@@ -31,6 +36,8 @@ def up(c: Context, json: bool = False) -> None:
 @task(help={"json": "Print it for scripts; the progress goes to standard error."})
 def rebuild(c: Context, json: bool = False) -> None:
     """Build what is stale of the image, and make the container anew."""
+    from goldi_tasks.devcontainer import life
+
     settings = _settings()
     life.config(settings)
     with redirect_stdout(sys.stderr if json else sys.stdout):
@@ -57,6 +64,8 @@ def shell(c: Context) -> None:
 @task()
 def down(c: Context) -> None:
     """Remove the dev container; caches and the image stay."""
+    from goldi_tasks.devcontainer import life
+
     gone = life.down(_settings())
     if not run.is_dry():
         print("the dev container is removed" if gone else "there is no dev container")
@@ -68,6 +77,8 @@ def down(c: Context) -> None:
 )
 def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
     """Show what in git's directory is not yours or not writable, and change that if you say so."""
+    from goldi_tasks.devcontainer import git
+
     settings = _settings()
     report = git.look(settings)
     if not json:
@@ -85,6 +96,8 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
 
 def _settings() -> Settings:
     """Those of the project that has the dev container: in this one's app there may be another project."""
+    from goldi_tasks.devcontainer import found
+
     found.outside()
     settings = project.load(Path.cwd())
     holders = (folder for folder in (settings.project, *settings.project.parents) if (folder / CONFIG).is_file())
@@ -93,6 +106,8 @@ def _settings() -> Settings:
 
 
 def _up(settings: Settings, json: bool) -> None:
+    from goldi_tasks.devcontainer import life
+
     def image() -> str:
         return wiring.image(settings, "devcontainer")
 
@@ -106,6 +121,8 @@ def _up(settings: Settings, json: bool) -> None:
 
 
 def _inside(argv: tuple[str, ...]) -> None:
+    from goldi_tasks.devcontainer import inside
+
     if code := inside.execute(_settings(), argv):
         # The program has said what there is to say.
         raise Exit(code=code)
@@ -121,7 +138,7 @@ def _agreed() -> bool:
     return input("Change it? [y/N] ").strip().lower() in {"y", "yes"}
 
 
-def _show(report: git.Report) -> None:
+def _show(report: "Report") -> None:
     if not report.wrong:
         print(f"all is well in {report.folder}")
         return
@@ -129,14 +146,14 @@ def _show(report: git.Report) -> None:
     _list(list(report.wrong))
 
 
-def _list(wrong: list[Wrong]) -> None:
+def _list(wrong: "list[Wrong]") -> None:
     for one in wrong[:_SHOWN]:
         print(f"  {one.path} {one.reason}")
     if len(wrong) > _SHOWN:
         print(f"  and {len(wrong) - _SHOWN} more (--json lists all)")
 
 
-def _as_json(report: git.Report, left: list[Wrong], changed: bool) -> dict[str, Any]:
+def _as_json(report: "Report", left: "list[Wrong]", changed: bool) -> dict[str, Any]:
     return {
         "git": str(report.folder),
         "user": report.uid,

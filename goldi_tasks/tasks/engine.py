@@ -1,4 +1,4 @@
-"""The engine: use what answers, or bring one up where there is none."""
+"""The engine: use what answers, or bring one up where there is none. It is imported by the task that needs it."""
 
 import json as json_
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks.engine import HERE, daemon, images
-from goldi_tasks.plan import engine as plan
 from goldi_tasks.tasks._door import task
 
 
 @task()
 def up(c: Context) -> None:
     """Use the engine that answers or bring one up, and base images where no registry answers."""
+    from goldi_tasks.engine import HERE, daemon, images
+
     daemon.up(HERE)
     images.ensure(Path.cwd())
 
@@ -21,12 +21,17 @@ def up(c: Context) -> None:
 @task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made."})
 def down(c: Context, purge: bool = False) -> None:
     """Stop the engine that `engine.up` started; the host's own is left alone."""
+    from goldi_tasks.engine import HERE, daemon
+
     daemon.down(HERE, purge=purge)
 
 
 @task(help={"json": "Print it for scripts."})
 def status(c: Context, json: bool = False) -> None:
     """Show which engine answers, its versions and store, who runs it, and how old our packages are."""
+    from goldi_tasks.engine import HERE, daemon
+    from goldi_tasks.plan import engine as plan
+
     told, error = daemon.status(HERE)
     print(json_.dumps(told, indent=2) if json else plan.describe(told))
     if error:

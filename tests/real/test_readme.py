@@ -26,7 +26,7 @@ def commands() -> list[str]:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
     """A clone of what is committed, with a cache root and an image name of its own."""
     path = tmp_path_factory.mktemp("readme") / "clone"
-    subprocess.run(("git", "clone", "--quiet", REPOSITORY, path), check=True)
+    subprocess.run(("git", "clone", "--quiet", "--no-hardlinks", REPOSITORY, path), check=True)
     image = "goldi-test-readme"
     ports = {"GOLDI_PORT": "18000", "GOLDI_FRONTEND_PORT": "15173", "COMPOSE_PROJECT_NAME": image}
     env = {**os.environ, "GOLDI_CACHE_ROOT": str(path.parent / "caches"), "GOLDI_IMAGE": image}
