@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,3 +60,14 @@ def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
     assert lines[0].startswith("goldi: ")
     assert lines[0].endswith((".", "?"))
     return lines[0]
+
+
+def ready(stage: Stage) -> int:
+    """The process number of the docker that sleeps, once it does."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for entry in stage.docker.log:
+            if "ready" in entry:
+                return int(entry["ready"])
+        time.sleep(0.02)
+    pytest.fail(f"docker was not called: {stage.docker.calls}")

@@ -7,13 +7,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests import streams
-from tests.door.conftest import BIN, Stage, one_sentence
+from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import BUILDX_LS_GUIDE, CLASSIC
 
 pytestmark = pytest.mark.door
@@ -232,17 +231,6 @@ def test_ctrl_c_ends_the_build(stage: Stage) -> None:
     assert {"signal": "SIGINT", "pid": child} in stage.docker.log
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
-
-
-def ready(stage: Stage) -> int:
-    """The process number of the docker that sleeps, once it does."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        for entry in stage.docker.log:
-            if "ready" in entry:
-                return int(entry["ready"])
-        time.sleep(0.02)
-    pytest.fail(f"docker was not called: {stage.docker.calls}")
 
 
 def test_list(stage: Stage) -> None:

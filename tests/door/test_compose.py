@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 
 from goldi_tasks.compose.containers import FIELDS
 from tests.conftest import REPO
-from tests.door.conftest import Stage, one_sentence
+from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import Recording
 
 pytestmark = pytest.mark.door
@@ -119,6 +120,19 @@ def test_an_engine_that_goes_away_while_the_stack_starts(stack: Stage) -> None:
     done = stack.goldi("compose.up")
     assert done.returncode == 11
     assert "no Docker engine answers. Start it, or run `inv engine.up`." in one_sentence(done)
+
+
+def test_ctrl_c_while_the_stack_starts(stack: Stage) -> None:
+    stack.docker.answer("compose --profile dev up", sleep=60)
+    pipe = subprocess.PIPE
+    argv = (str(BIN / "goldi"), "compose.up")
+    with subprocess.Popen(
+        argv, cwd=stack.project, env=stack.env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as goldi:
+        ready(stack)
+        goldi.send_signal(signal.SIGINT)
+        _, said = goldi.communicate(timeout=20)
+    assert (goldi.returncode, said) == (130, "goldi: interrupted.\n")
 
 
 def test_a_stack_of_another_checkout(stack: Stage) -> None:
