@@ -91,8 +91,10 @@ def _ports(settings: Settings, compose: Compose, services: Sequence[Service], be
         # The engine's machine is another one.
         return
     running = [container for container in before if container.state == "running"]
+    # Between two starts the engine holds the ports of a service that dies again and again, and lists none.
+    restarting = {container.service for container in before if container.state == "restarting"}
     for service in services:
-        for port in service.ports:
+        for port in service.ports if service.name not in restarting else ():
             ours = [one for one in running if f":{port.number}->" in one.ports]
             if any(one.service == service.name for one in ours):
                 continue

@@ -1,0 +1,55 @@
+"""Whose a port is, before the stack is touched."""
+
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks.compose import ports, preflight
+from goldi_tasks.compose.containers import Container
+from goldi_tasks.errors import StackRefused
+from goldi_tasks.plan.compose import Compose
+from goldi_tasks.plan.stack import Port, Service, Stack
+from goldi_tasks.settings import Settings
+
+PROJECT = Path("/p")
+WEB = Service("web", "bears:latest", ports=(Port("127.0.0.1", 8000, 80),))
+
+
+def container(service: str, state: str, published: str = "") -> Container:
+    return Container("id", "name", state, state, "bears:latest", published, "bears", service, str(PROJECT))
+
+
+def refuse(*before: Container) -> None:
+    stack = Stack("bears", {"web": WEB}, {}, {})
+    preflight.refuse(Settings(PROJECT), Compose({}), stack, [WEB], before, [])
+
+
+@pytest.fixture(autouse=True)
+def taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody listens there; nobody is asked what the compose file says."""
+    monkeypatch.setattr(ports, "taken", lambda port: True)
+    monkeypatch.setattr(ports, "holder", lambda port: "somebody")
+    monkeypatch.setattr(preflight, "_remedy", lambda *_: "Stop it")
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+
+
+def test_a_port_that_the_service_itself_holds_is_free() -> None:
+    refuse(container("web", "running", "127.0.0.1:8000->80/tcp"))
+
+
+def test_a_service_that_dies_again_and_again_holds_its_ports_while_it_lists_none() -> None:
+    refuse(container("web", "restarting"))
+
+
+@pytest.mark.parametrize(
+    ("before", "who"),
+    [
+        ((), "somebody"),
+        ((container("web", "exited"),), "somebody"),
+        ((container("web", "running"),), "somebody"),
+        ((container("web-dev", "running", "127.0.0.1:8000->80/tcp"),), "web-dev of this stack"),
+    ],
+)
+def test_a_port_of_somebody_else_is_refused(before: tuple[Container, ...], who: str) -> None:
+    with pytest.raises(StackRefused, match=f"port 8000 of 127.0.0.1, which web publishes, is taken by {who}"):
+        refuse(*before)
