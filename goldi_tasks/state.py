@@ -28,3 +28,11 @@ def write(file: Path, text: str) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def rewrite(file: Path, text: str) -> None:
+    """Put `text` in `file`, which stays the same file if it is there, since it may be mounted. Raises OSError."""
+    if not file.is_file():
+        write(file, text)
+    elif file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")

@@ -51,14 +51,12 @@ def set_up(settings: Settings) -> None:
     Raises CacheRefused, NoPermission.
     """
     prepare_mounts(settings)
-    file, text = _network_file(settings), network(settings)
+    file = _network_file(settings)
     try:
-        if not file.is_file():
-            state.write(file, text)
-        elif file.read_text(encoding="utf-8") != text:
-            # In its place: it is mounted.
-            file.write_text(text, encoding="utf-8")
-        envfile.write(settings.env_file, compose.machine(settings, dirs.owner(), _network_file(settings)))
+        state.rewrite(file, network(settings))
+        # Who called sudo is whom the services run as.
+        dirs.give(file)
+        envfile.write(settings.env_file, _machine(settings))
     except OSError as error:
         named = error.filename or settings.env_file
         raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error
@@ -66,23 +64,29 @@ def set_up(settings: Settings) -> None:
 
 def stack(settings: Settings) -> "StackDoors":
     """What the stack needs of other rooms."""
-    from goldi_tasks.build import bake, bakefile, network
+    from goldi_tasks.build import bake, bakefile
+    from goldi_tasks.build import network as told
     from goldi_tasks.compose.stack import Doors as StackDoors
 
     def env() -> dict[str, str]:
         variables = bake.environment(settings, Wanted(()))
         database = images.database_image(settings, settings.made_images)
-        return variables | database | compose.machine(settings, dirs.owner(), _network_file(settings))
+        return variables | database | _machine(settings)
 
     return StackDoors(
         env,
-        lambda: network.secrets(settings),
+        lambda: told.secrets(settings),
         lambda: set_up(settings),
         lambda: list(bakefile.load(settings)["target"]),
         lambda targets: bake.fresh(settings, Wanted(tuple(targets))),
         lambda targets: build(settings, Wanted(tuple(targets)), _if_built),
         lambda image: _provide(settings, image),
     )
+
+
+def _machine(settings: Settings) -> dict[str, str]:
+    """What compose has to know of this machine."""
+    return compose.machine(settings, dirs.owner(), _network_file(settings))
 
 
 def _network_file(settings: Settings) -> Path:

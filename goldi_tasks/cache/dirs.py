@@ -101,7 +101,7 @@ def _make(folder: Path) -> None:
         problem = f"{folder} cannot be made: {error.strerror}"
         raise CacheRefused(problem, "Choose another root with GOLDI_CACHE_ROOT or `cache-root`") from error
     else:
-        _give(folder)
+        give(folder)
 
 
 def _check(folder: Path) -> None:
@@ -125,10 +125,10 @@ def _tag(folder: Path) -> None:
     handle = os.open(folder / TAG_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(TAG_TEXT)
-    _give(folder / TAG_FILE)
+    give(folder / TAG_FILE)
 
 
-def _give(path: Path) -> None:
+def give(path: Path) -> None:
     """Under sudo, hand what we made to who called sudo."""
     if owner() != (os.getuid(), os.getgid()):
         os.chown(path, *owner(), follow_symlinks=False)

@@ -64,7 +64,7 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
         preflight.refuse(settings, compose, found, starting, before, volumes.result())
         targets = _targets(doors, chosen)
         if not (targets == guess and fresh.result()):
-            _build(settings, compose, doors, chosen)
+            _build(settings, compose, doors, chosen, targets)
             if not run.is_dry():
                 guesses.remember(settings, name, targets)
     renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
@@ -94,7 +94,7 @@ def build(settings: Settings, doors: Doors, asked: Asked) -> None:
     """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
     with ThreadPoolExecutor() as pool:
         compose, _, chosen = _looked_at(settings, doors, asked, pool)
-    _build(settings, compose, doors, chosen)
+    _build(settings, compose, doors, chosen, _targets(doors, chosen))
 
 
 def _looked_at(
@@ -130,9 +130,8 @@ def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[s
     return sorted({service.image for service in starting if not service.target} - there)
 
 
-def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[Service]) -> None:
-    """Bring up to date what is built here; bake's targets through our build, others through compose's."""
-    ours = _targets(doors, chosen)
+def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[Service], ours: Sequence[str]) -> None:
+    """Bring up to date what is built here; bake's targets, `ours`, through our build, others through compose's."""
     if ours:
         doors.build(ours)
     if others := [service.name for service in chosen if service.target and service.target not in ours]:

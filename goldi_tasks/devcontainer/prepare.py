@@ -33,10 +33,7 @@ def early(settings: Settings, network: Callable[[], str]) -> None:
         said = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")
         problem = said.removeprefix("goldi: ").removeprefix("setup-cache: ")
         raise CommandFailed(problem, error.code) from error
-    file, text = links(settings) / "build_env", network()
-    if file.read_text(encoding="utf-8") != text:
-        # In its place: it is mounted.
-        file.write_text(text, encoding="utf-8")
+    state.rewrite(links(settings) / "build_env", network())
 
 
 def ready(settings: Settings, file: Path, there: Found) -> bool:
