@@ -7,7 +7,8 @@ The fourteen names of the guide stand as they were; `uv-cache` is ours.
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -41,6 +42,26 @@ class Cache:
     def path(self, root: Path, key: str) -> Path:
         """The directory on the host for the project `key` under the cache root `root`."""
         return root / self.name / key if self.scope == "project" else root / self.name
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Where the caches lie: under `root`, but for those in `others`, by name, which have a root of their own."""
+
+    root: Path = DEFAULT_ROOT
+    others: Mapping[str, Path] = field(default_factory=dict)
+
+    def of(self, cache: Cache) -> Path:
+        """The root of `cache`."""
+        return self.others.get(cache.name, self.root)
+
+    def folder(self, cache: Cache) -> Path:
+        """The directory of `cache`, of all projects."""
+        return self.of(cache) / cache.name
+
+    def path(self, cache: Cache, key: str) -> Path:
+        """The directory that the project `key` uses of `cache`."""
+        return cache.path(self.of(cache), key)
 
 
 def _target(name: str) -> Cache:

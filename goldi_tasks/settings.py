@@ -8,7 +8,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,9 @@ class Settings:
 
     cache_root: Path = paths.DEFAULT_ROOT
     """`cache-root` (GOLDI_CACHE_ROOT): directory that holds all caches; `/tmp` by default, as in the guide."""
+
+    cache_roots: Mapping[str, Path] = field(default_factory=dict)
+    """Roots of single caches, by name, that differ from `cache_root`."""
 
     python_image: str = "python:3.13-slim-trixie"
     """`images.python` (PYTHON_IMAGE): base image with Python; a mirror's name works."""
@@ -69,6 +72,11 @@ class Settings:
     def key(self) -> str:
         """The project's name in the cache directories."""
         return paths.project_key(self.project)
+
+    @property
+    def roots(self) -> paths.Roots:
+        """Where the caches lie."""
+        return paths.Roots(self.cache_root, self.cache_roots)
 
     @property
     def bake_file(self) -> Path:

@@ -9,7 +9,7 @@ import pytest
 
 from goldi_tasks.cache import clear, dirs, report, walk
 from goldi_tasks.errors import CacheRefused, UnknownName
-from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, project_key
+from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, Roots, project_key
 
 
 def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear.Row:
@@ -374,7 +374,7 @@ def test_a_name_twice_is_once() -> None:
 def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CacheRefused, match="is not a directory"):
-        clear.rows(tmp_path / "file", CACHES)
+        clear.rows(Roots(tmp_path / "file"), CACHES)
 
 
 def test_a_file_in_a_cache_directorys_place_is_left_alone(root: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks.cache import dirs, sizes
-from goldi_tasks.paths import CACHES, TAG_FILE
+from goldi_tasks.paths import CACHES, TAG_FILE, Roots
 
 
 @pytest.fixture
@@ -16,11 +16,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def pip(root: Path) -> sizes.Size:
-    return next(size for size in sizes.measure(root) if size.name == "pip-cache")
+    return next(size for size in sizes.measure(Roots(root)) if size.name == "pip-cache")
 
 
 def test_every_cache_of_the_table_is_measured_whether_there_or_not(tmp_path: Path) -> None:
-    found = sizes.measure(tmp_path)
+    found = sizes.measure(Roots(tmp_path))
     assert [size.name for size in found] == [cache.name for cache in CACHES]
     assert not any(size.exists or size.bytes or size.files for size in found)
 
@@ -85,7 +85,7 @@ def test_what_clearing_would_leave_alone_is_told(root: Path, tmp_path: Path) -> 
     (root / "uv-cache" / "file").touch()
     (root / "npm-cache").rename(tmp_path / "elsewhere")
     (root / "npm-cache").symlink_to(tmp_path / "elsewhere")
-    found = {size.name: size for size in sizes.measure(root)}
+    found = {size.name: size for size in sizes.measure(Roots(root))}
     assert found["uv-cache"].refused == f"{root / 'uv-cache'} has no CACHEDIR.TAG of a cache: left alone"
     assert (found["uv-cache"].exists, found["uv-cache"].tagged, found["uv-cache"].files) == (True, False, 1)
     assert found["npm-cache"].refused == f"{root / 'npm-cache'} is a symbolic link: left alone"

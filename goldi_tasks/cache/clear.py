@@ -11,7 +11,7 @@ from pathlib import Path
 from goldi_tasks.cache import container, dirs
 from goldi_tasks.cache.walk import DIRECTORY, Left, Tally, walk
 from goldi_tasks.errors import CacheRefused, UnknownName, did_you_mean
-from goldi_tasks.paths import BY_NAME, CACHES, Cache
+from goldi_tasks.paths import BY_NAME, CACHES, Cache, Roots
 
 
 @dataclass
@@ -54,11 +54,12 @@ def chosen(names: tuple[str, ...], *, every: bool, project: bool = False) -> tup
     return tuple(cache for cache in CACHES if cache.scope == "project" or not project)
 
 
-def rows(root: Path, caches: Sequence[Cache], only: str = "") -> list[Row]:
-    """What is to be cleared under `root`. Raises CacheRefused if `root` is no directory."""
-    if root.exists() and not root.is_dir():
-        raise CacheRefused(f"{root} is not a directory", "Choose another root with GOLDI_CACHE_ROOT")
-    return [Row(cache, root / cache.name, only) for cache in caches]
+def rows(roots: Roots, caches: Sequence[Cache], only: str = "") -> list[Row]:
+    """What is to be cleared. Raises CacheRefused if a root is no directory."""
+    for root in {roots.of(cache) for cache in caches}:
+        if root.exists() and not root.is_dir():
+            raise CacheRefused(f"{root} is not a directory", "Choose another root with GOLDI_CACHE_ROOT")
+    return [Row(cache, roots.folder(cache), only) for cache in caches]
 
 
 def clear(row: Row, images: Sequence[str] = (), *, dry: bool = False) -> None:

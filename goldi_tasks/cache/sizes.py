@@ -7,7 +7,7 @@ from goldi_tasks.cache import dirs
 from goldi_tasks.cache.report import shown
 from goldi_tasks.cache.walk import Tally, walk
 from goldi_tasks.errors import CacheRefused
-from goldi_tasks.paths import CACHES, Cache
+from goldi_tasks.paths import CACHES, Cache, Roots
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Size:
     unreadable: tuple[str, ...] = ()
 
 
-def measure(root: Path) -> list[Size]:
-    """Every cache of the table under `root`."""
-    return [_measure(cache, root / cache.name) for cache in CACHES]
+def measure(roots: Roots) -> list[Size]:
+    """Every cache of the table."""
+    return [_measure(cache, roots.folder(cache)) for cache in CACHES]
 
 
 def remarks(size: Size) -> str:

@@ -67,7 +67,7 @@ def check(wanted: Wanted, docker: Docker) -> None:
 
 def cache_directory(settings: Settings, target: str, platforms: tuple[str, ...]) -> Path:
     """Where the bake file keeps the local cache of `target` for this project and platform set."""
-    return paths.build_cache(target).path(settings.cache_root, settings.key) / paths.platform_key(platforms)
+    return settings.roots.path(paths.build_cache(target), settings.key) / paths.platform_key(platforms)
 
 
 def variables(settings: Settings, wanted: Wanted, images: Mapping[str, str]) -> dict[str, str]:

@@ -66,7 +66,7 @@ def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
     """Name, directory on the host and mount point of every cache that a container sees."""
     app = settings.project / settings.app
     return [
-        (cache.name, cache.path(settings.cache_root, settings.key), str(app / cache.mount))
+        (cache.name, settings.roots.path(cache, settings.key), str(app / cache.mount))
         for cache in CACHES
         if cache.mount is not None and (cache.mount.is_absolute() or settings.frontend)
     ]

@@ -15,6 +15,7 @@ from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
 from goldi_tasks.cache import dirs, place, report, sizes
 from goldi_tasks.errors import Interrupted, NotAProject
+from goldi_tasks.paths import Roots
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan.images import base_images
 from goldi_tasks.tasks._door import task
@@ -23,7 +24,7 @@ from goldi_tasks.tasks._door import task
 @task()
 def setup(c: Context) -> None:
     """Make every cache directory, and write down for compose where they are; may be run again at any time."""
-    root = _root()
+    root = _roots().root
     if run.is_dry():
         print(f"would make the cache directories in {root}")
         return
@@ -37,7 +38,7 @@ def setup(c: Context) -> None:
 @task(help={"json": "Print it for scripts, sizes in bytes."})
 def status(c: Context, json: bool = False) -> None:
     """Show every cache directory with its size."""
-    found = sizes.measure(_root())
+    found = sizes.measure(_roots())
     if json:
         print(json_.dumps([asdict(size) for size in found], default=str, indent=2))
         return
@@ -68,7 +69,7 @@ def clear(
     """Empty cache directories, by name or all; what is not ours is left alone."""
     dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
     chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
-    rows, done, images = clearing.rows(_root(), chosen, key), 0, _images()
+    rows, done, images = clearing.rows(_roots(), chosen, key), 0, _images()
     try:
         for row in rows:
             done += 1
@@ -113,12 +114,12 @@ def _set_up_project() -> None:
             wiring.set_up(settings)
 
 
-def _root() -> Path:
-    """The cache root; outside a project too, since the directories are the machine's."""
+def _roots() -> Roots:
+    """Where the caches lie; outside a project too, since the directories are the machine's."""
     try:
-        return project_settings.load(Path.cwd()).cache_root
+        return project_settings.load(Path.cwd()).roots
     except NotAProject:
-        return project_settings.outside().cache_root
+        return project_settings.outside().roots
 
 
 ns = Collection("cache", setup, status, clear)
