@@ -27,13 +27,15 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
     Raises what bake.build raises, and CacheRefused.
     """
     from goldi_tasks.build import bake, summary
-    from goldi_tasks.cache import local
+    from goldi_tasks.build.work import Doors
+    from goldi_tasks.cache.local import mend, stage
 
     def prepare(directories: Sequence[Path]) -> None:
         for directory in directories:
             dirs.ensure(settings.cache_root, directory)
 
-    bake.build(settings, wanted, prepare, local.drop_corrupt, tell or summary.show)
+    doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
+    bake.build(settings, wanted, doors, tell or summary.show)
 
 
 def prepare_mounts(settings: Settings) -> None:
