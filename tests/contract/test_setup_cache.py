@@ -12,7 +12,7 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks import wiring
 from goldi_tasks.cache import dirs
-from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT, project_key
+from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT, Roots, project_key
 from tests.conftest import REPO
 from tests.recording import CLASSIC, Recording
 
@@ -88,12 +88,60 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
     run(["/bin/sh"], root, path)
-    dirs.set_up(tmp_path / "python")
+    dirs.set_up(Roots(tmp_path / "python"))
     wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))
     theirs, ours = seen(root), seen(tmp_path / "python")
     directories = {name for name in ours if not name.endswith(TAG_FILE)}
     assert theirs.keys() == ours.keys()
     assert {name: theirs[name] for name in directories} == {name: ours[name] for name in directories}
+
+
+FAST = ("pip-cache", "mypy-cache", ".buildx-cache-tools")
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> dict[str, str]:
+    """Variables that give some caches another root."""
+    return {BY_NAME[name].root_variable: str(tmp_path / "fast, ü") for name in FAST}
+
+
+def test_a_cache_may_have_a_root_of_its_own(
+    shell: list[str], root: Path, path: Path, tmp_path: Path, fast: dict[str, str]
+) -> None:
+    there = tmp_path / "fast, ü"
+    done = run(shell, root, path, env=fast)
+    where = ", ".join(f"{cache.name} in {there}" for cache in CACHES if cache.name in FAST)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"cache directories are ready in {root}, {where}\n")
+    assert {entry.name for entry in there.iterdir()} == set(FAST)
+    assert {entry.name for entry in root.iterdir()} == BY_NAME.keys() - set(FAST)
+    assert all(dirs.tagged(there / name) for name in FAST)
+    written, before = ENV.read_text(), (seen(root), seen(there))
+    # .env keeps them; Python, told the same, changes nothing.
+    assert run(shell, "", path).returncode == 0
+    ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root), **fast})
+    dirs.set_up(ours.roots)
+    wiring.set_up(ours)
+    assert set(written.splitlines()) <= set(ENV.read_text().splitlines())
+    assert (seen(root), seen(there)) == before
+    # What is not set any more leaves .env.
+    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))
+    assert "fast" not in ENV.read_text()
+    run(shell, root, path, env=fast)
+    run(shell, root, path, env=dict.fromkeys(fast, str(root)))
+    assert "fast" not in ENV.read_text()
+
+
+def test_each_root_is_looked_at(shell: list[str], root: Path, path: Path, tmp_path: Path) -> None:
+    for name in FAST:
+        variable = BY_NAME[name].root_variable
+        assert f"{variable} must be an absolute path, not 'fast'" in refused(
+            run(shell, root, path, env={variable: "fast"})
+        )
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    said = refused(run(shell, root, path, env={BY_NAME["uv-cache"].root_variable: str(tmp_path / "open/fast")}))
+    assert f"others may write to {tmp_path / 'open'}. Run chmod go-w" in said
 
 
 def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str], root: Path, path: Path) -> None:
@@ -104,7 +152,7 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     wiring.set_up(ours)
     written = ENV.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
-    dirs.set_up(root)
+    dirs.set_up(Roots(root))
     wiring.set_up(ours)
     assert seen(root) == before
     assert (ENV.stat().st_mtime_ns, ENV.read_text()) == written
