@@ -84,6 +84,11 @@ class Roots:
         return cache.path(self.of(cache), key)
 
 
+def all_under(root: Path) -> dict[str, str]:
+    """The environment in which every cache lies under `root`, whatever a project has chosen."""
+    return {"GOLDI_CACHE_ROOT": str(root), **{cache.root_variable: str(root) for cache in CACHES}}
+
+
 def _target(name: str) -> Cache:
     return Cache(f".buildx-cache-{name}", "project", None, "", f"bake target {name}: cache-to, cache-from")
 

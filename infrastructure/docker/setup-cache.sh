@@ -31,7 +31,8 @@ for cache in $caches; do
     places="$places $cache=$1"
     shift
 done
-mine=/var/tmp/goldi-$owner
+usual=/tmp own=/var/tmp
+mine=$own/goldi-$owner
 another='another root with GOLDI_CACHE_ROOT'
 anew='' moved='' folder=''
 
@@ -102,14 +103,14 @@ where() {
 # Where somebody has names of caches in /tmp, the caches are in a directory of the user's own, and stay there.
 # goldi_tasks/default_root.py decides alike.
 choose_root() {
-    root=/tmp
+    root=$usual
     if look "$mine" && [ "${mode%"${mode#?}"}$uid" = "d$owner" ]; then
         root=$mine
         return
     fi
     for cache in $caches; do
-        if look "/tmp/$cache" && [ "${mode%"${mode#?}"}$uid" != "d$owner" ]; then
-            whose=$(whose_is "/tmp/$cache")
+        if look "$usual/$cache" && [ "${mode%"${mode#?}"}$uid" != "d$owner" ]; then
+            whose=$(whose_is "$usual/$cache")
             if look "$mine"; then refuse "$whose, and $(whose_is "$mine")" 'Choose a directory of yours with GOLDI_CACHE_ROOT'; fi
             root=$mine moved="$whose: your caches are in $mine"
             return
@@ -223,7 +224,7 @@ fi
 root=${GOLDI_CACHE_ROOT:-${was_GOLDI_CACHE_ROOT:-}}
 # What .env says may be what was decided here last time.
 case ${GOLDI_CACHE_ROOT:-}:$root in
-: | :/tmp | :/var/tmp/goldi-*) choose_root ;;
+: | ":$usual" | ":$own/goldi-"*) choose_root ;;
 esac
 app=${GOLDI_APP:-${was_GOLDI_APP:-examples/goldilocks}}
 key=$(project_key)

@@ -12,7 +12,9 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks import wiring
 from goldi_tasks.cache import dirs
-from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT, Roots, project_key
+from goldi_tasks.default_root import OWN, choose
+from goldi_tasks.errors import CacheRefused
+from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
 from tests.conftest import REPO
 from tests.recording import CLASSIC, Recording
 
@@ -289,3 +291,86 @@ def test_what_it_says_of_docker(
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout.splitlines()[-1]
     assert any(argv[:2] == ["buildx", "create"] for argv in recording.calls) is created
+
+
+@pytest.fixture
+def places(tmp_path: Path, project: Path) -> tuple[Path, Path]:
+    """What stands for /tmp and for /var/tmp, in the script too."""
+    for name in ("tmp", "var"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o1777)
+    script = project / SCRIPT
+    text = script.read_text()
+    named = [line for line in text.splitlines() if "/tmp" in line and not line.lstrip().startswith("#")]
+    assert named == [f"usual={DEFAULT_ROOT} own={OWN}"]
+    script.write_text(text.replace("usual=/tmp own=/var/tmp\n", f"usual='{tmp_path}/tmp' own='{tmp_path}/var'\n"))
+    return tmp_path / "tmp", tmp_path / "var"
+
+
+def foreign(path: Path) -> None:
+    path.mkdir()
+    os.chown(path, 4242, 4242)
+
+
+TAKEN: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda path: None,
+    "ours": lambda path: path.mkdir(mode=0o700),
+    "link": lambda path: path.symlink_to("nowhere"),
+    "file": lambda path: path.touch(),
+    "foreign": foreign,
+}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of somebody else's")
+@pytest.mark.parametrize("name", ["ruff-cache", ".buildx-cache-builder"])
+@pytest.mark.parametrize("mine", TAKEN)
+@pytest.mark.parametrize("taken", TAKEN)
+def test_the_default_root_is_pythons(places: tuple[Path, Path], path: Path, taken: str, mine: str, name: str) -> None:
+    TAKEN[taken](places[0] / name)
+    TAKEN[mine](places[1] / "goldi-0")
+    try:
+        root, moved = choose(*places)
+        problem = ""
+    except CacheRefused as error:
+        root, moved, problem = Path(), "", str(error)
+    done = run(["/bin/sh"], "", path)
+    if problem:
+        assert refused(done) == f"setup-cache: {problem}"
+        return
+    assert done.stderr == (f"goldi: {moved}\n" if moved else "")
+    assert done.stdout.startswith(f"cache directories are ready in {root}\n")
+    assert f"GOLDI_CACHE_ROOT={root}\n" in ENV.read_text()
+    # Told once; and what .env says of it is no choice.
+    again = run(["/bin/sh"], "", path)
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+    assert choose(*places) == (root, "")
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o770, 0o755])
+@pytest.mark.parametrize("owner", [0, 4242])
+@pytest.mark.parametrize("group", [0, 4242])
+@pytest.mark.parametrize("below", ["", "new/root"])
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of somebody else's")
+def test_what_it_refuses_python_refuses(
+    path: Path, tmp_path: Path, mode: int, owner: int, group: int, below: str
+) -> None:
+    place = tmp_path / "place, ü"
+    place.mkdir()
+    place.chmod(mode)
+    os.chown(place, owner, group)
+    try:
+        dirs.set_up(Roots(place / below))
+        problem = ""
+    except CacheRefused as error:
+        problem = str(error).replace("`", "")
+    done = run(["/bin/sh"], place / below, path)
+    assert (refused(done) if done.returncode else "").removeprefix("setup-cache: ") == problem
+    assert bool(problem) is (owner != 0 or mode in (0o777, 0o770))
+
+
+@pytest.mark.parametrize("loose", ["infrastructure/docker", str(ENV)])
+def test_env_of_others_is_not_run(shell: list[str], root: Path, path: Path, project: Path, loose: str) -> None:
+    ENV.write_text("touch trojan\n")
+    (project / loose).chmod(0o777)
+    assert f"others may write to {project / loose}. Run chmod go-w" in refused(run(shell, root, path))
+    assert not (project / "trojan").exists()
