@@ -25,14 +25,22 @@ esac
 "$docker/setup-cache.sh" --directories >/dev/null
 # shellcheck source=/dev/null
 . "$docker/.env"
-root=$GOLDI_CACHE_ROOT key=$GOLDI_PROJECT_KEY
+key=$GOLDI_PROJECT_KEY
 
 mkdir -p "$links/venv" "$links/no-git" 2>/dev/null || refuse "$links cannot be made" 'Remove what is there'
 [ -e "$project/.venv" ] || mkdir "$project/.venv"
-ln -sf "$root/pip-cache" "$root/npm-cache" "$root/uv-cache" "$root/pre-commit-cache" "$links"
-for cache in goldilocks-venv goldilocks-node-modules goldilocks-bytecode mypy-cache pytest-cache ruff-cache; do
-    ln -sfn "$root/$cache/$key" "$links/$cache"
-done
+# A cache may have a root of its own.
+lead() { ln -sfn "${2:-$GOLDI_CACHE_ROOT}/$1${3:-}" "$links/$1"; }
+lead pip-cache "${GOLDI_CACHE_ROOT_PIP_CACHE:-}"
+lead npm-cache "${GOLDI_CACHE_ROOT_NPM_CACHE:-}"
+lead uv-cache "${GOLDI_CACHE_ROOT_UV_CACHE:-}"
+lead pre-commit-cache "${GOLDI_CACHE_ROOT_PRE_COMMIT_CACHE:-}"
+lead goldilocks-venv "${GOLDI_CACHE_ROOT_GOLDILOCKS_VENV:-}" "/$key"
+lead goldilocks-node-modules "${GOLDI_CACHE_ROOT_GOLDILOCKS_NODE_MODULES:-}" "/$key"
+lead goldilocks-bytecode "${GOLDI_CACHE_ROOT_GOLDILOCKS_BYTECODE:-}" "/$key"
+lead mypy-cache "${GOLDI_CACHE_ROOT_MYPY_CACHE:-}" "/$key"
+lead pytest-cache "${GOLDI_CACHE_ROOT_PYTEST_CACHE:-}" "/$key"
+lead ruff-cache "${GOLDI_CACHE_ROOT_RUFF_CACHE:-}" "/$key"
 ln -sf /opt/venv/bin /opt/venv/lib /opt/venv/include /opt/venv/pyvenv.cfg "$links/venv"
 
 # What the host's network wants, for `online` inside: `inv devcontainer.up` writes it, and it is nobody else's to read.

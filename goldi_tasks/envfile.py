@@ -19,16 +19,21 @@ def line(name: str, value: str) -> str:
     return f'{name}="{escaped}"'
 
 
-def merge(text: str, values: Mapping[str, str]) -> str:
-    """The file's `text` with `values` in it; other lines stay."""
+def merge(text: str, values: Mapping[str, str | None]) -> str:
+    """The file's `text` with `values` in it, without those that are None; other lines stay."""
     kept = [line for line in text.splitlines() if line.partition("=")[0].strip() not in values]
-    return "\n".join([*kept, *(line(name, value) for name, value in values.items())]) + "\n"
+    return "\n".join([*kept, *(line(name, value) for name, value in values.items() if value is not None)]) + "\n"
 
 
-def write(file: Path, values: Mapping[str, str]) -> bool:
-    """Put `values` into `file`, as a whole, for the directory's owner; whether it changed. Raises OSError."""
+def write(file: Path, values: Mapping[str, str | None]) -> bool:
+    """Put `values` into `file`, as a whole, for the directory's owner; whether it changed. Raises OSError.
+
+    A value that is None leaves the file.
+    """
     before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    if {line(name, value) for name, value in values.items()} <= set(before.splitlines()):
+    there = {said.partition("=")[0].strip() for said in before.splitlines()}
+    gone = not any(value is None and name in there for name, value in values.items())
+    if gone and {line(name, value) for name, value in values.items() if value is not None} <= set(before.splitlines()):
         # Builds look at its date.
         return False
     owner = file.parent.stat()

@@ -39,6 +39,11 @@ class Cache:
     filled_by: str
     value: str = "{}"
 
+    @property
+    def root_variable(self) -> str:
+        """The variable that gives this cache a root of its own: GOLDI_CACHE_ROOT_PIP_CACHE for `pip-cache`."""
+        return "GOLDI_CACHE_ROOT_" + self.name.removeprefix(".").upper().replace("-", "_")
+
     def path(self, root: Path, key: str) -> Path:
         """The directory on the host for the project `key` under the cache root `root`."""
         return root / self.name / key if self.scope == "project" else root / self.name
@@ -46,14 +51,29 @@ class Cache:
 
 @dataclass(frozen=True)
 class Roots:
-    """Where the caches lie: under `root`, but for those in `others`, by name, which have a root of their own."""
+    """Where the caches lie: under `root`, but for those in `others`, by name, which have a root of their own.
+
+    `moved` is for who makes `root`: why it is not where it usually is.
+    """
 
     root: Path = DEFAULT_ROOT
     others: Mapping[str, Path] = field(default_factory=dict)
+    moved: str = ""
 
     def of(self, cache: Cache) -> Path:
         """The root of `cache`."""
         return self.others.get(cache.name, self.root)
+
+    @property
+    def all(self) -> tuple[Path, ...]:
+        """Every root under which a cache lies, the common one first."""
+        return tuple(dict.fromkeys((self.root, *(self.of(cache) for cache in CACHES))))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What the compose file and setup-cache.sh are told; "" for a cache under the common root."""
+        own = {cache.root_variable: str(self.others.get(cache.name, "")) for cache in CACHES}
+        return {"GOLDI_CACHE_ROOT": str(self.root), **own}
 
     def folder(self, cache: Cache) -> Path:
         """The directory of `cache`, of all projects."""
@@ -62,6 +82,11 @@ class Roots:
     def path(self, cache: Cache, key: str) -> Path:
         """The directory that the project `key` uses of `cache`."""
         return cache.path(self.of(cache), key)
+
+
+def all_under(root: Path) -> dict[str, str]:
+    """The environment in which every cache lies under `root`, whatever a project has chosen."""
+    return {"GOLDI_CACHE_ROOT": str(root), **{cache.root_variable: str(root) for cache in CACHES}}
 
 
 def _target(name: str) -> Cache:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths
-from goldi_tasks.errors import NotAProject, SettingsError, did_you_mean
+from goldi_tasks import default_root, paths, whose
+from goldi_tasks.errors import NoPermission, NotAProject, SettingsError, did_you_mean
 
 BAKE_FILE = Path("infrastructure/docker/docker-bake.json")
 
@@ -31,10 +31,12 @@ class Settings:
     """`image` (GOLDI_IMAGE): name of the images; the app's project name by default."""
 
     cache_root: Path = paths.DEFAULT_ROOT
-    """`cache-root` (GOLDI_CACHE_ROOT): directory that holds all caches; `/tmp` by default, as in the guide."""
+    """`cache-root` (GOLDI_CACHE_ROOT): directory that holds all caches; `/tmp` by default, as in the guide, and
+    `/var/tmp/goldi-<uid>` for a user who finds names of caches taken there."""
 
     cache_roots: Mapping[str, Path] = field(default_factory=dict)
-    """Roots of single caches, by name, that differ from `cache_root`."""
+    """`[tool.goldi.cache-roots]` (GOLDI_CACHE_ROOT_PIP_CACHE and so on): roots of single caches, by name, that have one
+    of their own: with `pip-cache = "/mnt/fast"` that one is /mnt/fast/pip-cache, for builds, checks and the stack."""
 
     python_image: str = "python:3.13-slim-trixie"
     """`images.python` (PYTHON_IMAGE): base image with Python; a mirror's name works."""
@@ -65,6 +67,9 @@ class Settings:
     images_chosen: bool = False
     """Whether a base image was named by the user: then no engine task replaces it."""
 
+    moved: str = field(default="", repr=False)
+    """Why `cache_root` is the user's own, while it has yet to be made; never set by hand."""
+
     frontend: bool = False
     """Whether the app has a front end: `frontend/package.json`; never set by hand."""
 
@@ -76,7 +81,7 @@ class Settings:
     @property
     def roots(self) -> paths.Roots:
         """Where the caches lie."""
-        return paths.Roots(self.cache_root, self.cache_roots)
+        return paths.Roots(self.cache_root, self.cache_roots, self.moved)
 
     @property
     def bake_file(self) -> Path:
@@ -94,11 +99,20 @@ class Settings:
 
     @property
     def made_images(self) -> str:
-        """The text of that file, in which `engine.up` names the images that it made; "" if there is none."""
-        return self.env_file.read_text(encoding="utf-8") if self.env_file.is_file() else ""
+        """The text of that file, in which `engine.up` names the images that it made; "" if there is none.
+
+        Raises NoPermission where somebody else could have written it.
+        """
+        file = self.env_file
+        if not file.is_file():
+            return ""
+        if found := whose.of_each((file.parent, file), "another project directory", self.project.stat().st_uid):
+            raise NoPermission(*found)
+        return file.read_text(encoding="utf-8")
 
 
 CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+_ROOTS = "cache-roots."
 _ENVIRONMENT = {
     "app": "GOLDI_APP",
     "image": "GOLDI_IMAGE",
@@ -111,6 +125,7 @@ _ENVIRONMENT = {
     "run": "GOLDI_RUN",
     "warm": "GOLDI_WARM",
     "idle-minutes": "GOLDI_IDLE_MINUTES",
+    **{f"{_ROOTS}{cache.name}": cache.root_variable for cache in paths.CACHES},
 }
 
 
@@ -129,14 +144,17 @@ def find_project(start: Path) -> Path:
 
 
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of the project around `start`. Raises NotAProject, SettingsError."""
+    """The settings of the project around `start`. Raises NotAProject, SettingsError, CacheRefused."""
     project = find_project(start)
     table = _table(project / "pyproject.toml", "tool").get("goldi", {})
     return _fill(_settings(project, _flatten(table), environ), environ)
 
 
 def outside(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings where there is no project: the environment's and the defaults. Raises SettingsError."""
+    """The settings where there is no project: the environment's and the defaults.
+
+    Raises SettingsError, CacheRefused.
+    """
     return _settings(Path.cwd(), {}, environ)
 
 
@@ -145,14 +163,35 @@ def _settings(project: Path, given: dict[str, tuple[Any, str]], environ: Mapping
         # An empty variable is one that somebody cleared, not a choice.
         if environ.get(variable):
             given[key] = (environ[variable], variable)
+    for variable in environ:
+        if variable.startswith("GOLDI_CACHE_ROOT_") and variable not in _ENVIRONMENT.values():
+            known = [cache.root_variable for cache in paths.CACHES]
+            remedy = did_you_mean(variable, known)
+            raise SettingsError(f"no cache has the variable {variable}", remedy[0].upper() + remedy[1:])
     values: dict[str, Any] = {}
     for key, (value, where) in given.items():
         if key not in _FIELDS:
-            raise SettingsError(f"unknown setting '{key}' in {where}", did_you_mean(key, list(_FIELDS)).capitalize())
+            # A cache's name is meant only where the table of their roots is.
+            known = [name for name in _FIELDS if name.startswith(_ROOTS) == key.startswith(_ROOTS)]
+            raise SettingsError(f"unknown setting '{key}' in {where}", did_you_mean(key, known).capitalize())
         name, check = _FIELDS[key]
         values[name] = check(value, f"{where}: {key}" if where != _ENVIRONMENT[key] else where)
     values["images_chosen"] = not given.keys().isdisjoint({"images.python", "images.node"})
+    if "cache_root" not in values:
+        values["cache_root"], values["moved"] = default_root.choose()
+    values["cache_roots"] = _roots(values["cache_root"], values)
     return Settings(project, **values)
+
+
+def _roots(common: Path, values: dict[str, Any]) -> dict[str, Path]:
+    """Takes the roots of single caches out of `values`; those that differ from the common one."""
+    given = {cache.name: values.pop(_ROOTS + cache.name, common) for cache in paths.CACHES}
+    found = paths.Roots(common, {name: root for name, root in given.items() if root != common})
+    for cache in paths.CACHES if found.others else ():
+        for root in found.all:
+            if root.is_relative_to(found.folder(cache)):
+                raise SettingsError(f"the cache root {root} lies in {cache.name}", "Clearing that would take it along")
+    return dict(found.others)
 
 
 def _fill(settings: Settings, environ: Mapping[str, str]) -> Settings:
@@ -203,8 +242,10 @@ def _flatten(table: object) -> dict[str, tuple[Any, str]]:
         raise SettingsError("tool.goldi is not a table", "Write it as [tool.goldi]")
     flat: dict[str, tuple[Any, str]] = {}
     for key, value in table.items():
-        if key == "images" and isinstance(value, dict):
-            flat.update({f"images.{name}": (image, where) for name, image in value.items()})
+        if key == "cache-roots" and not isinstance(value, dict):
+            raise SettingsError("tool.goldi.cache-roots is not a table", "Write it as [tool.goldi.cache-roots]")
+        if key in ("images", "cache-roots") and isinstance(value, dict):
+            flat.update({f"{key}.{name}": (said, where) for name, said in value.items()})
         else:
             flat[key] = (value, where)
     return flat
@@ -273,4 +314,5 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "run": ("run", _one_of("container", "host")),
     "warm": ("warm", _switch),
     "idle-minutes": ("idle_minutes", _minutes),
+    **{f"{_ROOTS}{cache.name}": (f"{_ROOTS}{cache.name}", _directory) for cache in paths.CACHES},
 }

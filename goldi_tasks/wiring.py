@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, run, state
+from goldi_tasks import envfile, run, state, whose
 from goldi_tasks.cache import dirs
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -32,7 +32,7 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
 
     def prepare(directories: Sequence[Path]) -> None:
         for directory in directories:
-            dirs.ensure(settings.cache_root, directory)
+            dirs.ensure(settings.roots, directory)
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
     bake.build(settings, wanted, doors, tell or summary.show)
@@ -41,7 +41,7 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
 def prepare_mounts(settings: Settings) -> None:
     """Make what containers mount. Raises CacheRefused."""
     for _, directory, mount in container.mounts(settings):
-        dirs.ensure(settings.cache_root, directory)
+        dirs.ensure(settings.roots, directory)
         if Path(mount).is_relative_to(settings.project):
             # Else the engine would make the mount point, as root.
             Path(mount).mkdir(exist_ok=True)
@@ -58,7 +58,9 @@ def set_up(settings: Settings) -> None:
         state.rewrite(file, network(settings))
         # Who called sudo is whom the services run as.
         dirs.give(file)
-        envfile.write(settings.env_file, _machine(settings))
+        said = _machine(settings)
+        roots = {name: said[name] or None for name in settings.roots.variables}
+        envfile.write(settings.env_file, said | roots)
     except OSError as error:
         named = error.filename or settings.env_file
         raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error
@@ -88,12 +90,12 @@ def stack(settings: Settings) -> "StackDoors":
 
 def _machine(settings: Settings) -> dict[str, str]:
     """What compose has to know of this machine."""
-    return compose.machine(settings, dirs.owner(), _network_file(settings))
+    return compose.machine(settings, whose.owner(), _network_file(settings))
 
 
 def _network_file(settings: Settings) -> Path:
     """Where containers that run for long find what they are told of the host's network."""
-    return state.directory() / "network" / settings.key
+    return state.folder("network") / settings.key
 
 
 def _provide(settings: Settings, image: str) -> bool:

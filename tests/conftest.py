@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from goldi_tasks import probe
+from goldi_tasks import default_root, paths, probe
 from tests.recording import Recording
 
 REPO = Path(__file__).resolve().parent.parent
@@ -52,6 +52,12 @@ def no_programs(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(subprocess.Popen, "__init__", refuse)
     for name in _STARTERS:
         monkeypatch.setattr(os, name, refuse)
+
+
+@pytest.fixture(autouse=True)
+def free_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default cache root is /tmp, whoever has names of caches in this machine's."""
+    monkeypatch.setattr(default_root, "choose", lambda: (paths.DEFAULT_ROOT, ""))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from goldi_tasks import whose
 from goldi_tasks.cache import clear, dirs, report, walk
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, Roots, project_key
@@ -28,7 +29,7 @@ def empty(folder: Path, *, dry: bool = False) -> tuple[int, list[str]]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    dirs.set_up(tmp_path / "caches")
+    dirs.set_up(Roots(tmp_path / "caches"))
     return tmp_path / "caches"
 
 
@@ -288,7 +289,7 @@ def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize("dry", [True, False])
 def test_somebody_elses_cache_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch, dry: bool) -> None:
     (root / "pip-cache" / "file").touch()
-    monkeypatch.setattr(dirs, "owner", lambda: (os.getuid() + 1, 0))
+    monkeypatch.setattr(whose, "owner", lambda: (os.getuid() + 1, 0))
     assert empty(root / "pip-cache", dry=dry)[1] == [f"{root / 'pip-cache'} belongs to user {os.getuid()}: left alone"]
     assert (root / "pip-cache" / "file").exists()
 

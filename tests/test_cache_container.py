@@ -11,14 +11,14 @@ from goldi_tasks import run
 from goldi_tasks.cache import clear, container, dirs, report, walk
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, Interrupted
-from goldi_tasks.paths import BY_NAME
+from goldi_tasks.paths import BY_NAME, Roots
 
 TOLD = json.dumps(asdict(walk.Tally(bytes=9, files=9, freed=4096, removed=1, left=[walk.Left("x", "why", 1)])))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    dirs.set_up(tmp_path)
+    dirs.set_up(Roots(tmp_path))
     return tmp_path / "pip-cache"
 
 

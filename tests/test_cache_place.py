@@ -8,6 +8,7 @@ from goldi_tasks import run
 from goldi_tasks.cache import place
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
+from goldi_tasks.paths import Roots
 
 # As proc_pid_mountinfo(5) has it: optional fields before the dash, spaces and backslashes in octal.
 MOUNTINFO = """\
@@ -79,7 +80,7 @@ def test_an_engine_that_does_not_find_the_source_does_not_see_it(
     assert not place.engine_sees(tmp_path)
     assert [call[0] for call in calls] == ["import", "create", "rmi"]
     assert not list(tmp_path.iterdir())
-    assert [text for text in place.warnings(tmp_path) if f"the engine does not see {tmp_path}" in text]
+    assert [text for text in place.warnings(Roots(tmp_path)) if f"the engine does not see {tmp_path}" in text]
 
 
 @pytest.mark.parametrize("failing", ["import", "create"])
@@ -96,6 +97,6 @@ def test_a_tmpfs_is_told_with_the_remedy(
 ) -> None:
     asked()
     monkeypatch.setattr(place, "file_system", lambda *_: "tmpfs")
-    assert [text for text in place.warnings(tmp_path) if "set GOLDI_CACHE_ROOT to a disk" in text]
+    assert [text for text in place.warnings(Roots(tmp_path)) if "set GOLDI_CACHE_ROOT to a disk" in text]
     monkeypatch.setattr(place, "file_system", lambda *_: "ext4")
-    assert place.warnings(tmp_path) == []
+    assert place.warnings(Roots(tmp_path)) == []

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
+from goldi_tasks import whose
 from goldi_tasks.cache import dirs, sizes
 from goldi_tasks.paths import CACHES, TAG_FILE, Roots
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    dirs.set_up(tmp_path / "caches")
+    dirs.set_up(Roots(tmp_path / "caches"))
     return tmp_path / "caches"
 
 
@@ -97,7 +98,7 @@ def test_what_clearing_would_leave_alone_is_told(root: Path, tmp_path: Path) -> 
 def test_only_the_topmost_of_another_users_is_noted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "pip-cache" / "a" / "b").mkdir(parents=True)
     (root / "pip-cache" / "a" / "file").touch()
-    monkeypatch.setattr(dirs, "owner", lambda: (os.getuid() + 1, 0))
+    monkeypatch.setattr(whose, "owner", lambda: (os.getuid() + 1, 0))
     assert sorted(pip(root).foreign) == [str(root / "pip-cache" / name) for name in (TAG_FILE, "a")]
     assert "belongs to user" in sizes.remarks(pip(root))
     assert "2 of another user" in sizes.remarks(pip(root))

@@ -101,6 +101,15 @@ def test_paths_outside_the_project_are_allowed_where_buildx_asks(
     assert [word for word in found if word.startswith("--allow")] == [f"--allow=fs={settings.cache_root}"] * asks
 
 
+def test_every_root_of_a_build_cache_is_allowed(settings: Settings) -> None:
+    roots = {".buildx-cache-tools": Path("/fast"), ".buildx-cache-builder": Path("/fast"), "pip-cache": Path("/other")}
+    found = argv(replace(settings, cache_roots=roots), replace(DEBIAN, buildx=(0, 20)))
+    assert [word for word in found if word.startswith("--allow")] == [
+        "--allow=fs=/fast",
+        f"--allow=fs={settings.cache_root}",
+    ]
+
+
 def test_the_certificates_may_be_read_too(settings: Settings) -> None:
     settings = replace(settings, ca_bundle="/etc/ssl/ca.pem")
     assert "--allow=fs.read=/etc/ssl/ca.pem" in argv(settings, NEW)
@@ -288,9 +297,15 @@ def test_every_variable_of_the_bake_file_is_set_so_that_none_is_taken_from_elsew
 
 def test_the_values_of_the_variables(settings: Settings) -> None:
     settings = replace(settings, ca_bundle="/ca.pem", app="app", installer="pip", frontend=True)
+    settings = replace(settings, cache_roots={".buildx-cache-tools": Path("/fast"), "pip-cache": Path("/elsewhere")})
     wanted = Wanted((), platforms=("linux/arm64", "linux/amd64"))
     assert bake.variables(settings, wanted, IMAGES) == {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER": str(settings.cache_root),
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS": "/fast",
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_RUNTIME": str(settings.cache_root),
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_PRODUCTION": str(settings.cache_root),
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_DEVCONTAINER": str(settings.cache_root),
         "GOLDI_PROJECT_KEY": settings.key,
         "GOLDI_PLATFORM_KEY": "linux-amd64_linux-arm64",
         "GOLDI_PLATFORMS": "linux/arm64,linux/amd64",

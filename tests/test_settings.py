@@ -7,6 +7,7 @@ import pytest
 
 from goldi_tasks import settings
 from goldi_tasks.errors import NotAProject, SettingsError
+from goldi_tasks.paths import BY_NAME, CACHES
 from goldi_tasks.settings import Settings
 
 MakeProject = Callable[..., Path]
@@ -55,7 +56,9 @@ def test_environment_over_table_over_default(
 
 
 def test_the_keys_here_are_all_keys() -> None:
-    assert [key for key, *_ in KEYS] == list(settings._FIELDS) == list(settings._ENVIRONMENT)
+    assert list(settings._FIELDS) == list(settings._ENVIRONMENT)
+    assert [key for key, *_ in KEYS] == [key for key in settings._FIELDS if not key.startswith("cache-roots.")]
+    assert {f"cache-roots.{cache.name}" for cache in CACHES} < settings._FIELDS.keys()
 
 
 @pytest.mark.parametrize(("key", "variable"), [row[:2] for row in KEYS])
@@ -102,6 +105,17 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ('images.pyton = "x"', "unknown setting 'images.pyton' in [tool.goldi]. Did you mean 'images.python'?"),
         ('images.ruby = "x"', "unknown setting 'images.ruby' in [tool.goldi]"),
         ('zzz = "x"', "unknown setting 'zzz' in [tool.goldi]. Known: app, ca-bundle, cache-root, "),
+        ('cache-roots = "/x"', "tool.goldi.cache-roots is not a table. Write it as [tool.goldi.cache-roots]."),
+        (
+            'cache-roots.pip = "/x"',
+            "unknown setting 'cache-roots.pip' in [tool.goldi]. Did you mean 'cache-roots.pip-cache'?",
+        ),
+        (
+            'cache-roots.pip-cache = "x"',
+            "[tool.goldi]: cache-roots.pip-cache must be an absolute path, not 'x'. Begin it with / or ~.",
+        ),
+        ("cache-roots.uv-cache = {}", "[tool.goldi]: cache-roots.uv-cache must be a string, not {}"),
+        ('cache-roots.uv-cache = "/tmp/pip-cache/x"', "the cache root /tmp/pip-cache/x lies in pip-cache. "),
         ("app = 1", "[tool.goldi]: app must be a string, not 1. Put it in quotes."),
         ("image = true", "[tool.goldi]: image must be a string, not True"),
         ("cache-root = 3", "[tool.goldi]: cache-root must be a string, not 3"),
@@ -121,6 +135,33 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
 def test_bad_values_are_told_with_their_place_and_remedy(make_project: MakeProject, line: str, message: str) -> None:
     with pytest.raises(SettingsError, match="^" + re.escape(message)):
         settings.load(make_project(line), {})
+
+
+def test_a_cache_may_have_a_root_of_its_own(make_project: MakeProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/bear")
+    project = make_project("[tool.goldi.cache-roots]", 'pip-cache = "~/fast"', 'mypy-cache = "/tmp"', 'uv-cache = "/a"')
+    found = settings.load(project, {"GOLDI_CACHE_ROOT_UV_CACHE": "/b", "GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS": "/c"})
+    assert found.cache_roots == {
+        "pip-cache": Path("/home/bear/fast"),
+        "uv-cache": Path("/b"),
+        ".buildx-cache-tools": Path("/c"),
+    }
+    assert found.roots.all == (Path("/tmp"), Path("/c"), Path("/home/bear/fast"), Path("/b"))
+    assert found.roots.folder(BY_NAME["pip-cache"]) == Path("/home/bear/fast/pip-cache")
+    assert found.roots.path(BY_NAME["mypy-cache"], "key") == Path("/tmp/mypy-cache/key")
+    said = found.roots.variables
+    assert said.keys() == {"GOLDI_CACHE_ROOT", *(cache.root_variable for cache in CACHES)}
+    assert {name: value for name, value in said.items() if value} == {
+        "GOLDI_CACHE_ROOT": "/tmp",
+        "GOLDI_CACHE_ROOT_PIP_CACHE": "/home/bear/fast",
+        "GOLDI_CACHE_ROOT_UV_CACHE": "/b",
+        "GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS": "/c",
+    }
+
+
+def test_a_misspelt_variable_of_a_cache_is_told(project: Path) -> None:
+    with pytest.raises(SettingsError, match=r"GOLDI_CACHE_ROOT_PIP\. Did you mean 'GOLDI_CACHE_ROOT_PIP_CACHE'"):
+        settings.load(project, {"GOLDI_CACHE_ROOT_PIP": "/x"})
 
 
 def test_images_that_is_no_table_is_an_error(make_project: MakeProject) -> None:

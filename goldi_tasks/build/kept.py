@@ -33,4 +33,4 @@ def write(settings: Settings, kept: dict[str, Any]) -> None:
 
 def file(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
     """Where it is kept, for a user with `environ`. It may not exist."""
-    return state.directory(environ) / "inputs" / f"{settings.key}.json"
+    return state.folder("inputs", environ=environ) / f"{settings.key}.json"

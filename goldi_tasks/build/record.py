@@ -115,7 +115,7 @@ def _hide(wanted: Wanted, text: str) -> str:
 
 
 def _folder(settings: Settings) -> Path:
-    return state.directory() / "builds" / settings.key
+    return state.folder("builds", settings.key)
 
 
 def _files(settings: Settings) -> list[Path]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goldi_tasks import whose
 from goldi_tasks.cache import container, dirs
 from goldi_tasks.cache.walk import DIRECTORY, Left, Tally, walk
 from goldi_tasks.errors import CacheRefused, UnknownName, did_you_mean
@@ -85,7 +86,7 @@ def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool) -> None:
         raise CacheRefused(f"{row.path} cannot be opened: {error.strerror}: left alone") from error
     row.exists = True
     try:
-        walk(inside, str(row.path), row.tally, act=not dry, owner=dirs.owner()[0], keys=row.keys)
+        walk(inside, str(row.path), row.tally, act=not dry, owner=whose.owner()[0], keys=row.keys)
     except OSError as error:
         row.tally.left.append(Left.of("", error))
     finally:

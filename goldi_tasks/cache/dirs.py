@@ -8,40 +8,41 @@ neither chmod-ed nor chown-ed.
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from goldi_tasks import whose
 from goldi_tasks.cache import walk
 from goldi_tasks.errors import CacheRefused
-from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache
+from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache, Roots
 
 _REMEDY = "Remove it yourself if it is in the way"
 
 
-def owner() -> tuple[int, int]:
-    """Whose the caches are: the caller, or who called sudo to be root."""
-    if os.getuid() == 0 and "SUDO_UID" in os.environ:
-        return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "0"))
-    return os.getuid(), os.getgid()
-
-
-def set_up(root: Path, caches: Iterable[Cache] = CACHES) -> None:
-    """Make every directory of `caches` under `root`, tagged and with mode 0700. Raises CacheRefused."""
-    _make_root(root)
+def set_up(roots: Roots, caches: Iterable[Cache] = CACHES) -> None:
+    """Make every directory of `caches`, each under its root, tagged and with mode 0700. Raises CacheRefused."""
     for cache in caches:
-        _make(root / cache.name)
-        _tag(root / cache.name)
+        _make_cache(roots, cache)
 
 
-def ensure(root: Path, directory: Path) -> None:
-    """Make `directory`, which lies in a cache under `root`, and all between. Raises CacheRefused."""
-    parts = directory.relative_to(root).parts
-    _make_root(root)
-    _make(root / parts[0])
-    _tag(root / parts[0])
-    for depth in range(2, len(parts) + 1):
-        _make(root.joinpath(*parts[:depth]))
+def ensure(roots: Roots, directory: Path) -> None:
+    """Make `directory`, which lies in a cache, and all between. Raises CacheRefused."""
+    cache = next(cache for cache in CACHES if directory.is_relative_to(roots.folder(cache)))
+    folder = _make_cache(roots, cache)
+    for part in directory.relative_to(folder).parts:
+        folder /= part
+        _make(folder)
+
+
+def _make_cache(roots: Roots, cache: Cache) -> Path:
+    folder = roots.folder(cache)
+    if _make_root(folder.parent) and roots.moved and folder.parent == roots.root:
+        print(f"goldi: {roots.moved}", file=sys.stderr, flush=True)
+    _make(folder)
+    _tag(folder)
+    return folder
 
 
 def tagged(directory: Path) -> bool:
@@ -77,31 +78,37 @@ def opened(folder: Path) -> Iterator[int | None]:
 def check_ours(folder: Path, handle: int) -> None:
     """That the cache directory open as `handle` is one that may be cleared. Raises CacheRefused."""
     uid = os.fstat(handle).st_uid
-    if uid != owner()[0]:
+    if uid != whose.owner()[0]:
         raise CacheRefused(f"{folder} belongs to user {uid}: left alone", _REMEDY)
     if not walk.tagged(handle):
         raise CacheRefused(f"{folder} has no {TAG_FILE} of a cache: left alone", _REMEDY)
 
 
-def _make_root(root: Path) -> None:
-    """The root may be a link (it is one on macOS) and is nobody's in particular."""
+def _make_root(root: Path) -> bool:
+    """Whether it was made. The root may be a link (it is one on macOS) and root's, but not another user's."""
+    made = False
+    if wrong := whose.trouble(root, "another root with GOLDI_CACHE_ROOT"):
+        raise CacheRefused(*wrong)
     for folder in (*reversed(root.parents), root):
         if not folder.exists():
-            _make(folder)
+            made = _make(folder)
     if not root.is_dir():
         raise CacheRefused(f"{root} is not a directory", "Choose another root with GOLDI_CACHE_ROOT")
+    return made
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path) -> bool:
+    """Whether it was made now; what was there is checked."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         _check(folder)
+        return False
     except OSError as error:
         problem = f"{folder} cannot be made: {error.strerror}"
         raise CacheRefused(problem, "Choose another root with GOLDI_CACHE_ROOT or `cache-root`") from error
-    else:
-        give(folder)
+    give(folder)
+    return True
 
 
 def _check(folder: Path) -> None:
@@ -112,7 +119,7 @@ def _check(folder: Path) -> None:
         raise CacheRefused(f"{folder} is a symbolic link", remedy)
     if not stat.S_ISDIR(found.st_mode):
         raise CacheRefused(f"{folder} is not a directory", remedy)
-    if found.st_uid != owner()[0]:
+    if found.st_uid != whose.owner()[0]:
         raise CacheRefused(f"{folder} belongs to user {found.st_uid}", remedy)
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise CacheRefused(f"others may write to {folder}", f"Run `chmod go-w '{folder}'`, or choose another root")
@@ -130,5 +137,5 @@ def _tag(folder: Path) -> None:
 
 def give(path: Path) -> None:
     """Under sudo, hand what we made to who called sudo."""
-    if owner() != (os.getuid(), os.getgid()):
-        os.chown(path, *owner(), follow_symlinks=False)
+    if whose.owner() != (os.getuid(), os.getgid()):
+        os.chown(path, *whose.owner(), follow_symlinks=False)

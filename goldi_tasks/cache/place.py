@@ -6,12 +6,17 @@ from pathlib import Path
 from goldi_tasks import run
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
+from goldi_tasks.paths import Roots
 
 _EMPTY_IMAGE = "localhost/goldi/empty"
 
 
-def warnings(root: Path) -> list[str]:
-    """One sentence with the remedy for each thing about `root` that would surprise later."""
+def warnings(roots: Roots) -> list[str]:
+    """One sentence with the remedy for each thing about a root that would surprise later."""
+    return [sentence for root in roots.all for sentence in _warnings(root)]
+
+
+def _warnings(root: Path) -> list[str]:
     said = []
     if file_system(root, Path("/proc/self/mountinfo").read_text(encoding="utf-8")) == "tmpfs":
         said.append(

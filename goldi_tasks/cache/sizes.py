@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from goldi_tasks import whose
 from goldi_tasks.cache import dirs
 from goldi_tasks.cache.report import shown
 from goldi_tasks.cache.walk import Tally, walk
@@ -49,7 +50,7 @@ def _measure(cache: Cache, folder: Path) -> Size:
         with dirs.opened(folder) as handle:
             if handle is None:
                 return Size(cache.name, cache.scope, folder)
-            walk(handle, str(folder), tally, act=False, owner=dirs.owner()[0])
+            walk(handle, str(folder), tally, act=False, owner=whose.owner()[0])
             dirs.check_ours(folder, handle)
     except CacheRefused as error:
         refused = error.problem

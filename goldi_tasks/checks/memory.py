@@ -66,7 +66,7 @@ def decisive(settings: Settings, inputs: Iterable[Path]) -> tuple[str, ...]:
 
 
 def _file(settings: Settings) -> Path:
-    return state.directory() / "checks" / f"{settings.key}.json"
+    return state.folder("checks") / f"{settings.key}.json"
 
 
 def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
@@ -78,7 +78,7 @@ def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
         stats.append((name, *seen))
     engine = [os.environ.get(name) for name in _ENGINE]
     # Every build of ours leaves a record, whatever it was told to do.
-    built = _stat(str(state.directory() / "builds" / settings.key))
+    built = _stat(str(state.folder("builds", settings.key)))
     # Where a check runs says nothing of the image.
     chosen = repr(replace(settings, warm=True, run="container"))
     bits = (__version__, chosen, os.getuid(), os.getgid(), engine, network.relevant(), built, stats)

@@ -33,7 +33,7 @@ def trees(project: Path, home: Path) -> tuple[Path, ...]:
 
 def shared(settings: Settings) -> Path:
     """The directory that the project's tools containers share with us. It may not exist."""
-    return state.directory() / "checks" / settings.key
+    return state.folder("checks", settings.key)
 
 
 def furnish(tools: Tools) -> None:

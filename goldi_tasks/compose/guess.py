@@ -23,4 +23,4 @@ def remember(settings: Settings, asked: str, targets: Sequence[str]) -> None:
 
 
 def _file(settings: Settings) -> Path:
-    return state.directory() / "compose" / f"{settings.key}.json"
+    return state.folder("compose") / f"{settings.key}.json"

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import run
+from goldi_tasks import run, whose
 from goldi_tasks.command import Command
 from goldi_tasks.compose import ports
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, StackRefused
+from goldi_tasks.plan import container
 from goldi_tasks.plan.compose import PROJECT_LABEL, Compose
 from goldi_tasks.plan.stack import Port, Service, Stack, Volume
 from goldi_tasks.settings import Settings
@@ -37,6 +38,7 @@ def refuse(
                 _secret(name, Path(found.secrets[name]), service)
     used = {name for service in services for name, _ in service.mounts}
     _options([found.volumes[name] for name in sorted(used) if name in found.volumes], there)
+    _devices(settings, found, services)
     _ports(settings, compose, services, before)
 
 
@@ -53,8 +55,8 @@ def volumes(project: str = "") -> list[Inspected]:
 
 def _elsewhere(settings: Settings, found: Stack, before: Sequence[Container]) -> None:
     """Two checkouts of a project have one name for their stacks; one would take over the other's containers."""
-    for container in before:
-        folder = Path(container.folder or settings.project)
+    for one in before:
+        folder = Path(one.folder or settings.project)
         if not folder.is_relative_to(settings.project):
             problem = f"the stack '{found.name}' belongs to {folder}"
             raise StackRefused(problem, "Take it down there, or set COMPOSE_PROJECT_NAME to another name here")
@@ -86,13 +88,34 @@ def _options(volumes: Sequence[Volume], there: Sequence[Inspected]) -> None:
         raise StackRefused(f"the volume {volume.name} is {was}, and the compose file says {now}", remedy)
 
 
-def _ports(settings: Settings, compose: Compose, services: Sequence[Service], before: Sequence[Container]) -> None:
-    if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
-        # The engine's machine is another one.
+def _devices(settings: Settings, found: Stack, services: Sequence[Service]) -> None:
+    """A directory that the compose file names is there; we make the caches', and in the place of a cache it is ours."""
+    if run.is_dry() or _far():
         return
-    running = [container for container in before if container.state == "running"]
+    caches = {target for _, _, target in container.mounts(settings)}
+    for name, target in (mount for service in services for mount in service.mounts):
+        volume = found.volumes.get(name)
+        if volume is None or not volume.device or volume.external:
+            continue
+        device, instead = Path(volume.device), "another directory in the compose file"
+        if not device.is_dir():
+            problem = f"the volume {volume.name} is {device}, which is not a directory"
+            raise StackRefused(problem, f"Make it, with `mkdir -m 700 '{device}'`, or name {instead}")
+        if target in caches and (wrong := whose.trouble(device, instead)):
+            raise StackRefused(f"the volume {volume.name} is {device}, and {wrong[0]}", wrong[1])
+
+
+def _far() -> bool:
+    """Whether the engine's machine is another one."""
+    return not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
+
+
+def _ports(settings: Settings, compose: Compose, services: Sequence[Service], before: Sequence[Container]) -> None:
+    if _far():
+        return
+    running = [one for one in before if one.state == "running"]
     # Between two starts the engine holds the ports of a service that dies again and again, and lists none.
-    restarting = {container.service for container in before if container.state == "restarting"}
+    restarting = {one.service for one in before if one.state == "restarting"}
     for service in services:
         for port in service.ports if service.name not in restarting else ():
             ours = [one for one in running if f":{port.number}->" in one.ports]

@@ -21,7 +21,7 @@ def program() -> str:
 
 def folder() -> Path:
     """Where ours lies, by version. It may not exist."""
-    return state.directory() / "devcontainer-cli" / plan.VERSION
+    return state.folder("devcontainer-cli", plan.VERSION)
 
 
 def _install() -> None:

@@ -42,7 +42,7 @@ def up(settings: Settings, build: Callable[[], str], network: Callable[[], str],
         tell("goldi: the container that runs is of an older image; `inv devcontainer.rebuild` takes the new one")
     if not (runs and prepare.ready(settings, file, there[0])):
         anew = not runs and (older or any(_lost(row) for row in there))
-        data = state.directory() / "devcontainer-cli" / "data"
+        data = state.folder("devcontainer-cli", "data")
         there = _run(plan.up(cli.program(), settings, _agent(), data, anew), tell)
         prepare.remember(settings, file, there)
     return {

@@ -75,6 +75,7 @@ def variables(settings: Settings, wanted: Wanted, images: Mapping[str, str]) -> 
     """Every variable of the bake file: a variable of the same name in the environment would beat it silently."""
     return {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        **{cache.root_variable: str(settings.roots.of(cache)) for cache in map(paths.build_cache, paths.TARGETS)},
         "GOLDI_PROJECT_KEY": settings.key,
         "GOLDI_PLATFORM_KEY": paths.platform_key(wanted.platforms),
         "GOLDI_PLATFORMS": ",".join(wanted.platforms),
@@ -179,7 +180,8 @@ def allowed(settings: Settings, docker: Docker) -> tuple[str, ...]:
     if not docker.asks_for_paths:
         return ()
     certificates = (f"--allow=fs.read={settings.ca_bundle}",) if settings.ca_bundle else ()
-    return (f"--allow=fs={settings.cache_root}", *certificates)
+    roots = dict.fromkeys(settings.roots.of(paths.build_cache(target)) for target in paths.TARGETS)
+    return (*(f"--allow=fs={root}" for root in roots), *certificates)
 
 
 def _caches(docker: Docker, wanted: Wanted) -> tuple[str, ...]:

@@ -17,13 +17,13 @@ FOLDER_LABEL = f"{PROJECT_LABEL}.working_dir"
 def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[str, str]:
     """What the compose file asks of this machine: where the source is, and whose it and the caches are.
 
-    `network` is a file for scripts/online.sh.
+    `network` is a file for scripts/online.sh. The root of a cache is "" where it is the common one.
     """
     return {
         "GOLDI_CA_BUNDLE": settings.ca_bundle,
         "GOLDI_NETWORK": str(network),
         # In the order in which setup-cache.sh, which does not know the others, puts them at the end.
-        "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        **settings.roots.variables,
         "GOLDI_PROJECT": str(settings.project),
         "GOLDI_PROJECT_KEY": settings.key,
         "GOLDI_UID": str(owner[0]),

@@ -121,7 +121,7 @@ def variables(settings: Settings) -> dict[str, str]:
     """What devcontainer.json and initialize.sh are told of the settings."""
     return {
         "GOLDI_IMAGE": settings.image,
-        "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        **settings.roots.variables,
         "GOLDI_APP": settings.app,
         "GOLDI_CA_BUNDLE": settings.ca_bundle,
     }

@@ -24,15 +24,16 @@ from goldi_tasks.tasks._door import task
 @task()
 def setup(c: Context) -> None:
     """Make every cache directory, and write down for compose where they are; may be run again at any time."""
-    root = _roots().root
+    roots = _roots()
+    where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
     if run.is_dry():
-        print(f"would make the cache directories in {root}")
+        print(f"would make the cache directories in {where}")
         return
-    dirs.set_up(root)
+    dirs.set_up(roots)
     _set_up_project()
-    for warning in place.warnings(root):
+    for warning in place.warnings(roots):
         print(f"goldi: {warning}")
-    print(f"cache directories are ready in {root}")
+    print(f"cache directories are ready in {where}")
 
 
 @task(help={"json": "Print it for scripts, sizes in bytes."})

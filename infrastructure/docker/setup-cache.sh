@@ -9,16 +9,6 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 project=$(CDPATH='' cd -- "$here/../.." && pwd -P)
 env=$here/.env
 
-# told NAME DEFAULT: the environment's value, else the one that .env has from last time.
-told() {
-    eval "value=\${$1:-}"
-    # shellcheck source=/dev/null
-    if [ -z "$value" ] && [ -f "$env" ]; then value=$(. "$env" && eval "printf '%s\n' \"\${$1:-}\""); fi
-    printf '%s\n' "${value:-$2}"
-}
-
-root=$(told GOLDI_CACHE_ROOT /tmp)
-app=$(told GOLDI_APP examples/goldilocks)
 owner=$(id -u) group=$(id -g)
 # Under sudo the caches are for who called it.
 if [ "$owner" = 0 ]; then owner=${SUDO_UID:-0} group=${SUDO_GID:-0}; fi
@@ -27,8 +17,24 @@ builder=goldilocks-builder
 builds='.buildx-cache-builder .buildx-cache-tools .buildx-cache-runtime .buildx-cache-production .buildx-cache-devcontainer'
 shared='pip-cache npm-cache uv-cache pre-commit-cache'
 # These hold a directory for each project.
-apart='goldilocks-venv goldilocks-node-modules goldilocks-bytecode mypy-cache pytest-cache ruff-cache'
-anew=
+apart_first='goldilocks-venv goldilocks-node-modules goldilocks-bytecode'
+apart_last='mypy-cache pytest-cache ruff-cache'
+apart="$apart_first $apart_last"
+caches="$builds $apart_first $shared $apart_last"
+variables=$(printf '%s' " $caches" | LC_ALL=C sed 's/ [.]\{0,1\}/ GOLDI_CACHE_ROOT_/g' | LC_ALL=C tr 'a-z-' 'A-Z_')
+option=${1:-}
+# Each cache with its variable.
+places=
+# shellcheck disable=SC2086
+set -- $variables
+for cache in $caches; do
+    places="$places $cache=$1"
+    shift
+done
+usual=/tmp own=/var/tmp
+mine=$own/goldi-$owner
+another='another root with GOLDI_CACHE_ROOT'
+anew='' moved='' folder=''
 
 refuse() {
     echo "setup-cache: $1. $2." >&2
@@ -37,6 +43,88 @@ refuse() {
 
 give() {
     [ "$owner" = "$(id -u)" ] || chown -h "$owner:$group" "$1"
+}
+
+# look PATH: its $mode, and the numbers $uid and $gid; false if it is not there.
+look() {
+    # The numeric listing is the one way to a file's owner and mode that POSIX has.
+    # shellcheck disable=SC2012
+    listing=$(ls -ldn "$1" 2>/dev/null) || return 1
+    # shellcheck disable=SC2086
+    set -- $listing
+    mode=$1 uid=$3 gid=$4
+}
+
+# nobody_elses PATH REMEDY [UID]: refuses what somebody else could have put there, as goldi_tasks/whose.py does. Root is
+# nobody else, nor is whoever owns /, in a user namespace root's stand-in.
+nobody_elses() {
+    look "$1" || return 0
+    case " 0 $owner $slash ${3:-} " in
+    *" $uid "*) ;;
+    *) refuse "$1 belongs to user $uid" "Choose $2" ;;
+    esac
+    case $mode in
+    l* | d????????[tT]*) return 0 ;;
+    ?????w* | ????????w*) ;;
+    *) return 0 ;;
+    esac
+    # A user's own group, by custom of the same number, has nobody else in it.
+    case $mode in
+    ????????w*) ;;
+    *) [ "$gid" != "$uid" ] || [ "$uid" = 0 ] || return 0 ;;
+    esac
+    refuse "others may write to $1" "Run chmod go-w '$1', or choose $2"
+}
+
+# The same for a directory and all above it.
+nobody_elses_way() {
+    (
+        way=
+        IFS=/
+        set -f
+        # shellcheck disable=SC2086
+        set -- $1
+        unset IFS
+        nobody_elses / "$another"
+        for part; do
+            [ -n "$part" ] || continue
+            way=$way/$part
+            nobody_elses "$way" "$another"
+        done
+    )
+}
+
+# where CACHE=VARIABLE: the $cache, its root $folder, and the variable's $name, which gives it one of its own.
+where() {
+    cache=${1%=*} name=${1#*=}
+    eval "folder=\${own_$name:-\$root}"
+}
+
+# Where somebody has names of caches in /tmp, the caches are in a directory of the user's own, and stay there.
+# goldi_tasks/default_root.py decides alike.
+choose_root() {
+    root=$usual
+    if look "$mine" && [ "${mode%"${mode#?}"}$uid" = "d$owner" ]; then
+        root=$mine
+        return
+    fi
+    for cache in $caches; do
+        if look "$usual/$cache" && [ "${mode%"${mode#?}"}$uid" != "d$owner" ]; then
+            whose=$(whose_is "$usual/$cache")
+            if look "$mine"; then refuse "$whose, and $(whose_is "$mine")" 'Choose a directory of yours with GOLDI_CACHE_ROOT'; fi
+            root=$mine moved="$whose: your caches are in $mine"
+            return
+        fi
+    done
+}
+
+whose_is() {
+    look "$1"
+    case $uid$mode in
+    "$owner"l*) printf '%s is a symbolic link\n' "$1" ;;
+    "$owner"*) printf '%s is not a directory\n' "$1" ;;
+    *) printf '%s belongs to user %s\n' "$1" "$uid" ;;
+    esac
 }
 
 # Never mkdir -p, chmod or chown on what is there: in /tmp somebody else may have been first.
@@ -51,15 +139,27 @@ make() {
     elif [ ! -d "$1" ]; then
         refuse "$1 is not a directory" "$remedy"
     fi
-    # The numeric listing is the one way to a file's owner and mode that POSIX has.
-    # shellcheck disable=SC2012
-    listing=$(ls -ldn "$1")
-    case $listing in
+    look "$1"
+    case $mode in
     ?????w* | ????????w*) refuse "others may write to $1" "Run chmod go-w '$1', or choose another root" ;;
     esac
-    # shellcheck disable=SC2086
-    set -- "$1" $listing
-    [ "$4" = "$owner" ] || refuse "$1 belongs to user $4" "$remedy"
+    [ "$uid" = "$owner" ] || refuse "$1 belongs to user $uid" "$remedy"
+}
+
+# make_root PATH VARIABLE
+make_root() {
+    case $1 in
+    /*) ;;
+    *) refuse "$2 must be an absolute path, not '$1'" 'Begin it with /' ;;
+    esac
+    nobody_elses_way "$1" || exit
+    if [ ! -d "$1" ]; then
+        (umask 077 && mkdir -p "$1") 2>/dev/null || refuse "$1 cannot be made" "Choose another root with $2"
+        give "$1"
+        [ -z "$moved" ] || [ "$1" != "$root" ] || echo "goldi: $moved" >&2
+    fi
+    real=$(CDPATH='' cd -- "$1" && pwd -P)
+    [ "$real" = "$1" ] || nobody_elses_way "$real" || exit
 }
 
 tag() {
@@ -94,8 +194,12 @@ line() {
 write_env() {
     draft=$env.$$
     {
-        if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
+        if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|CACHE_ROOT_[A-Z_]*|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
         line GOLDI_CACHE_ROOT "$root"
+        for place in $places; do
+            where "$place"
+            [ "$folder" = "$root" ] || line "$name" "$folder"
+        done
         line GOLDI_PROJECT "$project"
         line GOLDI_PROJECT_KEY "$key"
         line GOLDI_UID "$owner"
@@ -105,21 +209,44 @@ write_env() {
     if cmp -s "$draft" "$env"; then rm -f "$draft"; else give "$draft" && mv "$draft" "$env"; fi
 }
 
-case $root in
-/*) ;;
-*) refuse "GOLDI_CACHE_ROOT must be an absolute path, not '$root'" 'Begin it with /' ;;
-esac
-if [ ! -d "$root" ]; then
-    (umask 077 && mkdir -p "$root") 2>/dev/null || refuse "$root cannot be made" 'Choose another root with GOLDI_CACHE_ROOT'
-    give "$root"
+look / && slash=$uid
+# It is a script, once it is read.
+if [ -f "$env" ]; then
+    look "$project" && by=$uid
+    nobody_elses "$here" 'another project directory' "$by"
+    nobody_elses "$env" 'another project directory' "$by"
+    # What it has from last time, as $was_NAME; the environment has the last word.
+    # shellcheck source=/dev/null
+    eval "$(. "$env" && for said in GOLDI_APP GOLDI_CACHE_ROOT $variables; do
+        eval "line was_$said \"\${$said:-}\""
+    done)"
 fi
+root=${GOLDI_CACHE_ROOT:-${was_GOLDI_CACHE_ROOT:-}}
+# What .env says may be what was decided here last time.
+case ${GOLDI_CACHE_ROOT:-}:$root in
+: | ":$usual" | ":$own/goldi-"*) choose_root ;;
+esac
+app=${GOLDI_APP:-${was_GOLDI_APP:-examples/goldilocks}}
 key=$(project_key)
-for cache in $builds $shared $apart; do
-    make "$root/$cache"
-    tag "$root/$cache"
+elsewhere=
+make_root "$root" GOLDI_CACHE_ROOT
+for place in $places; do
+    where "$place"
+    eval "folder=\${$name:-\${was_$name:-}}"
+    case $folder in
+    '' | "$root") continue ;;
+    esac
+    make_root "$folder" "$name"
+    eval "own_$name=\$folder"
+    elsewhere="$elsewhere, $cache in $folder"
 done
-for cache in $apart; do
-    make "$root/$cache/$key"
+for place in $places; do
+    where "$place"
+    make "$folder/$cache"
+    tag "$folder/$cache"
+    case " $apart " in
+    *" $cache "*) make "$folder/$cache/$key" ;;
+    esac
 done
 # Where containers mount one of them; a mount point that is missing would be made by the engine, as root.
 if [ -f "$project/$app/frontend/package.json" ] && [ ! -d "$project/$app/frontend/node_modules" ]; then
@@ -127,14 +254,21 @@ if [ -f "$project/$app/frontend/package.json" ] && [ ! -d "$project/$app/fronten
     give "$project/$app/frontend/node_modules"
 fi
 write_env
-echo "cache directories are ready in $root"
+echo "cache directories are ready in $root$elsewhere"
 
 # What POSIX df cannot tell, Linux does.
-if [ "$(stat -f -c %T "$root" 2>/dev/null || true)" = tmpfs ]; then
-    echo "$root is a tmpfs: caches there use memory and end with the next boot; set GOLDI_CACHE_ROOT to a disk"
-fi
+tmpfs() {
+    if [ "$(stat -f -c %T "$1" 2>/dev/null || true)" = tmpfs ]; then
+        echo "$1 is a tmpfs: caches there use memory and end with the next boot; set $2 to a disk"
+    fi
+}
+tmpfs "$root" GOLDI_CACHE_ROOT
+for place in $places; do
+    where "$place"
+    [ "$folder" = "$root" ] || tmpfs "$folder" "$name"
+done
 
-[ "${1:-}" != --directories ] || exit 0
+[ "$option" != --directories ] || exit 0
 
 # Containers that run still hold what was removed; stopped together and started again they mount what is new.
 if [ -n "$anew" ] && ids=$(docker ps --quiet --filter "label=goldi.caches=$root" 2>/dev/null) && [ -n "$ids" ]; then

@@ -82,10 +82,16 @@ def test_every_file_that_is_copied_from_the_repository_is_there() -> None:
     assert [name for name in set(sources) if not (REPO / name).exists()] == []
 
 
+OTHERS: list[dict[str, Path]] = [{}, {".buildx-cache-tools": Path("/fast, ü"), "pip-cache": Path("/fast")}]
+
+
 @pytest.mark.parametrize("platforms", [(), ("linux/amd64", "linux/arm64")], ids=["native", "both"])
 @pytest.mark.parametrize("root", ROOTS)
-def test_local_caches_are_where_the_table_says(bake: Bake, root: str, platforms: tuple[str, ...]) -> None:
-    settings = replace(SETTINGS, cache_root=Path(root))
+@pytest.mark.parametrize("others", OTHERS, ids=["one root", "another for one"])
+def test_local_caches_are_where_the_table_says(
+    bake: Bake, root: str, platforms: tuple[str, ...], others: dict[str, Path]
+) -> None:
+    settings = replace(SETTINGS, cache_root=Path(root), cache_roots=others)
     wanted = Wanted(ALL, platforms=platforms)
     found = bake(*ALL, **plan.variables(settings, wanted, {}))
     assert set(found) == set(ALL)
@@ -97,6 +103,18 @@ def test_local_caches_are_where_the_table_says(bake: Bake, root: str, platforms:
         assert sorted(entry["type"] for entry in exported) == ["inline", "local"]
         assert [(entry["dest"], entry["mode"]) for entry in exported if "dest" in entry] == [(directory, "max")]
         assert target.get("platforms", []) == list(platforms)
+
+
+@pytest.mark.parametrize("others", OTHERS, ids=["one root", "another for one"])
+def test_plain_bake_needs_no_more_variables_than_somebody_has_chosen(bake: Bake, others: dict[str, Path]) -> None:
+    """A cache whose root is not given is under the common one, and that is /tmp."""
+    for common in ({}, {"GOLDI_CACHE_ROOT": "/common"}):
+        told = {paths.BY_NAME[name].root_variable: str(root) for name, root in others.items()}
+        for name, target in bake(*ALL, **common, **told).items():
+            cache = paths.build_cache(name)
+            root = others.get(cache.name, Path(common.get("GOLDI_CACHE_ROOT", "/tmp")))
+            (entry,) = map(fields, target["cache-from"])
+            assert entry["src"] == str(cache.path(root, "plain") / "native")
 
 
 def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks import envfile
-from goldi_tasks.paths import CACHES
+from goldi_tasks.paths import BY_NAME, CACHES
 from goldi_tasks.plan import stack as plan
 from tests.conftest import REPO
 
@@ -40,9 +40,9 @@ def ask(*arguments: str, **env: str) -> str:
     return done.stdout
 
 
-def config(*files: str) -> Mapping[str, Any]:
+def config(*files: str, **env: str) -> Mapping[str, Any]:
     flags = [part for file in files for part in ("--file", file)]
-    found = json.loads(ask(*flags, "--profile", "*", "config", "--format", "json"))
+    found = json.loads(ask(*flags, "--profile", "*", "config", "--format", "json", **env))
     return {key: value for key, value in found.items() if not key.startswith("x-")}
 
 
@@ -88,6 +88,22 @@ def test_the_caches_are_the_tables() -> None:
         assert not source.get("bind", {}).get("create_host_path"), "the engine makes no source"
         assert service["user"] == "7:8"
         assert service["labels"]["goldi.caches"] == "/caches, ü", "setup-cache.sh finds it by this"
+
+
+@pytest.mark.parametrize("name", [cache.name for cache in CACHES if cache.mount is not None])
+def test_each_cache_may_have_a_root_of_its_own(name: str) -> None:
+    devices = device_paths()
+    moved = device_paths(**{BY_NAME[name].root_variable: "/fast, ü"})
+    (was,), (now,) = devices - moved, moved - devices
+    assert str(now) == str(was).replace("/caches, ü/", "/fast, ü/")
+    assert now.parts[2] == name
+    # An empty variable is none.
+    assert device_paths(**{BY_NAME[name].root_variable: ""}) == devices
+
+
+def device_paths(**env: str) -> set[PurePosixPath]:
+    said = config(**env)["volumes"].values()
+    return {PurePosixPath(one["driver_opts"]["device"]) for one in said if "driver_opts" in one}
 
 
 def test_production_has_no_more_rights_than_it_needs() -> None:

@@ -12,7 +12,9 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks import wiring
 from goldi_tasks.cache import dirs
-from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_TEXT, project_key
+from goldi_tasks.default_root import OWN, choose
+from goldi_tasks.errors import CacheRefused
+from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
 from tests.conftest import REPO
 from tests.recording import CLASSIC, Recording
 
@@ -88,12 +90,60 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
     run(["/bin/sh"], root, path)
-    dirs.set_up(tmp_path / "python")
+    dirs.set_up(Roots(tmp_path / "python"))
     wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))
     theirs, ours = seen(root), seen(tmp_path / "python")
     directories = {name for name in ours if not name.endswith(TAG_FILE)}
     assert theirs.keys() == ours.keys()
     assert {name: theirs[name] for name in directories} == {name: ours[name] for name in directories}
+
+
+FAST = ("pip-cache", "mypy-cache", ".buildx-cache-tools")
+
+
+@pytest.fixture
+def fast(tmp_path: Path) -> dict[str, str]:
+    """Variables that give some caches another root."""
+    return {BY_NAME[name].root_variable: str(tmp_path / "fast, ü") for name in FAST}
+
+
+def test_a_cache_may_have_a_root_of_its_own(
+    shell: list[str], root: Path, path: Path, tmp_path: Path, fast: dict[str, str]
+) -> None:
+    there = tmp_path / "fast, ü"
+    done = run(shell, root, path, env=fast)
+    where = ", ".join(f"{cache.name} in {there}" for cache in CACHES if cache.name in FAST)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"cache directories are ready in {root}, {where}\n")
+    assert {entry.name for entry in there.iterdir()} == set(FAST)
+    assert {entry.name for entry in root.iterdir()} == BY_NAME.keys() - set(FAST)
+    assert all(dirs.tagged(there / name) for name in FAST)
+    written, before = ENV.read_text(), (seen(root), seen(there))
+    # .env keeps them; Python, told the same, changes nothing.
+    assert run(shell, "", path).returncode == 0
+    ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root), **fast})
+    dirs.set_up(ours.roots)
+    wiring.set_up(ours)
+    assert set(written.splitlines()) <= set(ENV.read_text().splitlines())
+    assert (seen(root), seen(there)) == before
+    # What is not set any more leaves .env.
+    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))
+    assert "fast" not in ENV.read_text()
+    run(shell, root, path, env=fast)
+    run(shell, root, path, env=dict.fromkeys(fast, str(root)))
+    assert "fast" not in ENV.read_text()
+
+
+def test_each_root_is_looked_at(shell: list[str], root: Path, path: Path, tmp_path: Path) -> None:
+    for name in FAST:
+        variable = BY_NAME[name].root_variable
+        assert f"{variable} must be an absolute path, not 'fast'" in refused(
+            run(shell, root, path, env={variable: "fast"})
+        )
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    said = refused(run(shell, root, path, env={BY_NAME["uv-cache"].root_variable: str(tmp_path / "open/fast")}))
+    assert f"others may write to {tmp_path / 'open'}. Run chmod go-w" in said
 
 
 def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str], root: Path, path: Path) -> None:
@@ -104,7 +154,7 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     wiring.set_up(ours)
     written = ENV.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
-    dirs.set_up(root)
+    dirs.set_up(Roots(root))
     wiring.set_up(ours)
     assert seen(root) == before
     assert (ENV.stat().st_mtime_ns, ENV.read_text()) == written
@@ -241,3 +291,86 @@ def test_what_it_says_of_docker(
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout.splitlines()[-1]
     assert any(argv[:2] == ["buildx", "create"] for argv in recording.calls) is created
+
+
+@pytest.fixture
+def places(tmp_path: Path, project: Path) -> tuple[Path, Path]:
+    """What stands for /tmp and for /var/tmp, in the script too."""
+    for name in ("tmp", "var"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name).chmod(0o1777)
+    script = project / SCRIPT
+    text = script.read_text()
+    named = [line for line in text.splitlines() if "/tmp" in line and not line.lstrip().startswith("#")]
+    assert named == [f"usual={DEFAULT_ROOT} own={OWN}"]
+    script.write_text(text.replace("usual=/tmp own=/var/tmp\n", f"usual='{tmp_path}/tmp' own='{tmp_path}/var'\n"))
+    return tmp_path / "tmp", tmp_path / "var"
+
+
+def foreign(path: Path) -> None:
+    path.mkdir()
+    os.chown(path, 4242, 4242)
+
+
+TAKEN: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda path: None,
+    "ours": lambda path: path.mkdir(mode=0o700),
+    "link": lambda path: path.symlink_to("nowhere"),
+    "file": lambda path: path.touch(),
+    "foreign": foreign,
+}
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of somebody else's")
+@pytest.mark.parametrize("name", ["ruff-cache", ".buildx-cache-builder"])
+@pytest.mark.parametrize("mine", TAKEN)
+@pytest.mark.parametrize("taken", TAKEN)
+def test_the_default_root_is_pythons(places: tuple[Path, Path], path: Path, taken: str, mine: str, name: str) -> None:
+    TAKEN[taken](places[0] / name)
+    TAKEN[mine](places[1] / "goldi-0")
+    try:
+        root, moved = choose(*places)
+        problem = ""
+    except CacheRefused as error:
+        root, moved, problem = Path(), "", str(error)
+    done = run(["/bin/sh"], "", path)
+    if problem:
+        assert refused(done) == f"setup-cache: {problem}"
+        return
+    assert done.stderr == (f"goldi: {moved}\n" if moved else "")
+    assert done.stdout.startswith(f"cache directories are ready in {root}\n")
+    assert f"GOLDI_CACHE_ROOT={root}\n" in ENV.read_text()
+    # Told once; and what .env says of it is no choice.
+    again = run(["/bin/sh"], "", path)
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+    assert choose(*places) == (root, "")
+
+
+@pytest.mark.parametrize("mode", [0o1777, 0o777, 0o770, 0o755])
+@pytest.mark.parametrize("owner", [0, 4242])
+@pytest.mark.parametrize("group", [0, 4242])
+@pytest.mark.parametrize("below", ["", "new/root"])
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of somebody else's")
+def test_what_it_refuses_python_refuses(
+    path: Path, tmp_path: Path, mode: int, owner: int, group: int, below: str
+) -> None:
+    place = tmp_path / "place, ü"
+    place.mkdir()
+    place.chmod(mode)
+    os.chown(place, owner, group)
+    try:
+        dirs.set_up(Roots(place / below))
+        problem = ""
+    except CacheRefused as error:
+        problem = str(error).replace("`", "")
+    done = run(["/bin/sh"], place / below, path)
+    assert (refused(done) if done.returncode else "").removeprefix("setup-cache: ") == problem
+    assert bool(problem) is (owner != 0 or mode in (0o777, 0o770))
+
+
+@pytest.mark.parametrize("loose", ["infrastructure/docker", str(ENV)])
+def test_env_of_others_is_not_run(shell: list[str], root: Path, path: Path, project: Path, loose: str) -> None:
+    ENV.write_text("touch trojan\n")
+    (project / loose).chmod(0o777)
+    assert f"others may write to {project / loose}. Run chmod go-w" in refused(run(shell, root, path))
+    assert not (project / "trojan").exists()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from goldi_tasks import run
+from goldi_tasks import paths, run
 from goldi_tasks import settings as project
 from goldi_tasks.bench.times import COMPILED, Times
 from goldi_tasks.build import bake, network
@@ -88,7 +88,7 @@ class Rounds:
 
     def _environment(self, caches: Path) -> dict[str, str]:
         state = str(self.scratch.work / "state")
-        return {"GOLDI_CACHE_ROOT": str(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **COMPILED}
+        return {**paths.all_under(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **COMPILED}
 
     def _ours(self, name: str, caches: Path) -> str:
         with self.times.timed(name):

@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from goldi_tasks import run, state
+from goldi_tasks import paths, run, state
 from goldi_tasks.bench.times import COMPILED
 from goldi_tasks.build import kept
 from goldi_tasks.checks import place
@@ -37,7 +37,7 @@ class Scratch:
     def container(self) -> dict[str, str]:
         """The environment of checks in the container: nothing is shared with the user's own."""
         own = {
-            "GOLDI_CACHE_ROOT": str(self.work / "caches"),
+            **paths.all_under(self.work / "caches"),
             "XDG_STATE_HOME": str(self.work / "state"),
             **self.temporary,
         }

@@ -41,11 +41,16 @@ set -a
 # shellcheck source=/dev/null
 . "$docker/.env"
 set +a
-root=$(cd "$GOLDI_CACHE_ROOT" && pwd -P)
 
 bake() {
     # From buildx 0.20 on bake asks before it leaves the project; earlier ones do not know how.
-    if docker buildx bake --help | grep -q -- --allow; then set -- --allow "fs=$root" --allow "fs=$GOLDI_CACHE_ROOT" "$@"; fi
+    if docker buildx bake --help | grep -q -- --allow; then
+        for root in "$GOLDI_CACHE_ROOT" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER:-}" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS:-}" \
+            "${GOLDI_CACHE_ROOT_BUILDX_CACHE_RUNTIME:-}" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_PRODUCTION:-}" \
+            "${GOLDI_CACHE_ROOT_BUILDX_CACHE_DEVCONTAINER:-}"; do
+            [ -z "$root" ] || set -- --allow "fs=$(cd "$root" && pwd -P)" --allow "fs=$root" "$@"
+        done
+    fi
     docker buildx bake --file infrastructure/docker/docker-bake.json "$@"
 }
 
