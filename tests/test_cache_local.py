@@ -280,7 +280,7 @@ def test_directories_change_places(tmp_path: Path, by_itself: bool, monkeypatch:
 
 def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
-    dirs.set_up(tmp_path)
+    dirs.set_up(Roots(tmp_path))
     there = roots.folder(build_cache("tools")) / "a-00000000" / "native"
     make_in = make(there, nested=True)
     (there.parent / f"{PREFIX}new-native-1").mkdir()

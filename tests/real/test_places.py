@@ -89,7 +89,7 @@ class Place:
 
     def inside(self, line: str, **env: str) -> str:
         """What a shell line says as a check."""
-        return self.run("nox", "--session", "say", "--", line, **env).stdout
+        return self.run("nox", "--session", "say", "--", line, **env).stdout  # type: ignore[arg-type]
 
 
 Make = Callable[..., Place]
