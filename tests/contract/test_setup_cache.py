@@ -241,3 +241,12 @@ def test_what_it_says_of_docker(
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout.splitlines()[-1]
     assert any(argv[:2] == ["buildx", "create"] for argv in recording.calls) is created
+
+
+def test_the_builder_gets_the_rules_beside_the_script(root: Path, path: Path, recording: Recording) -> None:
+    recording.answer("info", stdout=json.dumps(CLASSIC["DriverStatus"]))
+    recording.answer("buildx inspect", code=1)
+    config = Path("infrastructure/docker/buildkitd.toml").absolute()
+    config.touch()
+    run(["/bin/sh"], root, recording.folder, path)
+    assert recording.calls[-1][-3:] == ["--bootstrap", "--buildkitd-config", str(config)]
