@@ -95,7 +95,9 @@ def _told(rule: Rule) -> str:
 
 def _remedy(answers: Answers) -> str:
     if answers.docker and answers.docker.driver == "docker":
-        return "Give the engine rules that keep them, `builder.gc` in its daemon.json; engines of `inv engine.up` have them"
+        return (
+            "Give the engine rules that keep them, `builder.gc` in its daemon.json, as `inv engine.up` does for its own"
+        )
     return "Create the builder with rules that keep them: `inv build.builder --reset` does, and costs its cache once"
 
 
