@@ -105,6 +105,12 @@ class NoDevcontainer(GoldiError):
     code = 20
 
 
+class Unhealthy(GoldiError):
+    """`cache.doctor` found what is worse than a note."""
+
+    code = 21
+
+
 class CommandFailed(GoldiError):
     """A program ended with an exit code other than 0; `code` is the program's own."""
 

@@ -6,7 +6,7 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +18,8 @@ from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BUILDER = "goldilocks-builder"
+# How a question is asked where run.capture waits too long.
+Capture = Callable[[Command], str]
 
 
 @dataclass(frozen=True)
@@ -83,12 +85,16 @@ def docker() -> Docker:
     """The engine and its buildx. Raises NoDocker, NoEngine, NoPermission."""
     # Three questions of 0.1 s each, asked at once.
     with ThreadPoolExecutor() as pool:
-        asked, listed = pool.submit(engine_info), pool.submit(_builders)
-        buildx = _plugin_version("buildx")
+        asked, listed = pool.submit(engine_info), pool.submit(builders)
+        buildx = plugin_version("buildx")
         info = asked.result()
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    builders = listed.result()
+    return put_together(info, buildx, listed.result())
+
+
+def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Sequence[tuple[str, str, bool]]) -> Docker:
+    """What the answers of `docker info`, `docker buildx version` and `docker buildx ls` mean."""
     return Docker(
         engine=version(str(info.get("ServerVersion", ""))),
         buildx=buildx,
@@ -103,7 +109,7 @@ def docker() -> Docker:
 @cache
 def compose() -> tuple[int, ...]:
     """The compose plugin's version, () if it is missing; builds do not wait for this."""
-    return _plugin_version("compose")
+    return plugin_version("compose")
 
 
 def client() -> None:
@@ -112,11 +118,11 @@ def client() -> None:
         raise NoDocker("docker is not installed", "Install it, or run `inv engine.up`")
 
 
-def engine_info() -> dict[str, Any]:
+def engine_info(capture: Capture | None = None) -> dict[str, Any]:
     """`docker info`, parsed. Raises NoDocker, NoEngine, NoPermission."""
     client()
     try:
-        info = json.loads(run.capture(Command(("docker", "info", "--format", "{{json .}}"))))
+        info = json.loads((capture or run.capture)(Command(("docker", "info", "--format", "{{json .}}"))))
     except CommandFailed as error:
         info = {"ServerErrors": [error.problem]}
     # The client prints what it knows of itself and exits with 0 or 1, by version, when no engine answers.
@@ -146,17 +152,18 @@ def version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in found.group().split(".")) if found else ()
 
 
-def _plugin_version(plugin: str) -> tuple[int, ...]:
+def plugin_version(plugin: str, capture: Capture | None = None) -> tuple[int, ...]:
+    """The version of a plugin of the docker client, () if it is missing."""
     try:
-        return version(run.capture(Command(("docker", plugin, "version"))))
+        return version((capture or run.capture)(Command(("docker", plugin, "version"))))
     except CommandFailed:
         return ()
 
 
-def _builders() -> list[tuple[str, str, bool]]:
+def builders(capture: Capture | None = None) -> list[tuple[str, str, bool]]:
     """Name, driver, and whether it is the current one, for each builder; `--format` is not in buildx 0.13."""
     rows = []
-    for line in run.capture(Command(("docker", "buildx", "ls"))).splitlines()[1:]:
+    for line in (capture or run.capture)(Command(("docker", "buildx", "ls"))).splitlines()[1:]:
         # Builders stand at the margin, their nodes below them; a star, alone or at the name, marks the current one.
         if line and not line.startswith((" ", "\\")):
             name, driver = [*line.replace("*", " ").split(), ""][:2]

@@ -1,8 +1,8 @@
 """The only door through which goldi_tasks starts programs (nox's `session.run` is the other).
 
-`live` shows and returns nothing, `capture` returns text and shows nothing, `stream` gives error output as it
-comes and `listen` when all of it is there, `pipe` gives what is too large to keep as a file to read. All raise on
-failure, but for `attend`, which shows and returns the exit code.
+`live` shows and returns nothing, `capture` returns text and shows nothing, and so does `ask`, within a time. `stream`
+gives error output as it comes and `listen` when all of it is there, `pipe` gives what is too large to keep as a file to
+read. All raise on failure, but for `attend`, which shows and returns the exit code.
 """
 
 import codecs
@@ -170,6 +170,26 @@ def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = No
         said = mask(done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
         raise CommandFailed(f"{_name(command)}: {said}", done.returncode if done.returncode > 0 else 1)
     return done.stdout
+
+
+def ask(command: Command, within: float) -> str:
+    """What `command` writes to standard output, if it ends within so many seconds; else it is ended, with its plugin.
+
+    It reads no input. Raises as `capture` does.
+    """
+    pipe = subprocess.PIPE
+    # A session of its own, all of which can be ended: a plugin outlives a client that is killed.
+    with _start(command, None, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as child:
+        try:
+            out, error_output = (part.decode("utf-8", "replace") for part in child.communicate(timeout=within))
+        except subprocess.TimeoutExpired:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            raise CommandFailed(f"{_name(command)}: no answer within {within:g} s", 124) from None
+    if child.returncode != 0:
+        said = mask(error_output.strip() or out.strip() or f"exit code {child.returncode}")
+        raise CommandFailed(f"{_name(command)}: {said}", max(child.returncode, 1))
+    return out
 
 
 def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Popen[bytes]":

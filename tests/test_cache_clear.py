@@ -391,3 +391,27 @@ def test_directories_of_our_own_that_are_locked_are_no_obstacle(root: Path) -> N
     (root / "pip-cache" / "locked").chmod(0o555)
     assert empty(root / "pip-cache")[1] == []
     assert [path.name for path in (root / "pip-cache").iterdir()] == [TAG_FILE]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else's")
+def test_only_what_another_user_left(root: Path) -> None:
+    """Of ours nothing goes, nor does it get another mode; of theirs all goes, with what of ours is in it."""
+    folder = root / "pip-cache"
+    for name in ("ours/deep", "theirs/deep"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "file").touch()
+    (folder / "ours/deep/theirs").symlink_to("/etc")
+    (folder / "ours/link").symlink_to(folder / "theirs")
+    (folder / "ours/deep").chmod(0o500)
+    for name in ("theirs", "ours/deep/theirs"):
+        os.chown(folder / name, 4242, 4242, follow_symlinks=False)
+    before = {path.name for path in (folder / "ours").rglob("*")}
+    for dry in (True, False):
+        found = clear.Row(BY_NAME[folder.name], folder)
+        clear.clear(found, dry=dry, strangers=True)
+        assert (found.tally.removed, found.tally.left) == (2, [])
+        assert (folder / "theirs").exists() is dry
+    assert {path.name for path in (folder / "ours").rglob("*")} == before - {"theirs"}
+    assert (folder / "ours/deep").stat().st_mode & 0o777 == 0o500
+    assert Path("/etc/passwd").exists()
+    assert (folder / TAG_FILE).exists()

@@ -1,5 +1,6 @@
 """The private engine's decisions: values in, values out."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from goldi_tasks.errors import EngineFailed
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
+from tests.conftest import REPO
 
 MIRROR = "http://mirror.invalid"
 LISTING = f"""\
@@ -80,7 +82,7 @@ def test_default_interfaces() -> None:
 
 
 def test_daemon_config() -> None:
-    config = plan.daemon_config("/d", "/r/name", "/s", 1400)
+    config = plan.daemon_config("/d", "/r/name", "/s", 1400, {"enabled": True})
     assert (config["data-root"], config["pidfile"], config["hosts"]) == (
         "/d/docker",
         "/r/name/docker.pid",
@@ -90,7 +92,41 @@ def test_daemon_config() -> None:
     assert config["cgroup-parent"] == "/name"
     assert config["mtu"] == 1400
     assert config["default-network-opts"] == {"bridge": {"com.docker.network.driver.mtu": "1400"}}
-    assert "mtu" not in plan.daemon_config("/d", "/r", "/s", None)
+    assert "mtu" not in plan.daemon_config("/d", "/r", "/s", None, {})
+
+
+@pytest.mark.parametrize(("disk", "layers"), [(10**13, 40 * 10**9), (10**11, 2 * 10**10)])
+def test_cache_mounts_are_collected_last(disk: int, layers: int) -> None:
+    rules = plan.collection(disk)["policy"]
+    # A rule without a bound would empty the cache, and a key with two values is refused.
+    assert all(int(rule["keepStorage"]) == int(rule["reservedSpace"]) > 0 for rule in rules)
+    assert all([word.split("=")[0] for word in rule["filter"]] in (["type"], ["type", "unused-for"]) for rule in rules)
+    mounts = [rule for rule in rules if "type=exec.cachemount" in rule["filter"]]
+    assert [(rule["filter"][1:], int(rule["keepStorage"])) for rule in mounts] == [
+        (["unused-for=1440h"], layers),
+        ([], layers * 3 // 2),
+    ]
+    assert rules[-1] is mounts[-1]
+
+
+def test_a_builder_of_its_own_collects_the_same() -> None:
+    policy = tomllib.loads((REPO / "infrastructure/docker/buildkitd.toml").read_text())["worker"]["oci"]["gcpolicy"]
+    theirs = [(kind, rule) for rule in policy for kind in rule["filters"]]
+    ours = plan.collection(100)["policy"]
+    shares = {"512000000": "512MB", "20": "20%", "30": "30%"}
+    wanted = [
+        (
+            rule["filter"][0].replace("=", "=="),
+            "".join(rule["filter"][1:]).removeprefix("unused-for="),
+            shares[rule["keepStorage"]],
+            rule.get("all", False),
+        )
+        for rule in ours
+    ]
+    assert [
+        (kind, rule.get("keepDuration", ""), rule["keepBytes"], rule.get("all", False)) for kind, rule in theirs
+    ] == wanted
+    assert all(rule["keepBytes"] == rule["reservedSpace"] for rule in policy)
 
 
 @pytest.mark.parametrize(

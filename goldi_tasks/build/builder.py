@@ -1,10 +1,16 @@
 """The guide's `goldilocks-builder`: show it, create it, reset it."""
 
+from pathlib import Path
+
 from goldi_tasks import run
 from goldi_tasks.command import Command
+from goldi_tasks.errors import NotAProject
 from goldi_tasks.probe import BUILDER, Docker
+from goldi_tasks.settings import BAKE_FILE, find_project
 
 _CREATE = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container", "--bootstrap")
+# What it collects, beside the bake file; plain `docker buildx create` takes it too.
+CONFIG = BAKE_FILE.with_name("buildkitd.toml")
 
 
 def show(docker: Docker) -> None:
@@ -15,16 +21,25 @@ def show(docker: Docker) -> None:
     print(f"{BUILDER} is {'there' if BUILDER in docker.builders else f'not there: {needed}'}")
 
 
-def create(docker: Docker) -> None:
+def create(docker: Docker, start: Path) -> None:
     """Create and start the builder as the guide does. Raises CommandFailed where its image cannot be had."""
     if BUILDER in docker.builders:
         print(f"{BUILDER} is there already")
         return
-    run.live(Command(_CREATE))
+    run.live(_create(start))
 
 
-def reset(docker: Docker) -> None:
+def reset(docker: Docker, start: Path) -> None:
     """Remove the builder, with the cache in it, and create it again."""
     if BUILDER in docker.builders:
         run.live(Command(("docker", "buildx", "rm", BUILDER)))
-    run.live(Command(_CREATE))
+    run.live(_create(start))
+
+
+def _create(start: Path) -> Command:
+    """The guide's command, with what keeps cache mounts where the project around `start` has that."""
+    try:
+        config = find_project(start) / CONFIG
+    except NotAProject:
+        return Command(_CREATE)
+    return Command((*_CREATE, "--buildkitd-config", str(config)) if config.is_file() else _CREATE)

@@ -63,21 +63,22 @@ def rows(roots: Roots, caches: Sequence[Cache], only: str = "") -> list[Row]:
     return [Row(cache, roots.folder(cache), only) for cache in caches]
 
 
-def clear(row: Row, images: Sequence[str] = (), *, dry: bool = False) -> None:
+def clear(row: Row, images: Sequence[str] = (), *, dry: bool = False, strangers: bool = False) -> None:
     """Empty a cache, or only say what would be done; `row` is filled on the way, so that it is true after Ctrl-C too.
 
-    What another user left in it is removed by a container, as root, of the first of `images` that is there.
+    What another user left in it is removed by a container, as root, of the first of `images` that is there. With
+    `strangers` nothing else is.
     """
     try:
         with dirs.opened(row.folder) as top:
             if top is not None:
                 dirs.check_ours(row.folder, top)
-                _clear(row, top, images, dry=dry)
+                _clear(row, top, images, dry=dry, strangers=strangers)
     except CacheRefused as error:
         row.refused = error.problem
 
 
-def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool) -> None:
+def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool, strangers: bool) -> None:
     try:
         inside = os.open(row.only or ".", DIRECTORY, dir_fd=top)
     except FileNotFoundError:
@@ -86,10 +87,11 @@ def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool) -> None:
         raise CacheRefused(f"{row.path} cannot be opened: {error.strerror}: left alone") from error
     row.exists = True
     try:
-        walk(inside, str(row.path), row.tally, act=not dry, owner=whose.owner()[0], keys=row.keys)
+        walk(inside, str(row.path), row.tally, act=not dry, owner=whose.owner()[0], keys=row.keys, strangers=strangers)
     except OSError as error:
         row.tally.left.append(Left.of("", error))
     finally:
         os.close(inside)
     if not dry and os.geteuid() != 0 and any(left.denied for left in row.tally.left):
-        row.image = container.empty(top, row.folder, row.only, keys=row.keys, tally=row.tally, images=images)
+        options = {"keys": row.keys, "strangers": strangers}
+        row.image = container.empty(top, row.folder, row.only, tally=row.tally, images=images, **options)

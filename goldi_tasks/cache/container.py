@@ -19,13 +19,22 @@ from goldi_tasks.errors import CommandFailed, Interrupted
 from goldi_tasks.plan import container
 
 
-def empty(top: int, folder: Path, only: str, *, keys: bool, tally: Tally, images: Iterable[str]) -> str:
-    """Empty the directory that is open as `top` by the first of `images` that is on the engine.
+def empty(
+    top: int,
+    folder: Path,
+    only: str,
+    *,
+    keys: bool,
+    tally: Tally,
+    images: Iterable[str],
+    strangers: bool = False,
+) -> str:
+    """Empty the directory that is open as `top` by the first of `images` that is on the engine; see `walk`.
 
     `tally` is brought up to date. Returns the image, "" if no container could do it.
     """
     found = os.fstat(top)
-    argv = (only, "keys" if keys else "-", f"{found.st_dev}:{found.st_ino}")
+    argv = (only, "strangers" if strangers else "keys" if keys else "-", f"{found.st_dev}:{found.st_ino}")
     for image in images:
         told = _run(folder, image, argv)
         if told is not None:

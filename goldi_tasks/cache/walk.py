@@ -80,13 +80,16 @@ def tagged(handle: int) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def walk(top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool = False) -> None:
+def walk(
+    top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool = False, strangers: bool = False
+) -> None:
     """Empty the open directory `top`, found at `folder`; without `act` only say what would be done.
 
     The directory and its tag stay, and with `keys` the directories of projects in it: containers have them mounted.
-    `tally` is filled on the way, so that it is true after Ctrl-C too.
+    With `strangers` only what another user left goes. `tally` is filled on the way, so that it is true after Ctrl-C
+    too.
     """
-    run = _Walk(top, folder, tally, act=act, owner=owner, keys=keys)
+    run = _Walk(top, folder, tally, act=act, owner=owner, keys=keys, strangers=strangers)
     try:
         run.go()
     finally:
@@ -94,8 +97,10 @@ def walk(top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bo
 
 
 class _Walk:
-    def __init__(self, top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool) -> None:
-        self.tally, self.act, self.owner, self.keys = tally, act, owner, keys
+    def __init__(
+        self, top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool, strangers: bool
+    ) -> None:
+        self.tally, self.act, self.owner, self.keys, self.strangers = tally, act, owner, keys, strangers
         self.mounts = _mounts(folder)
         self.read_only = bool(os.fstatvfs(top).f_flag & os.ST_RDONLY)
         self.links: dict[int, int] = {}
@@ -166,6 +171,9 @@ class _Walk:
             self._foreign(entry.name, found.st_uid)
         if entry.name == TAG and len(self.levels) == 1:
             return
+        if self.strangers and found.st_uid == self.owner and not level.foreign:
+            level.kept = True
+            return
         if self._remove(level, entry.name, os.unlink):
             self.tally.removed += not seen
             self.tally.freed += used if found.st_nlink <= (1 if self.act else seen + 1) else 0
@@ -182,14 +190,16 @@ class _Walk:
             return False
         if level.kept:
             parent.kept = True
-        elif self._stays(level.name):
+        elif self._stays(level):
             pass
         elif self._remove(parent, level.name, os.rmdir):
             self.tally.freed += level.found.st_blocks * 512
         return True
 
-    def _stays(self, name: str) -> bool:
-        return self.keys and len(self.levels) == 1 and _KEY.fullmatch(name) is not None
+    def _stays(self, level: _Level) -> bool:
+        if self.strangers:
+            return not level.foreign
+        return self.keys and len(self.levels) == 1 and _KEY.fullmatch(level.name) is not None
 
     def _remove(self, level: _Level, name: str, how: Callable[..., None]) -> bool:
         """Whether `name`, in the directory where we are, is gone by us, or would be."""
@@ -215,7 +225,7 @@ class _Walk:
         """A directory of our own that we may not write to is no obstacle, unless it is one that stays."""
         ours = level.found.st_uid == os.geteuid() and len(self.levels) > 1
         ours = ours and not (len(self.levels) == 2 and self.keys and _KEY.fullmatch(level.name))
-        if self.act and ours and level.found.st_mode & 0o700 != 0o700 and not self.read_only:
+        if self.act and ours and not self.strangers and level.found.st_mode & 0o700 != 0o700 and not self.read_only:
             os.fchmod(self.here, level.found.st_mode & 0o7777 | 0o700)
         elif not self.act and self.read_only:
             self._deny(level, OSError(errno.EROFS, os.strerror(errno.EROFS)))
@@ -227,7 +237,7 @@ class _Walk:
             return os.open(name, DIRECTORY, dir_fd=self.here)
         except PermissionError:
             found = os.stat(name, dir_fd=self.here, follow_symlinks=False)
-            if not self.act or found.st_uid != os.geteuid():
+            if not self.act or self.strangers or found.st_uid != os.geteuid():
                 raise
         # chmod has no way to follow no link: the handle is what it changes.
         handle = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self.here)
@@ -278,7 +288,10 @@ def _mounts(folder: str) -> set[str]:
 
 
 def main(argv: list[str]) -> int:
-    """`python walk.py DIRECTORY SUBDIRECTORY KEYS [DEVICE:INODE]`: empty a tagged directory, tell in JSON; 1 if not."""
+    """`python walk.py DIRECTORY SUBDIRECTORY KEYS [DEVICE:INODE]`: empty a tagged directory, tell in JSON; 1 if not.
+
+    KEYS is `keys` if those stay, `strangers` if only what another user left goes, or anything else.
+    """
     folder, only, keys, *identity = argv
     tally = Tally()
     try:
@@ -288,7 +301,15 @@ def main(argv: list[str]) -> int:
             print("another directory", file=sys.stderr)
             return 1
         inside = os.open(only, DIRECTORY, dir_fd=top) if only else top
-        walk(inside, os.path.join(folder, only), tally, act=True, owner=found.st_uid, keys=keys == "keys")  # noqa: PTH118
+        walk(
+            inside,
+            os.path.join(folder, only),  # noqa: PTH118
+            tally,
+            act=True,
+            owner=found.st_uid,
+            keys=keys == "keys",
+            strangers=keys == "strangers",
+        )
     except OSError as error:
         print(error, file=sys.stderr)
         return 1

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ def start(place: Place, names: tuple[str, ...] = ()) -> None:
         traces.remember(place)
         packages.link(place)
     # The release's packages too, where there is no systemd to start their service.
-    if not running and not _ping(place):
-        _launch(place)
-    _wait(place)
+    if running or _ping(place):
+        _wait(place)
+    else:
+        _begin(place)
 
 
 def down(place: Place, *, purge: bool) -> None:
@@ -112,14 +114,28 @@ def _answering() -> str:
     return f"engine {engine} with buildx {buildx} and compose {compose}" if compose else ""
 
 
-def _launch(place: Place) -> None:
+def _begin(place: Place) -> None:
+    """Start dockerd with our rules of what BuildKit collects, or with its own where it takes offence at them."""
+    _launch(place, plan.collection(shutil.disk_usage(place.data).total))
+    try:
+        _wait(place)
+    except EngineFailed:
+        if pid(place):
+            raise
+        # Whatever it ended for: without them it says what else is wrong.
+        _launch(place, plan.DEFAULT_COLLECTION)
+        _wait(place)
+        print("the engine refused our rules of what the build cache keeps: it has its own, see `inv cache.doctor`")
+
+
+def _launch(place: Place, gc: Mapping[str, Any]) -> None:
     """Start dockerd so that it outlives us: in a session of its own, its output in a file."""
     traces.remember(place)
     own(place.run)
     _drop_pidfiles(place)
     traces.end_processes(place, "buildkit")
     config, log = place.run / "daemon.json", place.data / "dockerd.log"
-    settings = plan.daemon_config(str(place.data), str(place.run), str(place.socket), _mtu())
+    settings = plan.daemon_config(str(place.data), str(place.run), str(place.socket), _mtu(), gc)
     config.write_text(json.dumps(settings, indent=2), encoding="utf-8")
     log.unlink(missing_ok=True)
     daemon = ("--startas", shutil.which("dockerd", path=place.path) or "dockerd", "--", "--config-file", str(config))

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +97,41 @@ def default_interfaces(routes: str) -> list[str]:
     return [row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"]
 
 
-def daemon_config(data: str, run: str, socket: str, mtu: int | None) -> dict[str, Any]:
-    """Dockerd's configuration; `mtu` None leaves its default."""
+# What dockerd does where it is told nothing of collecting.
+DEFAULT_COLLECTION: dict[str, Any] = {"enabled": True}
+
+
+def collection(disk: int) -> dict[str, Any]:
+    """What BuildKit collects on a file system of `disk` bytes, as dockerd's configuration says it; in this order.
+
+    Every figure is held against all of the build cache. Above the first bound layers go, the least recently used first;
+    cache mounts, which no cache-to keeps, go after two months without use, or where they alone are above the second.
+    """
+    layers, all_of_it = min(disk // 5, 40 * 10**9), min(disk * 3 // 10, 60 * 10**9)
+    rules = [
+        _rule("source.local", 512 * 10**6, "48h"),
+        _rule("source.git.checkout", 512 * 10**6, "48h"),
+        _rule("exec.cachemount", layers, "1440h"),
+        _rule("source.local", layers),
+        _rule("source.git.checkout", layers),
+        _rule("regular", layers),
+        # Else they are left alone.
+        _rule("internal", layers) | {"all": True},
+        _rule("frontend", layers) | {"all": True},
+        _rule("exec.cachemount", all_of_it),
+    ]
+    return {"enabled": True, "policy": rules}
+
+
+def _rule(kind: str, keep: int, unused: str = "") -> dict[str, Any]:
+    """A rule for one type of record: dockerd takes one value for a key, and a comma would mean `and`."""
+    # Engine 28 calls `keepStorage` `reservedSpace`. A rule whose bound is not understood would empty the cache.
+    bounds = dict.fromkeys(("keepStorage", "reservedSpace"), str(keep))
+    return {"filter": [f"type={kind}", *([f"unused-for={unused}"] if unused else [])], **bounds}
+
+
+def daemon_config(data: str, run: str, socket: str, mtu: int | None, gc: Mapping[str, Any]) -> dict[str, Any]:
+    """Dockerd's configuration; `mtu` None leaves its default, `gc` is what BuildKit collects."""
     config: dict[str, Any] = {
         "data-root": f"{data}/docker",
         "exec-root": f"{run}/exec",
@@ -109,8 +142,7 @@ def daemon_config(data: str, run: str, socket: str, mtu: int | None) -> dict[str
         # A cgroup of its own, so that it can be removed.
         "cgroup-parent": f"/{run.rpartition('/')[2]}",
         "exec-opts": ["native.cgroupdriver=cgroupfs"],
-        # BuildKit's default policy drops cache mounts that were not used for two days.
-        "builder": {"gc": {"enabled": True, "policy": [{"keepStorage": "20GB", "all": True}]}},
+        "builder": {"gc": gc},
     }
     if mtu:
         # "mtu" is for the default bridge only; compose makes networks of its own.

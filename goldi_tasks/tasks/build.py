@@ -153,9 +153,9 @@ def builder(c: Context, create: bool = False, reset: bool = False) -> None:
 
     docker = probe.docker()
     if reset:
-        buildx_builder.reset(docker)
+        buildx_builder.reset(docker, Path.cwd())
     elif create:
-        buildx_builder.create(docker)
+        buildx_builder.create(docker, Path.cwd())
     else:
         buildx_builder.show(docker)
 

@@ -294,7 +294,10 @@ else
     *io.containerd.snapshotter*) echo 'Docker is ready: the engine keeps the build caches' ;;
     *)
         # The classic image store cannot export a local cache; a builder of its own can (docker/buildx#701).
-        if docker buildx create --name "$builder" --driver docker-container --bootstrap >/dev/null 2>&1; then
+        # BuildKit's own rules would drop cache mounts with the layers.
+        set --
+        if [ -f "$here/buildkitd.toml" ]; then set -- --buildkitd-config "$here/buildkitd.toml"; fi
+        if docker buildx create --name "$builder" --driver docker-container --bootstrap "$@" >/dev/null 2>&1; then
             echo "Docker is ready: created $builder, since this engine's image store exports no local cache"
         else
             docker buildx rm "$builder" >/dev/null 2>&1 || true

@@ -374,3 +374,12 @@ def test_env_of_others_is_not_run(shell: list[str], root: Path, path: Path, proj
     (project / loose).chmod(0o777)
     assert f"others may write to {project / loose}. Run chmod go-w" in refused(run(shell, root, path))
     assert not (project / "trojan").exists()
+
+
+def test_the_builder_gets_the_rules_beside_the_script(root: Path, path: Path, recording: Recording) -> None:
+    recording.answer("info", stdout=json.dumps(CLASSIC["DriverStatus"]))
+    recording.answer("buildx inspect", code=1)
+    config = Path("infrastructure/docker/buildkitd.toml").absolute()
+    config.touch()
+    run(["/bin/sh"], root, recording.folder, path)
+    assert recording.calls[-1][-3:] == ["--bootstrap", "--buildkitd-config", str(config)]

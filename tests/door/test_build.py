@@ -289,6 +289,14 @@ def test_the_builder_is_created_as_the_guide_does(stage: Stage) -> None:
     assert [argv for argv in stage.docker.calls if not is_question(argv)] == [create]
 
 
+def test_the_builder_gets_the_projects_rules_of_what_it_keeps(stage: Stage) -> None:
+    config = stage.project / "infrastructure/docker/buildkitd.toml"
+    config.touch()
+    for option in ("--create", "--reset"):
+        assert stage.goldi("build.builder", option).returncode == 0
+        assert stage.docker.calls[-1][-2:] == ["--buildkitd-config", str(config)]
+
+
 def test_a_builder_that_is_there_is_left_or_reset(stage: Stage) -> None:
     stage.docker.answer("buildx ls", stdout=BUILDX_LS_GUIDE)
     assert "there already" in stage.goldi("build.builder", "--create").stdout
