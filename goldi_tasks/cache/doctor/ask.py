@@ -145,11 +145,7 @@ def _project(settings: Settings) -> dict[str, Any]:
     names = [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
     return {
         "env": {name: value for name, sign, value in lines if sign},
-        "wanted": {
-            name: line(name, machine[name]).partition("=")[2]
-            for name in (*settings.roots.variables, *_MACHINE)
-            if machine[name]
-        },
+        "wanted": {name: line(name, machine[name]).partition("=")[2] for name in names},
         "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
 
