@@ -374,3 +374,16 @@ def test_env_of_others_is_not_run(shell: list[str], root: Path, path: Path, proj
     (project / loose).chmod(0o777)
     assert f"others may write to {project / loose}. Run chmod go-w" in refused(run(shell, root, path))
     assert not (project / "trojan").exists()
+
+
+def test_the_dev_container_finds_each_cache_under_its_root(
+    root: Path, project: Path, tmp_path: Path, fast: dict[str, str]
+) -> None:
+    shutil.copytree(REPO / ".devcontainer", project / ".devcontainer", ignore=shutil.ignore_patterns(".local"))
+    environ = {"GOLDI_APP": "the app", "GOLDI_CACHE_ROOT": str(root), "PATH": os.environ["PATH"], **fast}
+    script, told = project / ".devcontainer/initialize.sh", {**environ, "GOLDI_INITIALIZE": "early"}
+    subprocess.run([script], env=told, check=True, capture_output=True)
+    found = project_settings.load(Path.cwd(), environ)
+    for cache in (cache for cache in CACHES if cache.mount is not None):
+        link = project / ".devcontainer/.local" / cache.name
+        assert link.readlink() == found.roots.path(cache, found.key)
