@@ -383,3 +383,16 @@ def test_the_builder_gets_the_rules_beside_the_script(root: Path, path: Path, re
     config.touch()
     run(["/bin/sh"], root, recording.folder, path)
     assert recording.calls[-1][-3:] == ["--bootstrap", "--buildkitd-config", str(config)]
+
+
+def test_the_dev_container_finds_each_cache_under_its_root(
+    root: Path, project: Path, tmp_path: Path, fast: dict[str, str]
+) -> None:
+    shutil.copytree(REPO / ".devcontainer", project / ".devcontainer", ignore=shutil.ignore_patterns(".local"))
+    environ = {"GOLDI_APP": "the app", "GOLDI_CACHE_ROOT": str(root), "PATH": os.environ["PATH"], **fast}
+    script, told = project / ".devcontainer/initialize.sh", {**environ, "GOLDI_INITIALIZE": "early"}
+    subprocess.run([script], env=told, check=True, capture_output=True)
+    found = project_settings.load(Path.cwd(), environ)
+    for cache in (cache for cache in CACHES if cache.mount is not None):
+        link = project / ".devcontainer/.local" / cache.name
+        assert link.readlink() == found.roots.path(cache, found.key)
