@@ -16,7 +16,7 @@ DEPTH = 100
 NAME, PATH = 255, 4000
 SIZE, OWNER = 1 << 44, (1 << 21) - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_WORD = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _ID = re.compile(r"[\w./@:+-]{1,1000}", re.ASCII)
 
 Kind = Literal["d", "f", "l"]

@@ -34,19 +34,16 @@ class Unpack:
 
         Raises CacheRefused as soon as something else comes than the manifest says.
         """
-        try:
-            with zstd().ZstdFile(self._source) as plain:
-                for number, part in enumerate(self.manifest.parts):
-                    for entry in part.entries:
-                        self._expect(plain, heads.head(form.member(number, part, entry.path), entry))
-                        content = self._content(plain, entry)
-                        yield number, entry, content
-                        drained(content)
-                        self._expect(plain, heads.padding(entry.size))
-                if plain.read(1):
-                    refuse("it holds more than its manifest says")
-        except (EOFError, zstd().ZstdError):
-            refuse("it is cut or damaged")
+        with zstd().ZstdFile(self._source) as plain:
+            for number, part in enumerate(self.manifest.parts):
+                for entry in part.entries:
+                    _expect(plain, heads.head(form.member(number, part, entry.path), entry))
+                    content = _content(plain, entry)
+                    yield number, entry, content
+                    drained(content)
+                    _expect(plain, heads.padding(entry.size))
+            if _read(plain, 1):
+                refuse("it holds more than its manifest says")
 
     def _trailer(self) -> tuple[int, int, bytes]:
         self.file.seek(max(0, self.size - TRAILER.size))
@@ -63,38 +60,45 @@ class Unpack:
         if length > min(_MANIFEST, packed * _RATIO + _FREE):
             refuse("its manifest is too large")
         self.file.seek(self.place)
-        try:
-            with zstd().ZstdFile(_Piece(self.file, packed)) as plain:
-                self._expect(plain, heads.head(MANIFEST, entry_of(length)))
-                text = plain.read(length)
-        except (EOFError, zstd().ZstdError):
-            refuse("its manifest is cut or damaged")
+        with zstd().ZstdFile(_Piece(self.file, packed)) as plain:
+            _expect(plain, heads.head(MANIFEST, entry_of(length)))
+            text = _read_all(plain, length)
         if len(text) != length or hashlib.sha256(text).digest() != digest:
             refuse("its manifest is damaged")
         return form.load(text)
 
-    def _content(self, plain: IO[bytes], entry: Entry) -> Iterator[bytes]:
-        digest, left = hashlib.sha256(), entry.size
-        while left:
-            data = plain.read(min(left, CHUNK))
-            if not data:
-                refuse("it is cut or damaged")
-            digest.update(data)
-            left -= len(data)
-            yield data
-        if entry.kind == "f" and digest.hexdigest() != entry.sha256:
-            refuse("a file in it is not what its digest says")
 
-    @staticmethod
-    def _expect(plain: IO[bytes], wanted: bytes) -> None:
-        found = b""
-        while len(found) < len(wanted):
-            data = plain.read(len(wanted) - len(found))
-            if not data:
-                refuse("it is cut or damaged")
-            found += data
-        if found != wanted:
-            refuse("it holds something else than its manifest says")
+def _content(plain: IO[bytes], entry: Entry) -> Iterator[bytes]:
+    digest, left = hashlib.sha256(), entry.size
+    while left:
+        data = _read(plain, min(left, CHUNK))
+        if not data:
+            refuse("it is cut or damaged")
+        digest.update(data)
+        left -= len(data)
+        yield data
+    if entry.kind == "f" and digest.hexdigest() != entry.sha256:
+        refuse("a file in it is not what its digest says")
+
+
+def _expect(plain: IO[bytes], wanted: bytes) -> None:
+    if _read_all(plain, len(wanted)) != wanted:
+        refuse("it holds something else than its manifest says")
+
+
+def _read_all(plain: IO[bytes], length: int) -> bytes:
+    found = bytearray()
+    while len(found) < length and (data := _read(plain, length - len(found))):
+        found += data
+    return bytes(found)
+
+
+def _read(plain: IO[bytes], length: int) -> bytes:
+    """Wherever it is called from, what zstd finds wrong is told as what it means."""
+    try:
+        return plain.read(length)
+    except (EOFError, zstd().ZstdError):
+        refuse("it is cut or damaged")
 
 
 class _Piece:
