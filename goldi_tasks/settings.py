@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths
+from goldi_tasks import amounts, paths
 from goldi_tasks.errors import NotAProject, SettingsError, did_you_mean
 
 BAKE_FILE = Path("infrastructure/docker/docker-bake.json")
@@ -61,6 +61,14 @@ class Settings:
 
     idle_minutes: float = 30.0
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
+
+    max_age: float = 60 * 86400.0
+    """`max-age` (GOLDI_MAX_AGE): what a project made and has not used for so long is removed, `60d` by default. In
+    seconds here; 0 is no limit. Once a day, after a build or a check; `cache.prune` does it too, and more."""
+
+    max_size: int = 0
+    """`max-size` (GOLDI_MAX_SIZE): what all cache directories may hold together, such as `20GB`; projects that were not
+    used for longest go first. No limit by default: one that is too small costs what the next build needs."""
 
     images_chosen: bool = False
     """Whether a base image was named by the user: then no engine task replaces it."""
@@ -111,6 +119,8 @@ _ENVIRONMENT = {
     "run": "GOLDI_RUN",
     "warm": "GOLDI_WARM",
     "idle-minutes": "GOLDI_IDLE_MINUTES",
+    "max-age": "GOLDI_MAX_AGE",
+    "max-size": "GOLDI_MAX_SIZE",
 }
 
 
@@ -273,4 +283,6 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "run": ("run", _one_of("container", "host")),
     "warm": ("warm", _switch),
     "idle-minutes": ("idle_minutes", _minutes),
+    "max-age": ("max_age", amounts.age),
+    "max-size": ("max_size", amounts.size),
 }

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Runs alone, in a container, on whatever Python is there: what it starts it does not start here.
 AGENT = PACKAGE / "checks/agent.py"
 
-LEAVES = {"errors", "command", "paths", "state", "envfile", "bench"}
+LEAVES = {"errors", "command", "paths", "state", "envfile", "amounts", "bench"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
@@ -24,6 +24,7 @@ ARROWS = {
     "paths": set(),
     "state": set(),
     "envfile": set(),
+    "amounts": {"errors"},
     "bench": set(),
     "settings": LEAVES,
     "run": LEAVES,
