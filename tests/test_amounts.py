@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,12 +43,8 @@ def test_what_is_no_age_is_refused_with_its_remedy(value: object) -> None:
 @given(st.text() | st.from_regex(r"[0-9.]{1,8} ?[smhdwkgtpiB]{0,3}") | st.integers() | st.booleans() | st.none())
 def test_anything_gives_an_amount_or_a_settings_error(value: object) -> None:
     for read in (amounts.age, amounts.size):
-        try:
-            found = read(value, "x")
-        except SettingsError as error:
-            assert len(error.problem) < 120
-        else:
-            assert 0 <= found <= 10**18
+        with suppress(SettingsError):
+            assert 0 <= read(value, "x") <= 10**18
 
 
 def test_what_people_read() -> None:

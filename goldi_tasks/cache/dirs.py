@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks.cache import walk
+from goldi_tasks.cache import use, walk
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache
 
@@ -35,13 +35,18 @@ def set_up(root: Path, caches: Iterable[Cache] = CACHES) -> None:
 
 
 def ensure(root: Path, directory: Path) -> None:
-    """Make `directory`, which lies in a cache under `root`, and all between. Raises CacheRefused."""
+    """Make `directory`, which lies in a cache under `root`, and all between, and mark it as used. Raises CacheRefused.
+
+    What is marked is the cache's own directory and that of the project, which are what is measured and removed whole.
+    """
     parts = directory.relative_to(root).parts
     _make_root(root)
     _make(root / parts[0])
     _tag(root / parts[0])
     for depth in range(2, len(parts) + 1):
         _make(root.joinpath(*parts[:depth]))
+    for depth in range(1, min(2, len(parts)) + 1):
+        use.mark(root.joinpath(*parts[:depth]))
 
 
 def tagged(directory: Path) -> bool:

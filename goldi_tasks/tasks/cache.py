@@ -2,9 +2,9 @@
 
 import json as json_
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 
 from invoke.collection import Collection
@@ -13,11 +13,10 @@ from invoke.context import Context
 from goldi_tasks import run, wiring
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
-from goldi_tasks.cache import dirs, place, report, sizes
+from goldi_tasks.cache import dirs, place, report
 from goldi_tasks.errors import Interrupted, NotAProject
 from goldi_tasks.paths import Roots
-from goldi_tasks.plan import engine as plan
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import task
 
 
@@ -35,17 +34,27 @@ def setup(c: Context) -> None:
     print(f"cache directories are ready in {root}")
 
 
-@task(help={"json": "Print it for scripts, sizes in bytes."})
-def status(c: Context, json: bool = False) -> None:
-    """Show every cache directory with its size."""
-    found = sizes.measure(_roots())
+@task(
+    help={
+        "verbose": "Show what each project has, too.",
+        "json": "Print it for scripts: caches (each with its projects), builder (with its cache mounts; null where no "
+        "engine answers), remarks; sizes in bytes, times in ISO 8601.",
+    }
+)
+def status(c: Context, verbose: bool = False, json: bool = False) -> None:
+    """Show every cache directory, the builder's store and its cache mounts: size, files, last use, free space.
+
+    Files are counted by name. A last use is the newest change, or when goldi last handed the directory to a build or a
+    container, to half an hour; to look at it is no use.
+    """
+    from goldi_tasks.cache import show
+    from goldi_tasks.cache import status as looking
+
+    found, store, remark = looking.look(_roots())
     if json:
-        print(json_.dumps([asdict(size) for size in found], default=str, indent=2))
-        return
-    for size in found:
-        amount = f"{size.bytes / 1e6:10.1f} MB {size.files:8d} files" if size.exists else f"{'not there':>13} {'':14}"
-        print(f"{size.name:<28}{amount}  {size.path}{sizes.remarks(size)}")
-    print(f"{'all':<28}{sum(size.bytes for size in found) / 1e6:10.1f} MB {sum(size.files for size in found):8d} files")
+        print(json_.dumps(show.as_json(found, store, remark), indent=2))
+    else:
+        show.show(found, store, remark, time.time(), verbose=verbose)
 
 
 @task(
@@ -69,7 +78,7 @@ def clear(
     """Empty cache directories, by name or all; what is not ours is left alone."""
     dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
     chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
-    rows, done, images = clearing.rows(_roots(), chosen, key), 0, _images()
+    rows, done, images = clearing.rows(_roots(), chosen, key), 0, wiring.pythons(_project())
     try:
         for row in rows:
             done += 1
@@ -85,6 +94,38 @@ def clear(
         raise failure
 
 
+@task(
+    iterable=["name"],
+    help={
+        "age": "Remove what was not used for so long, such as 30d; max-age of the settings if not given, 0: none.",
+        "size": "Remove what was not used longest until the rest is no more, such as 20GB; max-size if not given.",
+        "name": "Only a cache by its name; may be repeated. The builder, and notes of projects, are left out then.",
+        "builder": "Let `docker buildx prune` do the same with the builder's store, by itself.",
+        "dry-run": "Say what would go and why, and change nothing.",
+        "json": "Print it for scripts: rows (each with what, why, bytes, freed, kept, failed), freed, over, remarks; "
+        "the lines for people go to standard error.",
+    },
+)
+def prune(
+    c: Context,
+    age: str | None = None,
+    size: str | None = None,
+    name: Sequence[str] | None = None,
+    builder: bool = True,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Remove what was not used for long, and what is too much: it shows what and why, then does it.
+
+    In caches that projects share the tool's own command does it; else the whole directories of projects go, and what
+    was noted of them. The current project's stay unless their cache is named, and so does what was used within an
+    hour or is mounted in a running container. It waits until no build and no check runs.
+    """
+    from goldi_tasks.tasks import _prune
+
+    _prune.prune(_project(), age, size, tuple(name or ()), builder=builder, dry=dry_run or run.is_dry(), json=json)
+
+
 def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
     _say([report.total(rows, dry=dry)], json)
     if json:
@@ -96,16 +137,6 @@ def _say(lines: Iterable[str], json: bool) -> None:
         print(line, file=sys.stderr if json else sys.stdout, flush=True)
 
 
-def _images() -> tuple[str, ...]:
-    """Images with Python that may be there: the project's tools, its base, and what `engine.up` makes."""
-    try:
-        settings = project_settings.load(Path.cwd())
-    except NotAProject:
-        return (plan.IMAGES["PYTHON_IMAGE"].name,)
-    base = base_images(settings, settings.made_images)["PYTHON_IMAGE"]
-    return tuple(dict.fromkeys((f"{settings.image}:tools", base, plan.IMAGES["PYTHON_IMAGE"].name)))
-
-
 def _set_up_project() -> None:
     """The project's own part, where there is a project that builds."""
     with suppress(NotAProject):
@@ -114,12 +145,17 @@ def _set_up_project() -> None:
             wiring.set_up(settings)
 
 
+def _project() -> Settings | None:
+    """The settings of the project, None where there is none."""
+    try:
+        return project_settings.load(Path.cwd())
+    except NotAProject:
+        return None
+
+
 def _roots() -> Roots:
     """Where the caches lie; outside a project too, since the directories are the machine's."""
-    try:
-        return project_settings.load(Path.cwd()).roots
-    except NotAProject:
-        return project_settings.outside().roots
+    return (_project() or project_settings.outside()).roots
 
 
-ns = Collection("cache", setup, status, clear)
+ns = Collection("cache", setup, status, clear, prune)
