@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goldi_tasks import state
+from goldi_tasks.command import mask
 
 # Seconds that a build waits for a prune, and between two looks.
 PATIENCE, _PAUSE = 2.0, 0.05
@@ -98,7 +99,8 @@ def _workers(handle: int) -> list[str]:
                 argv = Path(f"/proc/{fields[4]}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
                 # Without the interpreter, and without the directory of the script.
                 words = argv[1:] if Path(argv[0]).name.startswith("python") else argv
-                found.append(f"{' '.join([Path(words[0]).name, *words[1:]]).strip()} (process {fields[4]})")
+                said = mask(" ".join(" ".join([Path(words[0]).name, *words[1:]]).split()))
+                found.append(f"{said[:60]} (process {fields[4]})")
     except (OSError, LookupError, ValueError):
         return []
     return found
