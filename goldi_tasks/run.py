@@ -29,6 +29,7 @@ GRACE = 10.0
 TICK = 0.1
 
 _dry: ContextVar[bool] = ContextVar("goldi_dry", default=False)
+_held: ContextVar[tuple[int, ...]] = ContextVar("goldi_held", default=())
 
 
 @contextmanager
@@ -44,6 +45,16 @@ def dry(wanted: bool) -> Iterator[None]:
 def is_dry() -> bool:
     """Whether actions are only to be shown."""
     return _dry.get()
+
+
+@contextmanager
+def holding(handle: int) -> Iterator[None]:
+    """A program that is started inside holds `handle` open too, and with it the lock on it, if we are killed."""
+    token = _held.set((*_held.get(), handle))
+    try:
+        yield
+    finally:
+        _held.reset(token)
 
 
 def live(command: Command, *, cwd: Path | None = None) -> None:
@@ -165,7 +176,7 @@ def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Po
     # What we printed comes before what the child prints, in a pipe too.
     sys.stdout.flush()
     try:
-        return subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, **options)
+        return subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, pass_fds=_held.get(), **options)
     except FileNotFoundError as error:
         raise _missing(command) from error
 

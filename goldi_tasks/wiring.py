@@ -29,14 +29,16 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
     Raises what bake.build raises, and CacheRefused.
     """
     from goldi_tasks.build import bake, summary
-    from goldi_tasks.cache import local
+    from goldi_tasks.build.work import Doors
+    from goldi_tasks.cache.local import mend, stage
 
     def prepare(directories: Sequence[Path]) -> None:
         for directory in directories:
             dirs.ensure(settings.cache_root, directory)
 
+    doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
     with at_work(settings):
-        bake.build(settings, wanted, prepare, local.drop_corrupt, tell or summary.show)
+        bake.build(settings, wanted, doors, tell or summary.show)
 
 
 @contextmanager

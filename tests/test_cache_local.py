@@ -2,12 +2,23 @@
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from goldi_tasks.cache import local
+from goldi_tasks.cache import dirs
+from goldi_tasks.cache.local import layout, mend, stage, swap
+from goldi_tasks.cache.local.swap import PREFIX
+from goldi_tasks.paths import Roots, build_cache
+
+
+def whole(folder: Path) -> bool:
+    return not mend.verify(folder).bad
 
 
 def blob(folder: Path, content: bytes) -> dict[str, Any]:
@@ -44,42 +55,42 @@ def manifest(folder: Path) -> Path:
 
 
 def test_a_whole_cache_is_kept(cache: Path) -> None:
-    assert local.whole(cache)
-    assert local.drop_corrupt([cache]) == []
+    assert whole(cache)
+    assert mend.drop_corrupt([cache]) == []
     assert (cache / "index.json").exists()
 
 
 def test_blobs_of_older_builds_do_no_harm(cache: Path) -> None:
     blob(cache, b"nobody names me any more")
-    assert local.whole(cache)
+    assert whole(cache)
 
 
 @pytest.mark.parametrize("content", [b"layer one", b"layer two", b"{}"])
 def test_a_flipped_byte(cache: Path, content: bytes) -> None:
     named(cache, content).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 @pytest.mark.parametrize("length", [0, 5])
 def test_a_truncated_blob(cache: Path, length: int) -> None:
     named(cache, b"layer two").write_bytes(b"layer two"[:length])
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 @pytest.mark.parametrize("content", [b"layer one", b"layer two", b"{}"])
 def test_a_missing_blob(cache: Path, content: bytes) -> None:
     named(cache, content).unlink()
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 def test_a_missing_manifest(cache: Path) -> None:
     manifest(cache).unlink()
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 def test_a_truncated_manifest(cache: Path) -> None:
     manifest(cache).write_bytes(manifest(cache).read_bytes()[:20])
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 @pytest.mark.parametrize(
@@ -98,22 +109,183 @@ def test_a_truncated_manifest(cache: Path) -> None:
 )
 def test_a_broken_index(cache: Path, text: bytes) -> None:
     (cache / "index.json").write_bytes(text)
-    assert not local.whole(cache)
+    assert not whole(cache)
 
 
 def test_an_index_over_nothing(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text('{"manifests": []}')
-    assert not local.whole(tmp_path)
+    assert not whole(tmp_path)
 
 
 def test_an_empty_or_absent_directory_is_whole(tmp_path: Path) -> None:
-    assert local.whole(tmp_path)
-    assert local.whole(tmp_path / "nowhere")
+    assert whole(tmp_path)
+    assert whole(tmp_path / "nowhere")
 
 
 def test_only_the_corrupt_are_dropped(tmp_path: Path) -> None:
     good, bad = make(tmp_path / "good", nested=False), make(tmp_path / "bad", nested=True)
     named(bad, b"layer one").unlink()
-    assert local.drop_corrupt([good, bad, tmp_path / "nowhere"]) == [bad]
+    assert mend.drop_corrupt([good, bad, tmp_path / "nowhere"]) == [bad]
     assert good.exists()
     assert not bad.exists()
+
+
+@pytest.mark.parametrize("content", [b"layer one", b"layer two"])
+def test_a_look_sees_what_is_cut_or_missing_and_not_what_is_flipped(cache: Path, content: bytes) -> None:
+    assert layout.sound(cache)
+    named(cache, content).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    assert layout.sound(cache)
+    named(cache, content).write_bytes(content[1:])
+    assert not layout.sound(cache)
+    named(cache, content).unlink()
+    assert not layout.sound(cache)
+    assert mend.drop_unsound([cache]) == [cache]
+    assert not cache.exists()
+    assert list(cache.parent.iterdir()) == []
+
+
+def test_a_look_holds_the_manifest_to_its_digest(cache: Path) -> None:
+    text = manifest(cache).read_bytes()
+    manifest(cache).write_bytes(text.replace(b": 9", b": 8"))
+    assert not layout.sound(cache)
+
+
+def test_what_verify_finds_bad_goes_and_the_rest_is_swept(cache: Path) -> None:
+    orphan = named(cache, b"nobody names me any more")
+    blob(cache, b"nobody names me any more")
+    (cache / "ingest" / "x").mkdir(parents=True)
+    found = mend.verify(cache)
+    mend.repair(found)
+    # It may be that of an export which is at work.
+    assert (found.bad, found.dropped, found.swept, orphan.exists()) == ([], False, 0, True)
+    for path in (orphan, cache / "ingest"):
+        os.utime(path, (0, 0))
+    mend.repair(found)
+    assert (found.swept, orphan.exists(), (cache / "ingest").exists()) == (2, False, False)
+    assert whole(cache)
+    named(cache, b"layer two").write_bytes(b"layer 2!!")
+    bad = mend.verify(cache)
+    mend.repair(bad)
+    assert bad.bad == [named(cache, b"layer two").name]
+    assert bad.dropped
+    assert not cache.exists()
+
+
+def test_verify_tells_of_every_byte(cache: Path) -> None:
+    heard: list[int] = []
+    found = mend.verify(cache, heard.append)
+    assert (len(heard), sum(heard)) == (found.blobs, found.bytes)
+    assert found.blobs == 4
+
+
+def test_an_export_takes_the_place_of_the_cache_when_it_is_whole(cache: Path) -> None:
+    before = sorted(path.name for path in layout.blobs(cache).iterdir())
+    with stage.staged([cache]) as (one,):
+        assert one.place.parent == cache.parent
+        assert sorted(path.name for path in layout.blobs(one.place).iterdir()) == before, "nothing is written again"
+        new = make(one.place, nested=False)
+        blob(new, b"of an export before")
+        assert whole(cache)
+        assert one.put()
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+    assert whole(cache)
+    assert len(list(layout.blobs(cache).iterdir())) == 4, "nothing that the index does not lead to"
+
+
+def test_a_first_export(tmp_path: Path) -> None:
+    with stage.staged([tmp_path / "native"]) as (one,):
+        make(one.place, nested=True)
+        assert one.put()
+    assert [path.name for path in tmp_path.iterdir()] == ["native"]
+    assert whole(tmp_path / "native")
+
+
+def test_an_export_that_fails_or_is_cut_off_leaves_the_cache_as_it_was(cache: Path) -> None:
+    before = {path: path.read_bytes() for path in cache.rglob("*") if path.is_file()}
+
+    def unchanged() -> bool:
+        return {path: path.read_bytes() for path in cache.parent.rglob("*") if path.is_file()} == before
+
+    with pytest.raises(KeyboardInterrupt), stage.staged([cache]):
+        raise KeyboardInterrupt
+    assert unchanged()
+    with stage.staged([cache]) as (one,):
+        assert not one.put(), "buildx wrote no index"
+    assert unchanged()
+    with stage.staged([cache]) as (one,):
+        make(one.place, nested=False)
+        named(one.place, b"layer one").unlink()
+        assert not one.put(), "one blob is missing"
+    assert unchanged()
+
+
+def test_what_a_killed_export_left_goes_and_what_another_is_at_stays(cache: Path) -> None:
+    left = cache.with_name(f"{PREFIX}new-cache-12345678")
+    left.mkdir()
+    (left / "half").touch()
+    with stage.staged([cache]) as (one,):
+        assert not left.exists()
+        assert stage.tidy(cache.parent) == []
+        with stage.staged([cache]) as (other,):
+            assert one.place != other.place
+            make(one.place, nested=False)
+            make(other.place, nested=True)
+            assert other.put()
+            assert one.put()
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+    assert whole(cache)
+
+
+@pytest.mark.door
+def test_a_program_that_outlives_us_holds_what_it_writes_to(cache: Path) -> None:
+    script = "import os,sys; os.kill(os.getppid(), 9); sys.stdin.read()"
+    ours = f"""
+import sys
+from pathlib import Path
+from goldi_tasks import run
+from goldi_tasks.cache.local import stage
+from goldi_tasks.command import Command
+with stage.staged([Path({str(cache)!r})]):
+    run.live(Command((sys.executable, "-c", {script!r})))
+"""
+    with subprocess.Popen((sys.executable, "-c", ours), stdin=subprocess.PIPE) as killed:
+        assert killed.wait() == -9
+        place = next(path for path in cache.parent.iterdir() if path.name.startswith(PREFIX))
+        assert stage.tidy(cache.parent) == []
+        assert place.exists()
+        assert killed.stdin
+        killed.stdin.close()
+        end = time.monotonic() + 10
+        while not stage.tidy(cache.parent):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+    assert [path.name for path in cache.parent.iterdir()] == [cache.name]
+
+
+@pytest.mark.parametrize("by_itself", [True, False], ids=["exchange", "three renames"])
+def test_directories_change_places(tmp_path: Path, by_itself: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not by_itself:
+        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+    for name in ("one", "two"):
+        (tmp_path / name / name).mkdir(parents=True)
+    swap.swap(tmp_path / "one", tmp_path / "two")
+    assert (tmp_path / "one" / "two").exists()
+    assert (tmp_path / "two" / "one").exists()
+    assert len(list(tmp_path.iterdir())) == 2
+    swap.swap(tmp_path / "one", tmp_path / "three")
+    assert (tmp_path / "three" / "two").exists()
+    with pytest.raises(OSError, match="one"):
+        swap.swap(tmp_path / "one", tmp_path / "two")
+
+
+def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) -> None:
+    roots = Roots(tmp_path)
+    dirs.set_up(tmp_path)
+    there = roots.folder(build_cache("tools")) / "a-00000000" / "native"
+    make_in = make(there, nested=True)
+    (there.parent / f"{PREFIX}new-native-1").mkdir()
+    roots.folder(build_cache("runtime")).rename(tmp_path / "elsewhere")
+    roots.folder(build_cache("runtime")).symlink_to(tmp_path / "elsewhere")
+    found, refused = mend.all_of(roots)
+    assert found == [make_in]
+    assert [one.refused.partition(" is a ")[2] for one in refused] == ["symbolic link: left alone"]

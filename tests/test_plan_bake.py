@@ -63,7 +63,8 @@ def exported(settings: Settings, target: str, packed: str = "") -> str:
 
 
 def kept(settings: Settings, docker: Docker, wanted: Wanted | None = None) -> tuple[str, ...]:
-    return bake.keep(settings, docker, wanted or Wanted(("production",)), TARGETS, env={}, secrets={}).argv
+    places = {target: bake.cache_directory(settings, target, ()) for target in TARGETS}
+    return bake.keep(settings, docker, wanted or Wanted(("production",)), places, env={}, secrets={}).argv
 
 
 def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
@@ -137,9 +138,9 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
 def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings) -> None:
     both = ("tools", "devcontainer")
     wanted = Wanted(("development",), platforms=("linux/arm64",))
-    found = bake.keep(settings, DEBIAN, wanted, both, env={}, secrets={}).argv
-    for target, said in zip(both, sets(found), strict=False):
-        directory = bake.cache_directory(settings, target, ("linux/arm64",))
+    places = {target: bake.cache_directory(settings, target, ("linux/arm64",)) for target in both}
+    found = bake.keep(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
+    for (target, directory), said in zip(places.items(), sets(found), strict=False):
         assert said.startswith(f"{target}.cache-to=type=local,")
         assert next(csv.reader([said.partition(".cache-to=")[2]]))[-1] == f"dest={directory}"
 
@@ -317,3 +318,16 @@ def test_show_asks_no_engine(settings: Settings) -> None:
     assert command.argv[:3] == ("docker", "buildx", "bake")
     assert command.argv[-3:] == ("--print", "tools", "runtime")
     assert command.env == {"A": "1"}
+
+
+def test_from_buildx_0_35_it_removes_itself_what_an_index_does_not_lead_to(settings: Settings) -> None:
+    assert not any("reset" in word for word in kept(settings, DEBIAN))
+    assert any(",reset=true," in word for word in kept(settings, replace(DEBIAN, buildx=(0, 35, 0))))
+
+
+def test_a_build_alone_takes_nothing_from_outside(settings: Settings) -> None:
+    command = bake.build(settings, DEBIAN, Wanted(("production",)), ("production",), Path("/m"), {"A": "b"}, {})
+    found = bake.alone(command)
+    assert found.argv[:6] == ("docker", "buildx", "bake", "--set", "*.cache-from=", "--file")
+    assert set(command.argv) <= set(found.argv)
+    assert found.env == command.env

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +12,7 @@ from typing import Any
 from goldi_tasks import paths, probe, run
 from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
-from goldi_tasks.build.work import Caches, Work
+from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
 from goldi_tasks.errors import Interrupted
 from goldi_tasks.plan import bake as plan
@@ -21,12 +21,9 @@ from goldi_tasks.settings import Settings
 
 # Is told what came of a build, also of one that failed.
 Tell = Callable[[summary.Summary], None]
-# Makes directories for local caches; drops those that are corrupt and says which.
-Prepare = Callable[[Sequence[Path]], None]
-Heal = Callable[[Sequence[Path]], list[Path]]
 
 
-def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal, tell: Tell = summary.show) -> None:
+def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = summary.show) -> None:
     """Build `wanted`, keep a record of it, and `tell` what came of it.
 
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
@@ -54,14 +51,18 @@ def build(settings: Settings, wanted: plan.Wanted, prepare: Prepare, heal: Heal,
             "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         )
     # A target of the project's own has the caches that its bake file says, and no directory of ours.
-    cached = tuple(target for target in targets if target in paths.TARGETS)
-    directories = [plan.cache_directory(settings, target, wanted.platforms) for target in cached]
+    cached = [target for target in targets if target in paths.TARGETS]
+    directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}
     with tempfile.TemporaryDirectory(prefix="goldi-") as scratch:
         metadata = Path(scratch) / "metadata.json"
         command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
-        keep = plan.keep(settings, docker, _asked(wanted), cached, variables, secrets)
+
+        def keep(places: Mapping[str, Path]) -> Command:
+            return plan.keep(settings, docker, _asked(wanted), places, variables, secrets)
+
         kept = keep if plan.keeps(docker, wanted) else None
-        work = Work(settings, command, kept, Caches(directories, prepare, heal), mode, f"building {' '.join(targets)}")
+        title = f"building {' '.join(targets)}"
+        work = Work(settings, command, kept, Caches(directories, doors), mode, title, wanted.keep_cache)
 
         def end(result: str) -> None:
             told = summary.gather(result, targets, work.heard, metadata, _size(settings, before), _since(began))

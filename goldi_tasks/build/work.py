@@ -1,18 +1,22 @@
 """Running what was planned: bake, once more if a cache was the reason of a failure, and the local caches' export."""
 
+import os
 import re
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from goldi_tasks import run
 from goldi_tasks.build import keeping, reason
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed
+from goldi_tasks.errors import CommandFailed, GoldiError, Interrupted
+from goldi_tasks.plan import bake as plan
 from goldi_tasks.settings import Settings
 
 # What buildx says when another process prunes the builder's cache while a build ends: BuildKit looks its steps up
@@ -24,82 +28,137 @@ _PRUNED = re.compile(
 )
 
 
+class Stage(Protocol):
+    """Where an export goes before it is the cache; `put` makes it the cache, False if it is not whole."""
+
+    @property
+    def place(self) -> Path:
+        """The directory that buildx writes to."""
+
+    def put(self) -> bool:
+        """Make it the cache."""
+
+
+@dataclass(frozen=True)
+class Doors:
+    """What works on directories of local caches.
+
+    `prepare` makes them, `check` drops the unsound by a look, `heal` the corrupt by reading them; both say which.
+    `stage` gives a place for the export of each.
+    """
+
+    prepare: Callable[[Sequence[Path]], None]
+    check: Callable[[Sequence[Path]], list[Path]]
+    heal: Callable[[Sequence[Path]], list[Path]]
+    stage: Callable[[Sequence[Path]], AbstractContextManager[Sequence[Stage]]]
+
+
 @dataclass(frozen=True)
 class Caches:
-    """The `directories` of local caches; what makes them, and what drops those that are corrupt and says which."""
+    """The directories of local caches by target, and what works on them."""
 
-    directories: Sequence[Path]
-    prepare: Callable[[Sequence[Path]], None]
-    heal: Callable[[Sequence[Path]], list[Path]]
+    of: Mapping[str, Path]
+    doors: Doors
+
+    @property
+    def directories(self) -> list[Path]:
+        """All of them."""
+        return list(self.of.values())
+
+    def prepare(self) -> None:
+        """Make them, and drop what a look shows to be unsound: it would fail the build."""
+        self.doors.prepare(self.directories)
+        if dropped := self.doors.check(self.directories):
+            print(f"goldi: damaged local cache dropped: {', '.join(map(str, dropped))}")
+            self.doors.prepare(self.directories)
 
     def mend(self) -> bool:
         """Whether one was corrupt; it is empty then."""
-        if dropped := self.heal(self.directories):
+        if dropped := self.doors.heal(self.directories):
             print(f"goldi: corrupt local cache dropped, trying again: {', '.join(map(str, dropped))}")
-            self.prepare(self.directories)
+            self.doors.prepare(self.directories)
         return bool(dropped)
+
+    def state(self) -> list[tuple[int, int]]:
+        """What changes when another build puts a new cache in place."""
+        return [(found.st_ino, found.st_mtime_ns) for path in self.directories if (found := _stat(path))]
 
 
 @dataclass
 class Work:
-    """A build that is to be run and watched in a `mode`; `keep` exports its local caches, if they are to be kept.
+    """A build that is to be run and watched in a `mode`.
 
-    `heard` is what its last run said, `kept` the seconds that the export took.
+    `keep` gives what exports its local caches to places, by target, if they are to be kept; if `sure`, also where
+    little is new. `heard` is what its last run said, `kept` the seconds that the export took.
     """
 
     settings: Settings
     command: Command
-    keep: Command | None
+    keep: Callable[[Mapping[str, Path]], Command] | None
     caches: Caches
     mode: str
     title: str
+    sure: bool = False
     heard: Build = field(default_factory=Build)
     kept: float = 0.0
 
     def run(self) -> None:
         """All of it. Raises CommandFailed with buildx's exit code or what is wrong by our own lights, Interrupted."""
         if run.is_dry():
-            for command in filter(None, (self.command, self.keep)):
+            for command in (self.command, *((self.keep(self.caches.of),) if self.keep else ())):
                 run.live(command)
             return
-        self.caches.prepare(self.caches.directories)
+        self.caches.prepare()
         try:
             self._bake()
         except CommandFailed as error:
             raise reason.found(self.heard, self._dockerfile()) or error from None
-        if self.keep and keeping.worth(self.heard, self.caches.directories):
+        if self.keep and (self.sure or keeping.worth(self.heard, self.caches.directories)):
             began = time.monotonic()
             self._export(self.keep)
             self.kept = time.monotonic() - began
 
     def _bake(self) -> None:
-        """A corrupt local cache, or one that is pruned meanwhile, costs a rebuild and not the build."""
-        try:
-            self._follow()
-        except CommandFailed:
-            # BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
-            if not self.caches.mend():
-                if not any(map(_PRUNED.match, self.heard.said)):
-                    raise
-                print("goldi: the builder's cache changed during the build, building again")
-            self._follow()
+        """A corrupt cache, or one that changes meanwhile, costs a rebuild and not the build; at last it is left out."""
+        for command in (self.command, self.command):
+            before = self.caches.state()
+            try:
+                return self._follow(command)
+            except CommandFailed:
+                # BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
+                if not self.caches.mend():
+                    changed = self.caches.state() != before
+                    if not changed and not any(map(_PRUNED.match, self.heard.said)):
+                        raise
+                    whose = "local" if changed else "builder's"
+                    print(f"goldi: the {whose} cache changed during the build, building again")
+        return self._follow(plan.alone(self.command))
 
-    def _export(self, command: Command) -> None:
-        """That caches cannot be kept is told, and no failure."""
+    def _export(self, keep: Callable[[Mapping[str, Path]], Command]) -> None:
+        """That caches cannot be kept is told, and no failure: the image is there, and so is the cache of before."""
         try:
             try:
-                self._follow_export(command)
+                self._stage(keep)
             except CommandFailed:
                 if not self.caches.mend():
                     raise
-                self._follow_export(command)
-        except CommandFailed as error:
+                self._stage(keep)
+        except (GoldiError, OSError) as error:
+            if isinstance(error, Interrupted):
+                raise
             print(f"goldi: the local cache is not kept: {error}", file=sys.stderr)
 
-    def _follow(self) -> None:
+    def _stage(self, keep: Callable[[Mapping[str, Path]], Command]) -> None:
+        with self.caches.doors.stage(self.caches.directories) as stages:
+            self._follow_export(keep({name: stage.place for name, stage in zip(self.caches.of, stages, strict=True)}))
+            put = [stage.put() for stage in stages]
+        if not all(put):
+            raise CommandFailed("buildx wrote it in part only", 1, "The cache of before stays")
+
+    def _follow(self, command: Command) -> None:
         self.heard = Build()
         file, project = self.settings.bake_file.parent / "Dockerfile", self.settings.project
-        view.follow(self.command, project, self.mode, self.heard, title=self.title, dockerfile=file)
+        view.follow(command, project, self.mode, self.heard, title=self.title, dockerfile=file)
 
     def _follow_export(self, command: Command) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
@@ -109,3 +168,10 @@ class Work:
     def _dockerfile(self) -> str:
         file = self.settings.bake_file.parent / "Dockerfile"
         return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None

@@ -28,6 +28,7 @@ class Wanted:
     push: bool = False
     pull: bool = False
     force: bool = False
+    keep_cache: bool = False
     progress: str = "auto"
     outputs: bool = False
 
@@ -129,24 +130,33 @@ def keep(
     settings: Settings,
     docker: Docker,
     wanted: Wanted,
-    targets: tuple[str, ...],
+    places: Mapping[str, Path],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
-    """The bake command that exports the local caches of what `build` has built, and nothing else.
+    """The bake command that exports what `build` has built to the `places` of targets, and nothing else.
 
     It stands by itself since an export costs more than the steps of a small change do.
     """
     sets = tuple(text for text in wanted.sets if ".no-cache" not in text.partition("=")[0])
     again = replace(wanted, no_cache=False, pull=False, sets=sets)
-    local = "type=local,mode=max" + (f",{packing.STAYS}" if packing.chosen(docker) else "")
-    places = [(target, cache_directory(settings, target, wanted.platforms)) for target in targets]
-    exports = [part for target, path in places for part in ("--set", f'{target}.cache-to={local},"dest={path}"')]
+    # From buildx 0.35 (BuildKit's `reset`) what the index does not lead to is removed at once.
+    local = "type=local,mode=max" + (",reset=true" if docker.buildx >= (0, 35) else "")
+    local += f",{packing.STAYS}" if packing.chosen(docker) else ""
+    exports = [
+        part for target, path in places.items() for part in ("--set", f'{target}.cache-to={local},"dest={path}"')
+    ]
     argv = ("docker", "buildx", *_builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
         (*argv, *allowed(settings, docker), *_flags(again), *exports, *only, *wanted.targets), env=env, secrets=secrets
     )
+
+
+def alone(command: Command) -> Command:
+    """A bake command of `build` that takes nothing from caches outside of the builder."""
+    before, after = command.argv[: command.argv.index("--file")], command.argv[command.argv.index("--file") :]
+    return replace(command, argv=(*before, "--set", "*.cache-from=", *after))
 
 
 def keeps(docker: Docker, wanted: Wanted) -> bool:

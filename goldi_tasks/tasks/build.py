@@ -29,6 +29,7 @@ _OPTIONS: dict[str, Any] = {
         "push": "Push the images to their registry, with provenance.",
         "pull": "Look for newer base images.",
         "force": "Ask the builder even if nothing changed.",
+        "keep_cache": "Export the local cache even if little is new in it.",
         "progress": "How the work is shown: auto, tty (live), plain, quiet or rawjson (buildx's own events).",
         "json": "Print the summary for scripts; the progress goes to standard error.",
     },
@@ -46,7 +47,8 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
         platforms=platforms,
         push=options["push"],
         pull=options["pull"],
-        force=options["force"],
+        force=options["force"] or options["keep_cache"],
+        keep_cache=options["keep_cache"],
         progress=options["progress"],
     )
 
@@ -72,6 +74,7 @@ def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
         push: bool = False,
         pull: bool = False,
         force: bool = False,
+        keep_cache: bool = False,
         progress: str = "auto",
         json: bool = False,
     ) -> None:
@@ -98,6 +101,7 @@ def target(
     push: bool = False,
     pull: bool = False,
     force: bool = False,
+    keep_cache: bool = False,
     progress: str = "auto",
     json: bool = False,
 ) -> None:

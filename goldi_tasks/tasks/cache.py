@@ -126,6 +126,27 @@ def prune(
     _prune.prune(_project(), age, size, tuple(name or ()), builder=builder, dry=dry_run or run.is_dry(), json=json)
 
 
+@task(
+    help={
+        "dry-run": "Say what is bad, change nothing, and fail if anything is.",
+        "json": "Print it for scripts; the progress goes to standard error.",
+    }
+)
+def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
+    """Check every blob of the local build caches against its digest, and drop the caches that are damaged."""
+    from goldi_tasks.cache.local import check
+
+    dry = dry_run or run.is_dry()
+    found = check.run(_roots(), dry=dry)
+    if json:
+        print(json_.dumps([one.as_json() for one in found], indent=2))
+    else:
+        for line in check.lines(found):
+            print(line)
+    if failure := check.failure(found, dry=dry):
+        raise failure
+
+
 def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
     _say([report.total(rows, dry=dry)], json)
     if json:
@@ -158,4 +179,4 @@ def _roots() -> Roots:
     return (_project() or project_settings.outside()).roots
 
 
-ns = Collection("cache", setup, status, clear, prune)
+ns = Collection("cache", setup, status, verify, clear, prune)

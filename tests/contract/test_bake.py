@@ -119,11 +119,12 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 @pytest.mark.parametrize("root", ROOTS)
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = plan.keep(settings, DEBIAN, Wanted(ALL), ALL, {}, {}).argv
+    places = {name: plan.cache_directory(settings, name, ()) for name in ALL}
+    argv = plan.keep(settings, DEBIAN, Wanted(ALL), places, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for name, target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).items():
         (entry,) = target["cache-to"]
-        assert fields(entry)["dest"] == str(plan.cache_directory(settings, name, ()))
+        assert fields(entry)["dest"] == str(places[name])
         assert target["output"] == ["type=cacheonly"]
 
 

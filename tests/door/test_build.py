@@ -132,15 +132,51 @@ def test_what_is_told_to_download_steps_is_never_shown(stage: Stage) -> None:
 def test_a_corrupt_local_cache_is_dropped_and_the_build_done_again(stage: Stage) -> None:
     assert stage.goldi("build.prod").returncode == 0
     (cache,) = stage.caches.glob(".buildx-cache-production/*/native")
-    (cache / "index.json").write_text("{")
+    layer = next(blob for blob in cache.rglob("blobs/sha256/*") if blob.read_bytes() == b"layer")
+    layer.write_bytes(b"lAyer")
     stage.docker.answer("buildx bake", code=[0, 1, 0])
     done = stage.goldi("build.prod")
     assert done.returncode == 0, done.stderr
     assert f"goldi: corrupt local cache dropped, trying again: {cache}" in done.stdout
-    assert not list(cache.iterdir())
+    assert layer.read_bytes() == b"layer", "it is exported anew"
     kept = sum("*.output=type=cacheonly" in argv for argv in stage.docker.calls)
     built = sum("bake" in argv and "--print" not in argv for argv in stage.docker.calls) - kept
     assert (built, kept) == (3, 2)
+
+
+def test_an_unsound_local_cache_is_dropped_before_it_fails_the_build(stage: Stage) -> None:
+    assert stage.goldi("build.prod").returncode == 0
+    (cache,) = stage.caches.glob(".buildx-cache-production/*/native")
+    (cache / "index.json").write_text("{")
+    done = stage.goldi("build.prod")
+    assert f"goldi: damaged local cache dropped: {cache}" in done.stdout
+    assert sum("bake" in argv and "--print" not in argv for argv in stage.docker.calls) == 4
+    assert (cache / "index.json").read_text() != "{"
+
+
+def test_at_last_a_build_is_done_without_the_cache(stage: Stage) -> None:
+    stage.docker.answer("buildx bake", code=[1, 1, 0], stderr="ERROR: failed to solve: not found\n")
+    done = stage.goldi("build.prod")
+    assert done.returncode == 0, done.stderr
+    built = [argv for argv in stage.docker.calls if "--metadata-file" in argv]
+    assert [("*.cache-from=" in argv) for argv in built] == [False, False, True]
+
+
+def test_verify_drops_what_is_bad_and_says_so(stage: Stage) -> None:
+    assert stage.goldi("build.prod").returncode == 0
+    (cache,) = stage.caches.glob(".buildx-cache-production/*/native")
+    done = stage.goldi("cache.verify")
+    assert done.stdout.startswith("good: 2 blobs, ")
+    assert "1 local caches, 0 bad" in done.stdout
+    next(blob for blob in cache.rglob("blobs/sha256/*") if blob.read_bytes() == b"layer").write_bytes(b"lAyer")
+    for _ in range(2):
+        done = stage.goldi("cache.verify", "--dry-run")
+        assert (done.returncode, cache.exists()) == (13, True)
+        assert done.stderr == "goldi: 1 local caches are damaged. Run `inv cache.verify`: builds make them anew.\n"
+    done = stage.goldi("cache.verify", "--json")
+    (told,) = json.loads(done.stdout)
+    assert (done.returncode, told["dropped"], len(told["bad"]), cache.exists()) == (0, True, 1, False)
+    assert stage.goldi("cache.verify").stdout == "0 local caches, 0 bad, 0.0 MB read\n"
 
 
 def test_a_local_cache_that_cannot_be_kept_costs_a_warning(stage: Stage) -> None:
@@ -154,20 +190,16 @@ def test_a_local_cache_that_cannot_be_kept_costs_a_warning(stage: Stage) -> None
 def test_a_small_change_is_not_worth_an_export(stage: Stage) -> None:
     stage.env.pop("CI", None)
     assert stage.goldi("build.prod").returncode == 0
-    (cache,) = stage.caches.glob(".buildx-cache-production/*/native")
-    (cache / "index.json").write_text('{"manifests": []}')
-    (cache / "blobs/sha256").mkdir(parents=True)
 
-    def kept(**env: str) -> int:
+    def kept(*flags: str) -> int:
         before = len(stage.docker.calls)
-        stage.env.update(env)
-        assert stage.goldi("build.prod", "--force").returncode == 0
+        assert stage.goldi("build.prod", "--force", *flags).returncode == 0
         return sum("*.output=type=cacheonly" in argv for argv in stage.docker.calls[before:])
 
     assert kept() == 0
     stage.docker.answer("buildx bake", stderr=streams.text("cold"))
     assert kept() == 0, "seven short steps"
-    assert kept(CI="true") == 1, "nothing else outlives a job"
+    assert kept("--keep-cache") == 1
 
 
 def test_a_prune_during_the_build_costs_another_try(stage: Stage) -> None:

@@ -153,8 +153,7 @@ def tiny(tmp_path: Path, image: str) -> Project:
     bake["target"] = {name: bake["target"][name] for name in ("_common", "production")}
     bake["group"] = {"default": {"targets": ["production"]}}
     (folder / "docker-bake.json").write_text(json.dumps(bake))
-    if (ours / ".env").exists():
-        shutil.copy(ours / ".env", folder)
+    made_images(path)
     return Project(path, tmp_path / "cache", image)
 
 

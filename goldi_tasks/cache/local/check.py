@@ -1,0 +1,65 @@
+"""`cache.verify`: every local cache read, shown on the way, repaired and told."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from goldi_tasks.cache.local import layout, mend
+from goldi_tasks.cache.local.mend import Found
+from goldi_tasks.cache.report import megabytes, shown
+from goldi_tasks.errors import CacheRefused
+from goldi_tasks.paths import Roots
+
+
+def run(roots: Roots, *, dry: bool) -> list[Found]:
+    """Verify all of them and, if not `dry`, repair what is bad. Progress is shown on a terminal's standard error."""
+    directories, found = mend.all_of(roots)
+    with _progress(sum(map(layout.size, directories))) as tell:
+        for directory in directories:
+            one = mend.verify(directory, tell)
+            if not dry:
+                mend.repair(one)
+            found.append(one)
+    return found
+
+
+def lines(found: Sequence[Found]) -> Iterator[str]:
+    """A line for each cache, and the total."""
+    for one in found:
+        if one.refused:
+            yield shown(one.refused)
+        elif one.bad:
+            what = layout.INDEX if layout.INDEX in one.bad else f"{len(one.bad)} of {one.blobs} blobs"
+            yield shown(f"bad: {what}{', dropped' if one.dropped else ''}  {one.directory}")
+        else:
+            swept = f", {one.swept} left over removed" if one.swept else ""
+            yield shown(f"good: {one.blobs} blobs, {megabytes(one.bytes)}{swept}  {one.directory}")
+    looked = [one for one in found if not one.refused]
+    bad = sum(bool(one.bad) for one in looked)
+    yield f"{len(looked)} local caches, {bad} bad, {megabytes(sum(one.bytes for one in looked))} read"
+
+
+def failure(found: Sequence[Found], *, dry: bool) -> CacheRefused | None:
+    """What remains wrong: what was refused, and what is bad where nothing is changed."""
+    bad = [one for one in found if one.bad]
+    if dry and bad:
+        return CacheRefused(f"{len(bad)} local caches are damaged", "Run `inv cache.verify`: builds make them anew")
+    if refused := [one.refused for one in found if one.refused]:
+        return CacheRefused(shown(refused[0]), "Remove it yourself if it is in the way")
+    return None
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int], object]]:
+    """Hears of bytes that were read of `total`."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    # 0.06 s that only a terminal pays for.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("reading the caches"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda number: bar.advance(task, number)

@@ -1,0 +1,129 @@
+"""Export beside the cache that is there, and put the new one in its place when it is whole.
+
+buildx writes into a cache directory file by file and never deletes what no index leads to (moby/buildkit#1896). So an
+export goes to a directory of its own, in which what is still wanted is linked, not written again; a build that is
+killed, a full disk or another build at the same time find or leave the cache as it was.
+"""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldi_tasks import run
+from goldi_tasks.cache import dirs
+from goldi_tasks.cache.local import layout
+from goldi_tasks.cache.local.swap import PREFIX, aside_of, swap
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An export to come: buildx writes to `place`, which then becomes `directory`."""
+
+    directory: Path
+    place: Path
+
+    def put(self) -> bool:
+        """Make it the cache, without what its index does not lead to; False if it is not whole, and is not put."""
+        if not (self.place / layout.INDEX).is_file() or not layout.sound(self.place):
+            return False
+        for orphan in list(layout.orphans(self.place)):
+            remove(orphan)
+        swap(self.place, self.directory)
+        return True
+
+
+@contextmanager
+def staged(directories: Sequence[Path]) -> Iterator[list[Stage]]:
+    """A stage for each of `directories`; what is not put is removed at the end. Raises OSError.
+
+    A program that is started inside holds the stages too: while it writes nobody takes them for left behind.
+    """
+    with ExitStack() as stack:
+        yield [stack.enter_context(_stage(directory)) for directory in directories]
+
+
+def tidy(folder: Path) -> list[Path]:
+    """Remove what killed exports have left in `folder`, and nothing that somebody is at work on; what it was."""
+    with _locked(folder):
+        left = [path for path in folder.iterdir() if path.name.startswith(PREFIX) and _abandoned(path)]
+        for path in left:
+            remove(path)
+    return left
+
+
+def discard(directory: Path) -> None:
+    """Remove a cache at one instant: nobody meets a half of it. Raises OSError."""
+    with suppress(FileNotFoundError):
+        aside = aside_of(directory)
+        directory.rename(aside)
+        remove(aside)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a directory as far as it can be."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stage(directory: Path) -> Iterator[Stage]:
+    folder = directory.parent
+    tidy(folder)
+    place = aside_of(directory, "new")
+    with _locked(folder):
+        place.mkdir(mode=0o700)
+        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        dirs.give(place)
+        _link(directory, place)
+        with run.holding(handle):
+            yield Stage(directory, place)
+    finally:
+        # After an exchange it holds what was the cache before.
+        remove(place)
+        os.close(handle)
+
+
+def _link(directory: Path, place: Path) -> None:
+    """Blobs are written once: those that are wanted are linked. Without any all of it is exported, and that is all."""
+    target = layout.blobs(place)
+    target.mkdir(parents=True)
+    if not layout.sound(directory):
+        return
+    with suppress(*layout.UNREADABLE):
+        for name in layout.wanted(directory):
+            (target / name).hardlink_to(layout.blobs(directory) / name)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One of us at a time in `folder`, for as long as it takes to make or find a directory."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _abandoned(path: Path) -> bool:
+    """Whether nobody holds it."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return path.is_symlink() or not path.is_dir()
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(handle)

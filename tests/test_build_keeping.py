@@ -1,0 +1,29 @@
+"""When a local cache is exported."""
+
+from pathlib import Path
+
+import pytest
+
+from goldi_tasks.build import keeping
+from goldi_tasks.build.watch.progress import Vertex
+from goldi_tasks.build.watch.steps import Build
+
+
+def ran(seconds: float) -> Build:
+    build = Build()
+    build.apply(Vertex("sha256:1", "[builder 1/2] RUN one", started=1.0, completed=1.0 + seconds))
+    build.apply(Vertex("sha256:2", "[builder 2/2] RUN two", started=1.0, completed=90.0, cached=True))
+    return build
+
+
+@pytest.mark.parametrize(
+    ("seconds", "environ", "worth"),
+    [(0.1, {}, False), (4.9, {}, False), (5.0, {}, True), (1.9, {"CI": "1"}, False), (2.0, {"CI": "1"}, True)],
+)
+def test_a_cache_is_exported_where_that_saves_time(
+    tmp_path: Path, seconds: float, environ: dict[str, str], worth: bool
+) -> None:
+    assert keeping.worth(ran(seconds), [tmp_path], environ), "there is none yet"
+    (tmp_path / "index.json").touch()
+    assert keeping.worth(ran(seconds), [tmp_path], environ) is worth
+    assert keeping.worth(ran(seconds), [tmp_path, tmp_path / "other"], environ)
