@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from goldi_tasks import envfile, run, state
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import Interrupted, NoPermission
-from goldi_tasks.plan import compose, container, engine, images
+from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
 
@@ -69,6 +69,8 @@ def _tidy(settings: Settings) -> None:
 
 def pythons(settings: Settings | None) -> tuple[str, ...]:
     """Images with Python that may be there: the project's tools, its base, and what `engine.up` makes."""
+    from goldi_tasks.plan import engine
+
     made = engine.IMAGES["PYTHON_IMAGE"].name
     if settings is None:
         return (made,)

@@ -17,7 +17,7 @@ from goldi_tasks.cache import dirs, place, report
 from goldi_tasks.errors import Interrupted, NotAProject
 from goldi_tasks.paths import Roots
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._door import benchmark, task
 
 
 @task()
@@ -147,6 +147,23 @@ def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
         raise failure
 
 
+@task(
+    name="bench",
+    help={
+        "json": "Print it for scripts.",
+        "rounds": "How often everything is measured; medians are told.",
+        "files": "How many files are looked at.",
+    },
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 200_000) -> None:
+    """Measure `cache.status` over many files on this machine, beside `du -s`."""
+    from goldi_tasks.bench import limits
+    from goldi_tasks.cache import bench
+
+    would = f"would make {files} files in a temporary directory and look at them {rounds} times"
+    benchmark(rounds, json, would, lambda tell: bench.measure(files, rounds, tell), limits)
+
+
 def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
     _say([report.total(rows, dry=dry)], json)
     if json:
@@ -179,4 +196,4 @@ def _roots() -> Roots:
     return (_project() or project_settings.outside()).roots
 
 
-ns = Collection("cache", setup, status, verify, clear, prune)
+ns = Collection("cache", setup, status, verify, clear, prune, bench_)
