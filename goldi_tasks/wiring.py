@@ -3,11 +3,12 @@
 What builds is imported where it is used: 15 ms that a check in a warm container has no use for.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, run, state, whose
+from goldi_tasks import envfile, probe, run, state, whose
 from goldi_tasks.cache import dirs
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -17,6 +18,7 @@ from goldi_tasks.settings import Settings
 if TYPE_CHECKING:
     from goldi_tasks.build.bake import Tell
     from goldi_tasks.build.summary import Summary
+    from goldi_tasks.cache.archive.save import Builder
     from goldi_tasks.checks.found import Doors
     from goldi_tasks.compose.stack import Doors as StackDoors
 
@@ -139,6 +141,23 @@ def image(settings: Settings, target: str) -> str:
 
     build(settings, Wanted((target,)), _if_built)
     return "" if run.is_dry() else ready.image(settings, target)
+
+
+def mounts(settings: Settings) -> "Builder":
+    """What reaches the cache mounts of the project's Dockerfiles. Raises what bake and the engine's probe raise."""
+    from goldi_tasks.build import bake, bakefile
+    from goldi_tasks.cache.archive.save import Builder
+    from goldi_tasks.plan import mounts as plan
+    from goldi_tasks.plan.bake import public
+
+    docker, found = probe.docker(), dict[str, plan.Mount]()
+    shown = bake.shown(settings, public(bakefile.load(settings)))
+    for target in json.loads(run.capture(shown, cwd=settings.project))["target"].values():
+        file = settings.project / target.get("context", ".") / target.get("dockerfile", "Dockerfile")
+        if file.is_file():
+            text = file.read_text(encoding="utf-8", errors="replace")
+            found |= plan.declared(text, target.get("args", {}), docker.platform)
+    return Builder(docker, bake.base_images(settings)["PYTHON_IMAGE"], tuple(found.values()))
 
 
 def _if_built(found: "Summary") -> None:

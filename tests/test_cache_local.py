@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache import dirs
+from goldi_tasks.cache import dirs, exchange
 from goldi_tasks.cache.local import layout, mend, stage, swap
 from goldi_tasks.cache.local.swap import PREFIX
 from goldi_tasks.paths import Roots, build_cache
@@ -265,7 +265,7 @@ with stage.staged([Path({str(cache)!r})]):
 @pytest.mark.parametrize("by_itself", [True, False], ids=["exchange", "three renames"])
 def test_directories_change_places(tmp_path: Path, by_itself: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not by_itself:
-        monkeypatch.setattr(swap, "_exchange", lambda *_: False)
+        monkeypatch.setattr(exchange, "_renameat2", lambda: None)
     for name in ("one", "two"):
         (tmp_path / name / name).mkdir(parents=True)
     swap.swap(tmp_path / "one", tmp_path / "two")

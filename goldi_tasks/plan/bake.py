@@ -110,7 +110,7 @@ def build(
         (
             "docker",
             "buildx",
-            *_builder(docker),
+            *builder(docker),
             "bake",
             "--file",
             str(settings.bake_file),
@@ -147,7 +147,7 @@ def keep(
     exports = [
         part for target, path in places.items() for part in ("--set", f'{target}.cache-to={local},"dest={path}"')
     ]
-    argv = ("docker", "buildx", *_builder(docker), "bake", "--file", str(settings.bake_file))
+    argv = ("docker", "buildx", *builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
         (*argv, *allowed(settings, docker), *_flags(again), *exports, *only, *wanted.targets), env=env, secrets=secrets
@@ -170,8 +170,8 @@ def show(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -
     return Command(("docker", "buildx", "bake", "--file", str(settings.bake_file), "--print", *targets), env=env)
 
 
-def _builder(docker: Docker) -> tuple[str, ...]:
-    """The classic image store exports no local cache; a container driver's builder does."""
+def builder(docker: Docker) -> tuple[str, ...]:
+    """Which builder builds: the classic image store exports no local cache; a container driver's builder does."""
     return ("--builder", BUILDER) if not docker.exports_local and BUILDER in docker.builders else ()
 
 
@@ -204,7 +204,7 @@ def _output(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[s
         return (*packing.outputs(targets, wanted.push), *provenance)
     if wanted.push:
         return ("--push", *provenance)
-    contained = docker.driver != "docker" or bool(_builder(docker))
+    contained = docker.driver != "docker" or bool(builder(docker))
     return ("--load",) if contained else ()
 
 

@@ -27,7 +27,7 @@ _ADDRESS = re.compile(r"[:@#]|^github\.com/|\.git(?:/|$)")
 
 def taken(instruction: Instruction, values: Values) -> Taken | None:
     """What a COPY, ADD or RUN takes where `values` are in force; None if that cannot be said."""
-    flags, rest = _split(instruction.rest)
+    flags, rest = split(instruction.rest)
     if any(QUOTED.search(flag) or flag.partition("=")[0] not in _FLAGS[instruction.word] for flag in flags):
         return None
     if instruction.word == "RUN":
@@ -40,7 +40,7 @@ def taken(instruction: Instruction, values: Values) -> Taken | None:
 
 def words(rest: str) -> list[str]:
     """Sources and destination of a COPY or ADD, which follow its flags; nothing if they are oddly written."""
-    rest = _split(rest)[1]
+    rest = split(rest)[1]
     if not rest.startswith("["):
         return rest.split()
     try:
@@ -50,7 +50,7 @@ def words(rest: str) -> list[str]:
     return found if all(isinstance(one, str) for one in found) else []
 
 
-def _split(rest: str) -> tuple[list[str], str]:
+def split(rest: str) -> tuple[list[str], str]:
     """The flags at the beginning, without their dashes, and what follows them."""
     flags = []
     while found := _FLAG.match(rest):

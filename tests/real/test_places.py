@@ -89,7 +89,7 @@ class Place:
 
     def inside(self, line: str, **env: Any) -> str:
         """What a shell line says as a check."""
-        return self.run("nox", "--session", "say", "--", line, **env).stdout  # type: ignore[arg-type]
+        return self.run("nox", "--session", "say", "--", line, **env).stdout
 
 
 Make = Callable[..., Place]
@@ -163,7 +163,7 @@ def test_one_cache_on_another_file_system(make: Make, elsewhere: Path) -> None:
     assert (elsewhere / "pip-cache/check").exists()
     assert (elsewhere / ".buildx-cache-tools" / place.key / "native/index.json").exists()
     assert (usual / "mypy-cache" / place.key / "check").exists()
-    assert not set(moved) & {entry.name for entry in usual.iterdir()}
+    assert not {"pip-cache", ".buildx-cache-tools"} & {entry.name for entry in usual.iterdir()}
     place.run("goldi", "compose.up", "--profile", "dev", **chosen)
     assert (elsewhere / "pip-cache/up").exists()
     assert (usual / "mypy-cache" / place.key / "up").exists()

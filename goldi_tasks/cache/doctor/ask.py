@@ -21,7 +21,7 @@ from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
 
 # Seconds: for docker, for all of it, for a registry.
-PATIENCE, ALL, NEAR = 5.0, 10.0, 1.5
+PATIENCE, ALL, NEAR = 4.0, 8.0, 1.5
 # What .env has to say of the machine, other than of its network.
 _MACHINE = ("GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_GID")
 
@@ -168,7 +168,8 @@ def _volumes(settings: Settings) -> dict[str, str]:
 def _registries(settings: Settings) -> tuple[Registry, ...]:
     """The registries of the base images, and Docker's."""
     images = list(base_images(settings, settings.made_images).values())
-    lacking = {host(image): image for image in images if not _is_here(image)}
+    here = together({image: lambda image=image: _is_here(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
+    lacking = {host(image): image for image in images if here[image] is False}
     hosts = {host(image) for image in images if host(image) != "localhost"} | {HUB}
     said = together({name: lambda name=name: _reached(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
     return tuple(Registry(name, said[name] is True, lacking.get(name, "")) for name in sorted(hosts))

@@ -1,0 +1,1 @@
+"""Caches in one file: saved, checked and put in place elsewhere."""

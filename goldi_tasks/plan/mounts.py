@@ -1,0 +1,135 @@
+"""A builder's cache mounts: which a Dockerfile has, and the throw-away builds that take them out and put them in.
+
+BuildKit finds a mount by its id, and makes another one of the same id where uid, gid or mode differ; where `sharing`
+differs it does so while the mount is in use. So a throw-away build repeats what the project's own says.
+"""
+
+import json
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from goldi_tasks.command import Command
+from goldi_tasks.plan import bake, instructions, reads, stages
+from goldi_tasks.plan.instructions import Values
+from goldi_tasks.probe import Docker
+
+# What marks the builder's records of a throw-away build; the name of the context that it gets its program from, too.
+MARK = "goldi-mounts"
+AGENT = "agent.py"
+# Where the tar is that the build leaves: its name comes first in a listing of the image.
+TAKEN = ".goldi-mounts"
+_INSIDE, _MOUNTED = "/goldi-in", "/goldi-mounts"
+_ID = re.compile(r"[\w./@:+-]+", re.ASCII)
+_AUTOMATIC = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_OPTIONS = ("sharing", "uid", "gid", "mode")
+_RECORD_ID = re.compile(r"^ID:\s*(\S+)", re.MULTILINE)
+_RECORD_TYPE = re.compile(r"^Type:\s*(\S+)", re.MULTILINE)
+_RECORD_MOUNT = re.compile(r'^Description:\s*cached mount .* with id "/(.+)"\s*$', re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A cache mount: its id, where the project's build sees it, and its other options as they are written."""
+
+    id: str
+    target: str
+    options: tuple[str, ...] = ()
+
+
+def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mount]:
+    """The cache mounts of the Dockerfile `text`, by id, with the build arguments `args` on `platform`.
+
+    Left out are those whose id is only known to the builder, and those that begin with what another stage holds.
+    """
+    system, arch, variant = [*platform.split("/"), "", ""][:3]
+    own = {"TARGETPLATFORM": platform, "TARGETOS": system, "TARGETARCH": arch, "TARGETVARIANT": variant}
+    own |= {name.replace("TARGET", "BUILD"): value for name, value in own.items()}
+    file = stages.parse(text, {**own, **args})
+    found: dict[str, Mount] = {}
+    for _, one, values in stages.walk(file, {**own, **args}, ()) if file else ():
+        if one.word == "RUN" and values is not None:
+            flags, _ = reads.split(one.rest)
+            mounts = (_mount(flag.removeprefix("mount="), values, own) for flag in flags if flag.startswith("mount="))
+            found |= {mount.id: mount for mount in mounts if mount and mount.id not in found}
+    return found
+
+
+def dockerfile(base: str, mounts: Iterable[Mount], verb: str, token: str) -> str:
+    """A Dockerfile whose only step runs the agent with `verb` among `mounts`; each `token` makes another step."""
+    flags = [f"--mount=type=bind,from={MARK},target={_INSIDE}"]
+    for number, mount in enumerate(mounts):
+        fields = ("type=cache", f"id={mount.id}", f"target={_MOUNTED}/{number}", *mount.options)
+        flags.append(f"--mount={','.join(fields)}")
+    argv = ("python3", "-I", f"{_INSIDE}/{AGENT}", verb, _MOUNTED, f"{MARK}-{token}")
+    return f"FROM {base}\nUSER 0:0\nRUN --network=none {' '.join(flags)} {json.dumps(argv)}\n"
+
+
+def build(docker: Docker, folder: Path, output: str, progress: str) -> Command:
+    """Build what is in `folder`: Dockerfile, an empty `context`, and `in` with the agent and what it reads."""
+    argv = ("docker", "buildx", *bake.builder(docker), "build", "--progress", progress, "--output", output)
+    files = ("--file", str(folder / "Dockerfile"), "--build-context", f"{MARK}={folder / 'in'}")
+    return Command((*argv, *files, str(folder / "context")))
+
+
+def listed(docker: Docker) -> Command:
+    """What the builder keeps."""
+    return Command(("docker", "buildx", *bake.builder(docker), "du", "--verbose"))
+
+
+def forgotten(docker: Docker, record: str) -> Command:
+    """Let the builder forget a record, if nothing builds on it."""
+    argv = ("docker", "buildx", *bake.builder(docker), "prune", "--all", "--force")
+    return Command((*argv, "--filter", f"id={record}"))
+
+
+def filled(text: str) -> set[str]:
+    """The ids of the cache mounts among what the builder keeps, by the `text` of `listed`."""
+    return {found[1] for record in _records(text) if (found := _RECORD_MOUNT.search(record))}
+
+
+def left(text: str, before: str) -> list[str]:
+    """The records that throw-away builds have left, by the `text` of `listed` after and `before` them."""
+    known = set(_RECORD_ID.findall(before))
+    return [
+        found[1]
+        for record in _records(text)
+        if (found := _RECORD_ID.search(record)) and _is_ours(record, new=found[1] not in known)
+    ]
+
+
+def _is_ours(record: str, *, new: bool) -> bool:
+    kind = _RECORD_TYPE.search(record)
+    # A mount that we made says by which step it was made.
+    if kind is None or kind[1] == "exec.cachemount" or "Reclaimable:\ttrue" not in record:
+        return False
+    # What a build reads its Dockerfile from says of no build whose it is: one that appeared meanwhile may go.
+    small = re.search(r"^Description:\s*local source for (dockerfile|context)$", record, re.MULTILINE)
+    return MARK in record or (new and kind[1] == "source.local" and small is not None)
+
+
+def _records(text: str) -> Iterator[str]:
+    return (record for record in text.split("\n\n") if record.startswith("ID:"))
+
+
+def _mount(written: str, values: Values, own: Mapping[str, str]) -> Mount | None:
+    """The cache mount that a flag of RUN says, None if it says another kind, or something that is not known here."""
+    fields = {key.lower(): value for key, _, value in (field.partition("=") for field in written.split(","))}
+    target = fields.get("target", fields.get("dst", fields.get("destination", "")))
+    if fields.get("type") != "cache" or {"from", "source", "src"} & fields.keys():
+        return None
+    target, name = (_filled(text, values, own) for text in (target, fields.get("id", target)))
+    options = tuple(f"{key}={value}" for key in _OPTIONS if (value := _filled(fields.get(key, ""), values, own)))
+    if not (target and name and target.startswith("/") and _ID.fullmatch(name)):
+        return None
+    if not all(re.fullmatch(r"\w+=\w+", option) for option in options):
+        return None
+    return Mount(name if "id" in fields else posixpath.normpath(name), target, options)
+
+
+def _filled(text: str, values: Values, own: Mapping[str, str]) -> str:
+    """`text` with its variables, the builder's own ones too where they were asked for; "" if one is not known."""
+    plain = _AUTOMATIC.sub(lambda found: own[name] if (name := found[1] or found[2]) in own else found[0], text)
+    return instructions.filled(plain, values) or ""

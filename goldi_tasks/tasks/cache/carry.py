@@ -1,0 +1,91 @@
+"""Carry the caches to another machine."""
+
+import json as json_
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from invoke.context import Context
+
+from goldi_tasks import probe, run, wiring
+from goldi_tasks import settings as project_settings
+from goldi_tasks.cache import clear as clearing
+from goldi_tasks.plan.images import base_images
+from goldi_tasks.tasks._door import task
+
+
+@task(
+    iterable=["name"],
+    help={
+        "file": "Where to; - for standard output.",
+        "name": "A cache by its name; may be repeated. Without it those that help a build and a check elsewhere.",
+        "mounts": "Also the builder's cache mounts, of every Dockerfile of the project.",
+        "project": "Only what this project has in caches that are kept apart by project.",
+        "json": "Print what came of it for scripts.",
+    },
+)
+def save(
+    c: Context,
+    file: str,
+    name: Sequence[str] | None = None,
+    mounts: bool = True,
+    project: bool = False,
+    json: bool = False,
+) -> None:
+    """Save caches and the builder's cache mounts to one file, from which cache.restore warms another machine."""
+    from goldi_tasks.cache.archive import save as saving
+    from goldi_tasks.cache.archive import told
+
+    settings, names = project_settings.load(Path.cwd()), tuple(name or ())
+    caches = clearing.chosen(names, every=False, project=project) if names else saving.usual(project)
+    if run.is_dry():
+        print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
+        return
+    builder = wiring.mounts(settings) if mounts else None
+    found = saving.save(settings, caches, probe.host().platform, builder, file)
+    lines = [json_.dumps(told.saved_json(found), indent=2)] if json else told.saved(found)
+    for line in lines:
+        print(line, file=sys.stderr if file == saving.STDOUT else sys.stdout)
+
+
+@task(
+    iterable=["name"],
+    help={
+        "file": "A file of cache.save. It is as trustworthy as who wrote it.",
+        "name": "Of it only this cache; may be repeated.",
+        "mounts": "Also the builder's cache mounts.",
+        "json": "Print what came of it for scripts.",
+    },
+)
+def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bool = True, json: bool = False) -> None:
+    """Replace caches by those in a file of cache.save, once all of it was found to be what it says."""
+    from goldi_tasks.cache.archive import restore as restoring
+    from goldi_tasks.cache.archive import told
+
+    settings, names = project_settings.load(Path.cwd()), tuple(name or ())
+    if names:
+        clearing.chosen(names, every=False)  # raises for a name that there is not
+    if run.is_dry():
+        print(f"would restore {', '.join(names) or 'all caches'} from {file}")
+        return
+    builder = wiring.mounts(settings) if mounts else None
+    found = restoring.restore(settings, names, probe.host().platform, builder, Path(file))
+    lines = [json_.dumps(told.restored_json(found, file), indent=2)] if json else told.restored(found, file)
+    for line in lines:
+        print(line)
+
+
+@task(help={"json": "Print it with what older keys begin with, for scripts."})
+def key(c: Context, json: bool = False) -> None:
+    """Print a key for a CI's cache step, from the project's lock files and Dockerfile."""
+    from goldi_tasks.cache.archive import locks
+    from goldi_tasks.plan import key as plan_key
+
+    settings, platform = project_settings.load(Path.cwd()), probe.host().platform
+    files = locks.read(settings)
+    found = plan_key.key(platform, base_images(settings, settings.made_images), files)
+    if json:
+        told = {"key": found, "restore_keys": [plan_key.prefix(platform)], "files": sorted(files)}
+        print(json_.dumps(told, indent=2))
+    else:
+        print(found)

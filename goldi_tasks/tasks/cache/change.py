@@ -1,0 +1,73 @@
+"""Make the caches, and make them smaller."""
+
+import json as json_
+from collections.abc import Sequence
+from pathlib import Path
+
+from invoke.context import Context
+
+from goldi_tasks import run
+from goldi_tasks import settings as project_settings
+from goldi_tasks.cache import clear as clearing
+from goldi_tasks.cache import dirs, place, report
+from goldi_tasks.errors import Interrupted
+from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks.cache import _here
+
+
+@task()
+def setup(c: Context) -> None:
+    """Make every cache directory, and write down for compose where they are; may be run again at any time."""
+    roots = _here.roots()
+    where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
+    if run.is_dry():
+        print(f"would make the cache directories in {where}")
+        return
+    dirs.set_up(roots)
+    _here.set_up_project()
+    for warning in place.warnings(roots):
+        print(f"goldi: {warning}")
+    print(f"cache directories are ready in {where}")
+
+
+@task(
+    iterable=["name"],
+    help={
+        "name": "A cache by its name; may be repeated.",
+        "all": "All of them.",
+        "project": "Only what this project has in those that are kept apart by project.",
+        "dry-run": "Say what would be freed and what would be left alone, and change nothing.",
+        "json": "Print it for scripts, sizes in bytes; the lines for people go to standard error.",
+    },
+)
+def clear(
+    c: Context,
+    name: Sequence[str] | None = None,
+    all: bool = False,
+    project: bool = False,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Empty cache directories, by name or all; what is not ours is left alone."""
+    dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
+    chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
+    rows, done, images = clearing.rows(_here.roots(), chosen, key), 0, _here.images()
+    try:
+        for row in rows:
+            done += 1
+            try:
+                clearing.clear(row, images, dry=dry)
+            finally:
+                _here.say(report.lines(row, dry=dry), json)
+    except (KeyboardInterrupt, Interrupted):
+        _finish(rows[:done], dry=dry, json=json, interrupted=True)
+        raise Interrupted from None
+    _finish(rows, dry=dry, json=json)
+    if not dry and (failure := report.failure(rows)):
+        raise failure
+
+
+def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
+    _here.say([report.total(rows, dry=dry)], json)
+    if json:
+        print(json_.dumps(report.as_json(rows, dry=dry, interrupted=interrupted), indent=2))
