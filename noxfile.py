@@ -1,7 +1,9 @@
 """The checks of this project, and the only list of them; `./goldi test` runs all that stand for themselves."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import nox
 
@@ -33,6 +35,7 @@ LINT = (
     ("shellcheck", *SCRIPTS),
 )
 PURE = "not (door or contract or real)"
+CAMPAIGN = ("python", "-m", "tests.campaign")
 
 # What somebody runs all day, in the tools image.
 lint = container_session("lint", commands=LINT, default=False, doc="Ruff, hadolint and shellcheck.")
@@ -59,6 +62,24 @@ def suite(session: nox.Session) -> None:
         session.run("nox", "--sessions", *CONTAINED)
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
         session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "real", *session.posargs)
+        if os.getuid() == 0:
+            # It has an engine of its own.
+            session.run(*CAMPAIGN, "--rounds", "7")
+
+
+@nox.session(default=False)
+def campaign(session: nox.Session) -> None:
+    """Operations that are hit by faults, on an engine of its own, as root; options may follow, see --help."""
+    session.run(*CAMPAIGN, *(session.posargs or ("--rounds", "7")))
+
+
+@nox.session(name="long-campaign", default=False)
+def long_campaign(session: nox.Session) -> None:
+    """The same until 200 processes were killed, and 10,000 generated archives and settings; half an hour and more."""
+    generated = sorted(map(str, Path("tests").glob("test_*.py")))
+    known = [name for name in generated if "GOLDI_EXAMPLES" in Path(name).read_text(encoding="utf-8")]
+    session.run("pytest", "--numprocesses=2", *known, env={"GOLDI_EXAMPLES": "10000"})
+    session.run(*CAMPAIGN, "--kills", "200", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

@@ -207,7 +207,7 @@ def _roots(common: Path, values: dict[str, Any]) -> dict[str, Path]:
 def _fill(settings: Settings, environ: Mapping[str, str]) -> Settings:
     """Defaults that depend on the project and on the machine."""
     app = settings.project / settings.app
-    if not app.is_dir():
+    if not _is(app.is_dir):
         raise SettingsError(
             f"app '{settings.app}' is not a directory of {settings.project}", "Set `app` in [tool.goldi]"
         )
@@ -217,10 +217,10 @@ def _fill(settings: Settings, environ: Mapping[str, str]) -> Settings:
         values["image"] = _image_name(app)
     if not settings.ca_bundle:
         usual = (environ.get(name, "") for name in CA_VARIABLES)
-        values["ca_bundle"] = next((path for path in usual if path and Path(path).is_file()), "")
+        values["ca_bundle"] = next((path for path in usual if path and _is(Path(path).is_file)), "")
     else:
         values["ca_bundle"] = str(settings.project / settings.ca_bundle)
-        if not Path(values["ca_bundle"]).is_file():
+        if not _is(Path(values["ca_bundle"]).is_file):
             raise SettingsError(f"ca-bundle {values['ca_bundle']} is not a file", "Point it to a PEM file")
     return Settings(**values)
 
@@ -235,8 +235,11 @@ def _image_name(app: Path) -> str:
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
+        # Of the reader, of the codec, of a number with too many digits.
         raise SettingsError(f"{file} is not valid TOML: {error}", "Correct that line") from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}", "Make it readable") from error
 
 
 def _table(file: Path, name: str) -> dict[str, Any]:
@@ -264,18 +267,35 @@ def _flatten(table: object) -> dict[str, tuple[Any, str]]:
 def _text(value: object, where: str) -> str:
     if not isinstance(value, str) or not value:
         raise SettingsError(f"{where} must be a string, not {value!r}", "Put it in quotes")
+    if "\0" in value:
+        raise SettingsError(f"{where} must not hold a NUL, as {value!r} does", "Leave it out")
     return value
 
 
+def _path(value: object, where: str) -> Path:
+    try:
+        return Path(_text(value, where)).expanduser()
+    except RuntimeError as error:
+        raise SettingsError(f"{where} names a user that is not known: '{value}'", "Write the directory out") from error
+
+
+def _is(kind: Callable[[], bool]) -> bool:
+    """What a path says it is; one that the system cannot look up, as a too long one, is nothing."""
+    try:
+        return kind()
+    except (OSError, ValueError):
+        return False
+
+
 def _directory(value: object, where: str) -> Path:
-    path = Path(_text(value, where)).expanduser()
+    path = _path(value, where)
     if not path.is_absolute():
         raise SettingsError(f"{where} must be an absolute path, not '{value}'", "Begin it with / or ~")
     return path
 
 
 def _file(value: object, where: str) -> str:
-    return str(Path(_text(value, where)).expanduser())
+    return str(_path(value, where))
 
 
 def _inside(value: object, where: str) -> str:

@@ -135,6 +135,9 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ('app = "/etc"', "[tool.goldi]: app must lie inside the project, not '/etc'"),
         ('app = "../other"', "[tool.goldi]: app must lie inside the project, not '../other'"),
         ('app = "nowhere"', "app 'nowhere' is not a directory of "),
+        (f'app = "{"a" * 5000}"', "app 'aaa"),
+        ('cache-root = "~nobody-here/x"', "[tool.goldi]: cache-root names a user that is not known: '~nobody-here/x'."),
+        ('image = "a\\u0000"', "[tool.goldi]: image must not hold a NUL, as 'a\\x00' does"),
     ],
 )
 def test_bad_values_are_told_with_their_place_and_remedy(make_project: MakeProject, line: str, message: str) -> None:

@@ -1,6 +1,5 @@
 """A build: what goes into it, whether there is anything to do, the plan, the work, and what is told and kept of it."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, probe, run
-from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
+from goldi_tasks.build import bakefile, context, inputs, made, network, record, scratch, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
@@ -53,8 +52,8 @@ def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = su
     # A target of the project's own has the caches that its bake file says, and no directory of ours.
     cached = [target for target in targets if target in paths.TARGETS]
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}
-    with tempfile.TemporaryDirectory(prefix="goldi-") as scratch:
-        metadata = Path(scratch) / "metadata.json"
+    with scratch.directory() as folder:
+        metadata = folder / "metadata.json"
         command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
 
         def keep(places: Mapping[str, Path]) -> Command:

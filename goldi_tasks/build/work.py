@@ -21,10 +21,12 @@ from goldi_tasks.settings import Settings
 
 # What buildx says when another process prunes the builder's cache while a build ends: BuildKit looks its steps up
 # once more, for its own history, after all of them and the export are done (solver.ErrNotFound). And what it says when
-# it has lost a step that another build, which was ended just then, had in common with this one (solver/edge.go).
+# it has lost a step that another build, which was ended just then, had in common with this one (solver/edge.go). And
+# what it says when containerd collects, after a prune, the layers that an image is being unpacked on.
 _PRUNED = re.compile(
     r"^ERROR: (target \S+: )?failed to solve: "
-    r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state)"
+    r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state|"
+    r".*parent snapshot \S+ does not exist)"
 )
 
 

@@ -1,0 +1,58 @@
+"""What happens in which round: the seed and the round's number decide, not the rounds before."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+KILLS = ("kill-buildx", "kill-goldi", "kill-all", "kill-engine")
+STOPS = (*KILLS, "interrupt")
+FULL = ("full-cache", "full-tmp", "full-state", "full-engine")
+DAMAGE = ("flip", "cut", "delete")
+
+# Which faults an operation meets. One whose task the command line does not have is left out. The first of a row is
+# what the short form has time for.
+FAULTS: dict[str, Sequence[str]] = {
+    "export": (*STOPS, *FULL),
+    "build": (*STOPS, *FULL),
+    "cold": (*DAMAGE, *STOPS, "full-engine"),
+    "crowd": ("kill-goldi", "kill-buildx", "interrupt", "none"),
+    "verify": ("kill-goldi", "interrupt", *DAMAGE),
+    "clear": ("kill-goldi", "interrupt"),
+    "status": ("kill-goldi", "interrupt"),
+    "prune": (*STOPS, "full-tmp"),
+    "save": (*STOPS, *FULL),
+    "restore": (*STOPS, *DAMAGE, *FULL),
+}
+# How often an operation comes, beside the others.
+WEIGHTS = {"export": 5, "build": 3, "cold": 4, "crowd": 1, "verify": 1, "prune": 2, "save": 3, "restore": 3}
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round: `share` is the moment as a part of the operation's duration, `detail` the seed of all else."""
+
+    number: int
+    operation: str
+    fault: str
+    share: float
+    detail: str
+
+    @property
+    def random(self) -> random.Random:
+        """Numbers for this round, from their begin."""
+        return random.Random(self.detail)  # noqa: S311 - to be had again
+
+
+def one(seed: int, number: int, operations: Sequence[str]) -> Round:
+    """Round `number` among `operations`; names that are not known are a KeyError."""
+    detail = f"{seed}/{number}"
+    dice = random.Random(detail)  # noqa: S311 - to be had again
+    operation = dice.choices(operations, [WEIGHTS.get(name, 1) for name in operations])[0]
+    fault = dice.choice(FAULTS[operation])
+    return Round(number, operation, fault, dice.random(), detail)
+
+
+def available(only: Sequence[str], tasks: Mapping[str, str], known: Sequence[str]) -> list[str]:
+    """The operations that can be run: those of `only`, or all, whose task is among `known`."""
+    names = only or list(FAULTS)
+    return [name for name in names if tasks[name] in known]
