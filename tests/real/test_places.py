@@ -233,5 +233,6 @@ def test_two_users_on_one_machine(make: Make) -> None:
     assert {path: path.lstat().st_uid for path in (one.top / "tmp").rglob("*")} == theirs
     # It stays when the names are free again.
     shutil.rmtree(one.top / "tmp/.buildx-cache-tools")
-    (status,) = {Path(row["path"]).parent for row in json.loads(two.run("goldi", "cache.status", "--json").stdout)}
+    found = json.loads(two.run("goldi", "cache.status", "--json").stdout)
+    (status,) = {Path(row["path"]).parent for row in found["caches"]}
     assert status == mine
