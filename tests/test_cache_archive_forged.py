@@ -59,7 +59,7 @@ def attempt(data: bytes) -> dict[str, Any] | None:
         for name, (_, target) in after.items():
             if isinstance(target, Path):
                 assert not target.is_absolute()
-                assert Path(root, name).resolve().is_relative_to(root.resolve())
+                assert Path(os.path.realpath(root / name)).is_relative_to(root.resolve())
         return after
 
 
