@@ -156,9 +156,8 @@ def test_one_cache_on_another_file_system(make: Make, elsewhere: Path) -> None:
     """For checks, the stack, clearing and the build; all others stay."""
     place = make()
     usual = place.top / "tmp"
-    chosen: dict[str, Any] = {
-        BY_NAME[name].root_variable: str(elsewhere) for name in ("pip-cache", ".buildx-cache-tools")
-    }
+    moved = ("pip-cache", ".buildx-cache-tools")
+    chosen: dict[str, Any] = {BY_NAME[name].root_variable: str(elsewhere) for name in moved}
     place.inside("touch /cache/pip/check /cache/mypy/check", **chosen)
     assert (elsewhere / "pip-cache/check").exists()
     assert (elsewhere / ".buildx-cache-tools" / place.key / "native/index.json").exists()
