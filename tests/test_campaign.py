@@ -31,8 +31,8 @@ def test_operations_whose_task_is_not_there_are_left_out() -> None:
     tasks = {name: operation.task for name, operation in OPERATIONS.items()}
     assert schedule.available((), tasks, ["build.prod", "cache.status"]) == [
         "export",
-        "build",
         "cold",
+        "build",
         "crowd",
         "status",
     ]

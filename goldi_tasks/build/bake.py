@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths, probe, run
-from goldi_tasks.build import bakefile, context, inputs, made, network, record, scratch, summary
+from goldi_tasks import paths, probe, run, scratch
+from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command

@@ -18,8 +18,8 @@ from goldi_tasks.engine import HERE, Place, packages
 # With the one who started it gone, everything goes. The shell is there to wait for orphans.
 _CAGE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
 _SHELL = ("--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
-# Sizes of the file systems inside: the engine's data are a sparse file, caches are in memory.
-_DISK, _CACHE, _SMALL = 3 << 30, 256 << 20, 16 << 20
+# Sizes of the file systems inside: those of the engine's data and of the caches are sparse files.
+_DISKS, _SMALL = {"disk": 3 << 30, "caches": 1 << 30}, 16 << 20
 
 
 def place(base: Path) -> Place:
@@ -76,13 +76,14 @@ def furnished(base: Path) -> Iterator[None]:
     with socket.socket() as any_socket:
         fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
     mount("/run", 0)
-    disk = base / "disk.img"
-    with disk.open("wb") as file:
-        file.truncate(_DISK)
-    for argv in (("mkfs.ext4", "-q", "-F", disk), ("mount", "-o", "loop", disk, _made(base / "disk"))):
-        subprocess.run(argv, check=True)
-    for name, size in (("cache", _CACHE), ("tmp", _SMALL), ("state", _SMALL)):
-        mount(_made(base / name), size)
+    for name, size in _DISKS.items():
+        image = base / f"{name}.img"
+        with image.open("wb") as file:
+            file.truncate(size)
+        for argv in (("mkfs.ext4", "-q", "-F", image), ("mount", "-o", "loop", image, _made(base / name))):
+            subprocess.run(argv, check=True)
+    for name in ("tmp", "state"):
+        mount(_made(base / name), _SMALL)
     yield
 
 

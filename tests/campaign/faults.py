@@ -4,7 +4,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tests.campaign.scene import Running, Said, Scene
 
 # What a file system has left when it is full: somewhere below what the operation writes there.
 _LEFT = {"full-cache": 12_000_000, "full-tmp": 30_000, "full-state": 12_000, "full-engine": 25_000_000}
+_LEFT_BY_ARCHIVES = {**_LEFT, "full-cache": 200_000_000}
 # Seconds in which what is to be killed has to appear.
 _LOOK = 0.2
 
@@ -75,15 +76,18 @@ def _kill_buildx(running: Running) -> bool:
 
 
 @contextmanager
-def around(scene: Scene, fault: str, dice: random.Random) -> Iterator[list[str]]:
+def around(scene: Scene, operation: str, fault: str, dice: random.Random) -> Iterator[list[str]]:
     """A fault that is there before the operation begins: what was done, told. A full disk is emptied afterwards."""
+    archives = operation in ("save", "restore")
     if fault in schedule.FULL:
         name = fault.removeprefix("full-")
         top = {"cache": scene.cache, "tmp": scene.tmp, "state": scene.state, "engine": scene.disk}[name]
-        with _filled(top, dice.randrange(_LEFT[fault])) as left:
+        most = _LEFT_BY_ARCHIVES if archives else _LEFT
+        with _filled(top, dice.randrange(most[fault])) as left:
             yield [f"{left} bytes are left on the disk of {name}"]
     elif fault in schedule.DAMAGE:
-        yield [damage(path, fault, dice) for path in _victims(scene, dice)]
+        victims = [scene.archive] if archives else _victims(scene, dice)
+        yield [damage(path, fault, dice) for path in victims]
     else:
         yield []
 
@@ -132,9 +136,6 @@ def damage(path: Path, how: str, dice: random.Random) -> str:
         case "delete":
             path.unlink()
     return f"{how} {path} at {at} of {size}"
-
-
-Wait = Callable[[Running], Said]
 
 
 def hit(scene: Scene, running: Running, fault: str, moment: float, dice: random.Random) -> Said:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from goldi_tasks.plan.mounts import MARK
 from tests.campaign import faults
 from tests.campaign.scene import Said, Scene
 
@@ -98,6 +99,9 @@ def leftovers(scene: Scene, usual: set[str]) -> Iterator[str]:
         yield f"{path.relative_to(scene.base)} was left"
     for line in _strays(scene):
         yield f"a process was left: {line}"
+    for record in scene.engine.docker("buildx", "du", "--verbose").split("\n\n"):
+        if MARK in record and "exec.cachemount" not in record:
+            yield f"the builder has a record of a throw-away build:\n{record}"
     for row in scene.engine.docker("ps", "--all", "--format", "{{.Names}} {{.Image}} {{.Status}}").splitlines():
         yield f"a container was left: {row}"
     known = {scene.image, IMAGE, "bears:tools"}

@@ -8,10 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.campaign import crowd, faults, invariants, schedule
-from tests.campaign.operations import KEEP, OPERATIONS
+from tests.campaign.operations import BUILD, KEEP, OPERATIONS
 from tests.campaign.report import Result
 from tests.campaign.scene import Said, Scene, copy
 from tests.campaign.schedule import Round
+
+# Whatever happens to them, the local cache is the old one or the new one.
+_LEAVE_WHOLE = ("export", "build", "cold", "crowd", "save", "restore", "status")
 
 
 @dataclass(frozen=True)
@@ -71,16 +74,32 @@ class Campaign:
         scene, dice = self.scene, plan.random
         self._reset()
         OPERATIONS[plan.operation].before(scene, dice)
-        with faults.around(scene, plan.fault, dice) as done:
+        with faults.around(scene, plan.operation, plan.fault, dice) as done:
             result.done = done
             said, others = self._run(plan, moment)
         result.hit, result.code = said.hit, said.code
         yield from others
         yield from invariants.told(f"{plan.operation} under {plan.fault}", said, _codes(plan, said))
         scene.engine.start()
+        if plan.operation in _LEAVE_WHOLE and plan.fault not in schedule.DAMAGE:
+            # Right now, before anybody could have mended it.
+            yield from invariants.local(scene.local)
+        yield from self._again(plan)
         if plan.operation == "crowd":
             yield from invariants.told("ci.tools --stop", scene.goldi("ci.tools", "--stop"))
         yield from invariants.recovered(scene, self.usual, self.verify)
+
+    def _again(self, plan: Round) -> Iterator[str]:
+        """What is no build and was hit works the next time, and then tidies up."""
+        operation = OPERATIONS[plan.operation]
+        if operation.task == BUILD[0]:
+            return
+        if plan.operation == "restore":
+            self.scene.put_back(self.scene.archive.parent)
+        yield from invariants.told(f"the next {plan.operation}", self.scene.goldi(*operation.words(self.scene)))
+        if plan.operation == "save":
+            words = OPERATIONS["restore"].words(self.scene)
+            yield from invariants.told("restoring what was saved", self.scene.goldi(*words))
 
     def _run(self, plan: Round, moment: float) -> tuple[Said, list[str]]:
         operation, dice = OPERATIONS[plan.operation], plan.random

@@ -95,7 +95,7 @@ class Scene:
 
     @property
     def cache(self) -> Path:
-        return self.base / "cache"
+        return self.base / "caches/cache"
 
     @property
     def tmp(self) -> Path:
@@ -107,7 +107,7 @@ class Scene:
 
     @property
     def archive(self) -> Path:
-        return self.base / "archives/bears.tar.zst"
+        return self.base / "caches/archives/bears.tar.zst"
 
     @property
     def disk(self) -> Path:
@@ -162,7 +162,7 @@ class Scene:
         plugins.mkdir(parents=True)
         for found in cage.place(self.base).prefix.glob("usr/lib*/docker/cli-plugins/docker-*"):
             (plugins / found.name).symlink_to(found)
-        for name in ("archives", "out", "taken"):
+        for name in ("caches/cache", "caches/archives", "out", "taken"):
             (self.base / name).mkdir()
 
     def edit(self, dice: random.Random, *, slow: float = 0.0) -> None:
@@ -202,7 +202,7 @@ class Scene:
 
     def trees(self) -> Iterator[Path]:
         """The directories that a fault may touch, and that are put back before each round."""
-        yield from (self.cache, self.state, self.tmp, self.project)
+        yield from (self.cache, self.archive.parent, self.state, self.tmp, self.project)
 
     def take(self) -> None:
         """Note how things are, for `back`."""
@@ -212,9 +212,13 @@ class Scene:
     def back(self) -> None:
         """All files as they were taken."""
         for tree in self.trees():
-            for entry in os.scandir(tree):
-                shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else Path(entry).unlink()
-            copy(self.base / "taken" / tree.name, tree)
+            self.put_back(tree)
+
+    def put_back(self, tree: Path) -> None:
+        """One of the trees as it was taken."""
+        for entry in os.scandir(tree):
+            shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else Path(entry).unlink()
+        copy(self.base / "taken" / tree.name, tree)
 
 
 def copy(tree: Path, target: Path) -> None:

@@ -3,14 +3,13 @@
 import itertools
 import shutil
 import tarfile
-import tempfile
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from goldi_tasks import run
+from goldi_tasks import run, scratch
 from goldi_tasks.cache.archive import agent, collect, form, links
 from goldi_tasks.cache.archive.form import Entry
 from goldi_tasks.cache.archive.packing import CHUNK
@@ -34,8 +33,8 @@ def filled(docker: Docker, declared: Sequence[Mount]) -> list[Mount]:
 
 def take(docker: Docker, base: str, mounts: Sequence[Mount], left: collect.Left) -> Taken:
     """What is in each of `mounts`, with its number, as it comes. Raises CommandFailed, NoSpace, CacheRefused."""
-    with tempfile.TemporaryDirectory(prefix="goldi-") as scratch, _forgetting(docker):
-        folder = Path(scratch) / plan.MARK
+    with scratch.directory() as top, _forgetting(docker):
+        folder = top / plan.MARK
         folder.mkdir()
         _write(folder, base, mounts, "take")
         try:

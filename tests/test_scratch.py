@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.build import scratch
+from goldi_tasks import scratch
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,8 @@ def test_it_is_there_while_the_block_runs_and_for_us_alone(top: Path) -> None:
     assert list(top.iterdir()) == []
 
 
-def test_what_a_killed_build_left_goes_and_what_one_holds_stays(top: Path) -> None:
-    left = top / "goldi-build-killed"
+def test_what_a_killed_run_left_goes_and_what_one_holds_stays(top: Path) -> None:
+    left = top / "goldi-scratch-killed"
     left.mkdir()
     (left / "metadata.json").touch()
     with scratch.directory() as held, scratch.directory() as made:
@@ -29,7 +29,7 @@ def test_what_a_killed_build_left_goes_and_what_one_holds_stays(top: Path) -> No
 
 
 def test_nothing_else_goes(top: Path) -> None:
-    others = [top / "goldi-other", top / "goldi-build-elsewhere", top / "goldi-build-file"]
+    others = [top / "goldi-other", top / "goldi-scratch-elsewhere", top / "goldi-scratch-file"]
     others[0].mkdir()
     others[1].symlink_to(others[0])
     others[2].touch()

@@ -1,4 +1,4 @@
-"""A directory for what only one build has to know; the next build removes what a killed one has left."""
+"""A directory for what only one run has to know; the next one removes what a killed one has left."""
 
 import fcntl
 import os
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_PREFIX = "goldi-build-"
+_PREFIX = "goldi-scratch-"
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def _made(top: Path) -> tuple[Path, int]:
             fcntl.flock(handle, fcntl.LOCK_EX)
             if made.exists():
                 return made, handle
-            # Another build has swept it before it was held.
+            # Another run has swept it before it was held.
             os.close(handle)
 
 
