@@ -62,7 +62,7 @@ def _tidy(settings: Settings) -> None:
     """Keep the limits of the settings, once a day; that is no part of what was asked for, and never fails it."""
     if run.is_dry() or not (settings.max_age or settings.max_size) or not work.due():
         return
-    from goldi_tasks.cache import choice, tidy  # 30 ms, once a day
+    from goldi_tasks.cache.prune import choice, tidy  # 30 ms, once a day
 
     limits = choice.Limits(settings.max_age, settings.max_size)
     if said := tidy.tidy(settings.roots, limits, settings.key, lambda: pythons(settings)):

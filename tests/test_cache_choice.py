@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldi_tasks.cache import choice, held, tools, use
-from goldi_tasks.cache.choice import Asked, Limits
-from goldi_tasks.cache.sizes import Part, Size
+from goldi_tasks.cache import use
+from goldi_tasks.cache.look.sizes import Part, Size
+from goldi_tasks.cache.prune import choice, held, tools
+from goldi_tasks.cache.prune.choice import Asked, Limits
 from goldi_tasks.paths import CACHES, project_key
 
 NOW, DAY = 2_000_000_000.0, 86400.0

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from goldi_tasks import whose
-from goldi_tasks.cache import dirs, sizes
+from goldi_tasks.cache import dirs
+from goldi_tasks.cache.look import sizes
 from goldi_tasks.paths import CACHES, TAG_FILE, Roots
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldi_tasks.cache import store
+from goldi_tasks.cache.look import store
 from tests.recording import DU
 
 NOW = 2_000_000_000.0

@@ -3,6 +3,8 @@
 import functools
 import inspect
 import json as json_
+import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -28,6 +30,11 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
             try:
                 with run.dry(c.config.run.dry):
                     body(c, *args, **kwargs)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                # Whoever read has seen enough, as `head` does: no failure of ours, and nothing is left to be said.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                raise Exit(None, 128 + signal.SIGPIPE) from None
             except GoldiError as error:
                 raise Exit(f"goldi: {error}", error.code) from error
             except KeyboardInterrupt:

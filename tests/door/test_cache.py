@@ -272,3 +272,9 @@ def test_set_up_refuses_what_is_not_ours(stage: Stage) -> None:
     done = stage.goldi("cache.setup")
     assert done.returncode == 13
     assert "pip-cache is a symbolic link. Remove it" in one_sentence(done)
+
+
+def test_who_reads_may_stop_reading(stage: Stage) -> None:
+    # The table is longer than what `head` reads, and comes after it has gone.
+    done = stage.run("sh", "-c", f"{{ {BIN / 'goldi'} cache.status --json; echo $? >&2; }} | true")
+    assert done.stderr == "141\n"

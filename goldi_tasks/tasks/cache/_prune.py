@@ -7,8 +7,9 @@ from contextlib import redirect_stdout
 
 from goldi_tasks import amounts, wiring
 from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import choice, clear, status, told
-from goldi_tasks.cache import prune as pruning
+from goldi_tasks.cache import clear
+from goldi_tasks.cache.look import status
+from goldi_tasks.cache.prune import choice, pruning, told
 from goldi_tasks.errors import GoldiError, Interrupted
 from goldi_tasks.settings import Settings
 

@@ -23,8 +23,8 @@ def status(c: Context, verbose: bool = False, json: bool = False) -> None:
     Files are counted by name. A last use is the newest change, or when goldi last handed the directory to a build or a
     container, to half an hour; to look at it is no use.
     """
-    from goldi_tasks.cache import show
-    from goldi_tasks.cache import status as looking
+    from goldi_tasks.cache.look import show
+    from goldi_tasks.cache.look import status as looking
 
     found, store, remark = looking.look(_here.roots())
     if json:
@@ -94,7 +94,7 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
 def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 200_000) -> None:
     """Measure `cache.status` over many files on this machine, beside `du -s`."""
     from goldi_tasks.bench import limits
-    from goldi_tasks.cache import bench
+    from goldi_tasks.cache.look import bench
 
     would = f"would make {files} files in a temporary directory and look at them {rounds} times"
     benchmark(rounds, json, would, lambda tell: bench.measure(files, rounds, tell), limits)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-from goldi_tasks.cache import sizes, store
-from goldi_tasks.cache.sizes import Size
-from goldi_tasks.cache.store import Store
+from goldi_tasks.cache.look import sizes, store
+from goldi_tasks.cache.look.sizes import Size
+from goldi_tasks.cache.look.store import Store
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.paths import Roots
 

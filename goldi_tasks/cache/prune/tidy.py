@@ -11,8 +11,9 @@ from contextlib import suppress
 
 from goldi_tasks import state
 from goldi_tasks.amounts import megabytes
-from goldi_tasks.cache import notes, prune, use, work
-from goldi_tasks.cache.choice import TRASH, Asked, Limits
+from goldi_tasks.cache import use, work
+from goldi_tasks.cache.prune import notes, pruning
+from goldi_tasks.cache.prune.choice import TRASH, Asked, Limits
 from goldi_tasks.cache.walk import KEY
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.paths import CACHES, Roots
@@ -38,7 +39,7 @@ def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> st
         state.write(work.stamp(), "")
         return ""
     try:
-        plan = prune.plan(roots, asked, lambda _: images(), _budget())
+        plan = pruning.plan(roots, asked, lambda _: images(), _budget())
     except _TooLong:
         state.write(work.stamp(), "")
         return "the caches were not held against their limits, since they are so large; `inv cache.prune` does it"
@@ -47,7 +48,7 @@ def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> st
         # Somebody is at work, and will look in turn.
         return ""
     state.write(work.stamp(), "")
-    freed = prune.freed(plan.rows)
+    freed = pruning.freed(plan.rows)
     return f"{megabytes(freed)} of caches freed that were not used for long (see max-age, max-size)" if freed else ""
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from goldi_tasks.amounts import days, megabytes
-from goldi_tasks.cache import tools
-from goldi_tasks.cache.sizes import Part, Size
+from goldi_tasks.cache.look.sizes import Part, Size
+from goldi_tasks.cache.prune import tools
 from goldi_tasks.cache.use import FRESH
 from goldi_tasks.cache.walk import KEY
 from goldi_tasks.paths import BY_NAME

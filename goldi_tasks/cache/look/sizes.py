@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import whose
-from goldi_tasks.cache import count, dirs, use
-from goldi_tasks.cache.count import Counted, Found
+from goldi_tasks.cache import dirs, use
+from goldi_tasks.cache.look import count
+from goldi_tasks.cache.look.count import Counted, Found
 from goldi_tasks.cache.place import file_system
 from goldi_tasks.cache.report import shown
 from goldi_tasks.cache.walk import DIRECTORY, KEY, Tally, walk

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from goldi_tasks import state
 from goldi_tasks.amounts import days
-from goldi_tasks.cache.choice import Asked, Row
+from goldi_tasks.cache.prune.choice import Asked, Row
 from goldi_tasks.cache.use import FRESH
 from goldi_tasks.cache.walk import KEY
 

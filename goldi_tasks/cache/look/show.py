@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from goldi_tasks.amounts import days, megabytes
+from goldi_tasks.cache.look.sizes import Disk, Size, remarks
+from goldi_tasks.cache.look.store import Store
 from goldi_tasks.cache.report import shown
-from goldi_tasks.cache.sizes import Disk, Size, remarks
-from goldi_tasks.cache.store import Store
 
 _BAR = 12
 # What a table takes beside its names and its bars.

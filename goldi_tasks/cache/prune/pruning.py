@@ -14,9 +14,11 @@ from pathlib import Path
 
 from goldi_tasks import whose
 from goldi_tasks.amounts import days, megabytes
-from goldi_tasks.cache import choice, clear, dirs, held, notes, sizes, store, tools, use, work
-from goldi_tasks.cache.choice import TRASH, Asked, Row
-from goldi_tasks.cache.sizes import Size
+from goldi_tasks.cache import clear, dirs, use, work
+from goldi_tasks.cache.look import sizes, store
+from goldi_tasks.cache.look.sizes import Size
+from goldi_tasks.cache.prune import choice, held, notes, tools
+from goldi_tasks.cache.prune.choice import TRASH, Asked, Row
 from goldi_tasks.cache.walk import DIRECTORY, Tally, walk
 from goldi_tasks.errors import CacheRefused, CommandFailed, GoldiError
 from goldi_tasks.paths import BY_NAME, Roots

@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from goldi_tasks.amounts import megabytes
-from goldi_tasks.cache import show
-from goldi_tasks.cache.choice import Row
-from goldi_tasks.cache.prune import Prune, freed
+from goldi_tasks.cache.look import show
+from goldi_tasks.cache.prune.choice import Row
+from goldi_tasks.cache.prune.pruning import Prune, freed
 from goldi_tasks.cache.report import shown
 
 
