@@ -114,7 +114,7 @@ def test_plain_bake_needs_no_more_variables_than_somebody_has_chosen(bake: Bake,
             cache = paths.build_cache(name)
             root = others.get(cache.name, Path(common.get("GOLDI_CACHE_ROOT", "/tmp")))
             (entry,) = map(fields, target["cache-from"])
-            assert entry["src"] == str(cache.path(root, "plain") / "native")
+            assert entry["src"] == str(cache.path(root, "plain-goldilocks") / "native")
 
 
 def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:
@@ -295,3 +295,11 @@ def test_base_images_that_this_machine_made_reach_the_bake_file(bake: Bake, proj
     settings = project_settings.load(project, {})
     args = bake("tools", **build.environment(settings, Wanted(("tools",))))["tools"]["args"]
     assert (args["PYTHON_IMAGE"], args["NODE_IMAGE"]) == ("goldi/python:3", "goldi/node:20")
+
+
+def test_plain_bake_keeps_projects_apart_by_their_images_name(bake: Bake) -> None:
+    """Without what setup-cache.sh wrote down, two projects would write to one directory."""
+    target = bake("production", GOLDI_IMAGE="bears")["production"]
+    assert [fields(entry)["dest"] for entry in target["cache-to"] if "dest=" in entry] == [
+        "/tmp/.buildx-cache-production/plain-bears/native"
+    ]
