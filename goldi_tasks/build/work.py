@@ -83,7 +83,8 @@ class Caches:
 
     def state(self) -> list[tuple[int, int]]:
         """What changes when another build puts a new cache in place."""
-        return [(found.st_ino, found.st_mtime_ns) for path in self.directories if (found := _stat(path))]
+        indexes = (path / "index.json" for path in self.directories)
+        return [(found.st_ino, found.st_mtime_ns) for path in indexes if (found := _stat(path))]
 
 
 @dataclass
@@ -122,19 +123,32 @@ class Work:
 
     def _bake(self) -> None:
         """A corrupt cache, or one that changes meanwhile, costs a rebuild and not the build; at last it is left out."""
-        for command in (self.command, self.command):
+        alone = plan.alone(self.command)
+        for command in (self.command, self.command, alone):
             before = self.caches.state()
             try:
                 return self._follow(command)
             except CommandFailed:
-                # BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
-                if not self.caches.mend():
-                    changed = self.caches.state() != before
-                    if not changed and not any(map(_PRUNED.match, self.heard.said)):
-                        raise
-                    whose = "local" if changed else "builder's"
-                    print(f"goldi: the {whose} cache changed during the build, building again")
-        return self._follow(plan.alone(self.command))
+                if not self._shaken(before):
+                    raise
+        # The builder may have lost a layer that it counts as there (engine 26, after a prune): until it is made anew
+        # every build on it would fail. What is made later is what is taken from then on.
+        print("goldi: building again without any cache")
+        return self._follow(plan.anew(alone))
+
+    def _shaken(self, before: list[tuple[int, int]]) -> bool:
+        """Whether a cache was the reason of a failure, said and mended as far as it can be.
+
+        BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
+        """
+        if self.caches.mend():
+            return True
+        changed = self.caches.state() != before
+        if changed or any(map(_PRUNED.match, self.heard.said)):
+            whose = "local" if changed else "builder's"
+            print(f"goldi: the {whose} cache changed during the build, building again")
+            return True
+        return False
 
     def _export(self, keep: Callable[[Mapping[str, Path]], Command]) -> None:
         """That caches cannot be kept is told, and no failure: the image is there, and so is the cache of before."""

@@ -165,6 +165,12 @@ def keeps(docker: Docker, wanted: Wanted) -> bool:
     return keeps_local_cache(docker) and not wanted.push and not any(".cache-to" in text for text in wanted.sets)
 
 
+def anew(command: Command) -> Command:
+    """The same, with nothing from the builder's own cache; cache mounts stay."""
+    end = command.argv.index("--file")
+    return replace(command, argv=(*command.argv[:end], "--no-cache", *command.argv[end:]))
+
+
 def show(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> Command:
     """The command that prints what bake makes of the file; no engine is needed."""
     return Command(("docker", "buildx", "bake", "--file", str(settings.bake_file), "--print", *targets), env=env)

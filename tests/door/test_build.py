@@ -155,11 +155,15 @@ def test_an_unsound_local_cache_is_dropped_before_it_fails_the_build(stage: Stag
 
 
 def test_at_last_a_build_is_done_without_the_cache(stage: Stage) -> None:
-    stage.docker.answer("buildx bake", code=[1, 1, 0], stderr="ERROR: failed to solve: not found\n")
+    lost = (
+        "ERROR: failed to solve: failed to prepare sha256:0 as x: parent snapshot sha256:0 does not exist: not found\n"
+    )
+    stage.docker.answer("buildx bake", code=[1, 1, 1, 0], stderr=lost)
     done = stage.goldi("build.prod")
     assert done.returncode == 0, done.stderr
     built = [argv for argv in stage.docker.calls if "--metadata-file" in argv]
-    assert [("*.cache-from=" in argv) for argv in built] == [False, False, True]
+    assert [("*.cache-from=" in argv) for argv in built] == [False, False, True, True]
+    assert [("--no-cache" in argv) for argv in built] == [False, False, False, True]
 
 
 def test_verify_drops_what_is_bad_and_says_so(stage: Stage) -> None:
