@@ -11,6 +11,7 @@ from goldi_tasks import whose
 from goldi_tasks.cache import clear, dirs, report, walk
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, Roots, project_key
+from tests.test_cache_dirs import may_give
 
 
 def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear.Row:
@@ -393,7 +394,7 @@ def test_directories_of_our_own_that_are_locked_are_no_obstacle(root: Path) -> N
     assert [path.name for path in (root / "pip-cache").iterdir()] == [TAG_FILE]
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of somebody else's")
+@pytest.mark.skipif(not may_give(), reason="only root with his capabilities can give files away")
 def test_only_what_another_user_left(root: Path) -> None:
     """Of ours nothing goes, nor does it get another mode; of theirs all goes, with what of ours is in it."""
     folder = root / "pip-cache"
