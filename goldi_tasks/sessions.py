@@ -80,7 +80,8 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) ->
         if _on_host():
             _install(session, settings)
             return _bare(session, line, env)
-        return check.run_in_tools(settings, wiring.doors(settings), line, given)
+        with wiring.at_work(settings):
+            return check.run_in_tools(settings, wiring.doors(settings), line, given)
     except Interrupted:
         raise KeyboardInterrupt from None
     except GoldiError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import default_root, paths, whose
+from goldi_tasks import amounts, default_root, paths, whose
 from goldi_tasks.errors import NoPermission, NotAProject, SettingsError, did_you_mean
 
 BAKE_FILE = Path("infrastructure/docker/docker-bake.json")
@@ -63,6 +63,14 @@ class Settings:
 
     idle_minutes: float = 30.0
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
+
+    max_age: float = 60 * 86400.0
+    """`max-age` (GOLDI_MAX_AGE): what a project made and has not used for so long is removed, `60d` by default. In
+    seconds here; 0 is no limit. Once a day, after a build or a check; `cache.prune` does it too, and more."""
+
+    max_size: int = 0
+    """`max-size` (GOLDI_MAX_SIZE): what all cache directories may hold together, such as `20GB`; projects that were not
+    used for longest go first. No limit by default: one that is too small costs what the next build needs."""
 
     images_chosen: bool = False
     """Whether a base image was named by the user: then no engine task replaces it."""
@@ -126,6 +134,8 @@ _ENVIRONMENT = {
     "warm": "GOLDI_WARM",
     "idle-minutes": "GOLDI_IDLE_MINUTES",
     **{f"{_ROOTS}{cache.name}": cache.root_variable for cache in paths.CACHES},
+    "max-age": "GOLDI_MAX_AGE",
+    "max-size": "GOLDI_MAX_SIZE",
 }
 
 
@@ -335,4 +345,6 @@ _FIELDS: dict[str, tuple[str, Callable[[object, str], Any]]] = {
     "warm": ("warm", _switch),
     "idle-minutes": ("idle_minutes", _minutes),
     **{f"{_ROOTS}{cache.name}": (f"{_ROOTS}{cache.name}", _directory) for cache in paths.CACHES},
+    "max-age": ("max_age", amounts.age),
+    "max-size": ("max_size", amounts.size),
 }

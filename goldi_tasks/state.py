@@ -33,11 +33,16 @@ def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
 
 def write(file: Path, text: str) -> None:
     """Put `text` in `file` as a whole or not at all, for this user only. Raises OSError."""
+    write_bytes(file, text.encode())
+
+
+def write_bytes(file: Path, data: bytes) -> None:
+    """The same with what may be no text."""
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as out:
-            out.write(text)
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
         Path(draft).replace(file)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

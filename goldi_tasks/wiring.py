@@ -4,13 +4,15 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 """
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldi_tasks import envfile, probe, run, state, whose
-from goldi_tasks.cache import dirs
-from goldi_tasks.errors import NoPermission
+from goldi_tasks.cache import dirs, use, work
+from goldi_tasks.errors import Interrupted, NoPermission
 from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
@@ -37,7 +39,53 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
             dirs.ensure(settings.roots, directory)
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
-    bake.build(settings, wanted, doors, tell or summary.show)
+    with at_work(settings):
+        bake.build(settings, wanted, doors, tell or summary.show)
+
+
+@contextmanager
+def at_work(settings: Settings) -> Iterator[None]:
+    """No prune begins while the block runs, a build or a check; after it the caches are held against their limits."""
+    use.remember(settings.key, settings.project)
+    try:
+        with work.at_work():
+            yield
+    except (Interrupted, KeyboardInterrupt):
+        raise
+    except BaseException:
+        _tidy(settings)
+        raise
+    _tidy(settings)
+
+
+def _tidy(settings: Settings) -> None:
+    """Keep the limits of the settings, once a day; that is no part of what was asked for, and never fails it."""
+    if run.is_dry() or not (settings.max_age or settings.max_size) or not work.due():
+        return
+    from goldi_tasks.cache import choice, tidy  # 30 ms, once a day
+
+    limits = choice.Limits(settings.max_age, settings.max_size)
+    if said := tidy.tidy(settings.roots, limits, settings.key, lambda: pythons(settings)):
+        print(f"goldi: {said}", file=sys.stderr, flush=True)
+
+
+def pythons(settings: Settings | None) -> tuple[str, ...]:
+    """Images with Python that may be there: the project's tools, its base, and what `engine.up` makes."""
+    from goldi_tasks.plan import engine
+
+    made = engine.IMAGES["PYTHON_IMAGE"].name
+    if settings is None:
+        return (made,)
+    base = images.base_images(settings, settings.made_images)["PYTHON_IMAGE"]
+    return tuple(dict.fromkeys((f"{settings.image}:tools", base, made)))
+
+
+def with_tool(settings: Settings | None, cache: str) -> tuple[str, ...]:
+    """Images that may be there and have the tool that fills a cache; with Python where `cache` is ""."""
+    if not cache or settings is None:
+        return pythons(settings)
+    ours = tuple(f"{settings.image}:{target}" for target in ("tools", "devcontainer"))
+    return (*ours, images.base_images(settings, settings.made_images)["NODE_IMAGE"])
 
 
 def prepare_mounts(settings: Settings) -> None:

@@ -43,6 +43,16 @@ ANSWERS: dict[str, dict[str, Any]] = {
 }
 
 
+# What `docker buildx du --verbose` says of a builder with one cache mount.
+DU = (
+    "ID:\t\tabc\nCreated at:\t2026-11-25 15:32:54.500454619 +0000 UTC\nMutable:\ttrue\n"
+    "Reclaimable:\ttrue\nShared:\t\tfalse\n"
+    "Size:\t\t517.9MB\nDescription:\tcached mount /root/.cache/uv from exec /bin/sh -c online with id "
+    '"//root/.cache/uv"\nUsage count:\t21\nLast used:\t9 minutes ago\nType:\t\texec.cachemount\n\n'
+    "Shared:\t\t0B\nPrivate:\t517.9MB\nReclaimable:\t400MB\nTotal:\t\t517.9MB\n"
+)
+
+
 class Recording:
     """A directory for PATH with a docker in it; what it was asked is in `calls`."""
 

@@ -13,7 +13,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Runs alone, in a container, on whatever Python is there: what it starts it does not start here.
 AGENT = PACKAGE / "checks/agent.py"
 
-LEAVES = {"errors", "command", "paths", "whose", "default_root", "state", "envfile", "scratch", "bench"}
+LEAVES = {"errors", "command", "paths", "whose", "default_root", "state", "envfile", "scratch", "amounts", "bench"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
@@ -27,6 +27,7 @@ ARROWS = {
     "state": {"errors", "whose"},
     "envfile": set(),
     "scratch": set(),
+    "amounts": {"errors"},
     "bench": set(),
     "settings": LEAVES,
     "run": LEAVES,

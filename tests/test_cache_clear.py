@@ -182,7 +182,7 @@ def test_the_directories_of_projects_stay_since_containers_have_them_mounted(roo
 
 
 def test_a_key_is_what_the_table_makes() -> None:
-    assert walk._KEY.fullmatch(project_key(Path("/a b/Three Bears")))
+    assert walk.KEY.fullmatch(project_key(Path("/a b/Three Bears")))
     assert (TAG_FILE, TAG_SIGNATURE.encode()) == (walk.TAG, walk.SIGNATURE)
 
 
@@ -219,7 +219,7 @@ def test_any_depth(root: Path) -> None:
 
 def test_a_bind_mount_of_the_same_file_system_is_not_entered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(root / "pip-cache" / "a b" / "mounted")
-    monkeypatch.setattr(walk, "_mounts", lambda _: {"a b/mounted"})
+    monkeypatch.setattr(walk, "mounts", lambda _: {"a b/mounted"})
     before = used(root / "pip-cache" / "a b" / "mounted")
     for dry in (True, False):
         assert empty(root / "pip-cache", dry=dry) == (0, [f"{root}/pip-cache/a b/mounted: another file system"])
@@ -227,8 +227,8 @@ def test_a_bind_mount_of_the_same_file_system_is_not_entered(root: Path, monkeyp
 
 
 def test_mounts_are_read_as_the_kernel_writes_them() -> None:
-    assert "proc" in walk._mounts("/")
-    assert walk._mounts("/proc/self/fd") == set()
+    assert "proc" in walk.mounts("/")
+    assert walk.mounts("/proc/self/fd") == set()
 
 
 def test_a_directory_that_moves_away_meanwhile_ends_the_walk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def pip(root: Path) -> sizes.Size:
-    return next(size for size in sizes.measure(Roots(root)) if size.name == "pip-cache")
+    return next(size for size in sizes.measure(Roots(root), fast=False) if size.name == "pip-cache")
 
 
 def test_every_cache_of_the_table_is_measured_whether_there_or_not(tmp_path: Path) -> None:
-    found = sizes.measure(Roots(tmp_path))
+    found = sizes.measure(Roots(tmp_path), fast=False)
     assert [size.name for size in found] == [cache.name for cache in CACHES]
     assert not any(size.exists or size.bytes or size.files for size in found)
 
@@ -41,7 +41,8 @@ def test_hard_links_count_once(root: Path) -> None:
     file.write_bytes(b"x" * 100_000)
     once = pip(root)
     os.link(file, root / "pip-cache" / "again")
-    assert pip(root) == once
+    again = pip(root)
+    assert (again.bytes, again.files) == (once.bytes, once.files)
 
 
 def test_a_sparse_file_counts_what_it_uses(root: Path) -> None:
@@ -86,19 +87,32 @@ def test_what_clearing_would_leave_alone_is_told(root: Path, tmp_path: Path) -> 
     (root / "uv-cache" / "file").touch()
     (root / "npm-cache").rename(tmp_path / "elsewhere")
     (root / "npm-cache").symlink_to(tmp_path / "elsewhere")
-    found = {size.name: size for size in sizes.measure(Roots(root))}
+    found = {size.name: size for size in sizes.measure(Roots(root), fast=False)}
     assert found["uv-cache"].refused == f"{root / 'uv-cache'} has no CACHEDIR.TAG of a cache: left alone"
     assert (found["uv-cache"].exists, found["uv-cache"].tagged, found["uv-cache"].files) == (True, False, 1)
     assert found["npm-cache"].refused == f"{root / 'npm-cache'} is a symbolic link: left alone"
     assert (found["pip-cache"].refused, found["pip-cache"].tagged) == ("", True)
-    assert sizes.remarks(found["npm-cache"]) == " (is a symbolic link: left alone)"
-    assert sizes.remarks(found["pip-cache"]) == ""
+    assert sizes.remarks(found["npm-cache"]) == [f"{root / 'npm-cache'} is a symbolic link: left alone"]
+    assert sizes.remarks(found["pip-cache"]) == []
 
 
-def test_only_the_topmost_of_another_users_is_noted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / "pip-cache" / "a" / "b").mkdir(parents=True)
-    (root / "pip-cache" / "a" / "file").touch()
+def test_another_users_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whose, "owner", lambda: (os.getuid() + 1, 0))
-    assert sorted(pip(root).foreign) == [str(root / "pip-cache" / name) for name in (TAG_FILE, "a")]
-    assert "belongs to user" in sizes.remarks(pip(root))
-    assert "2 of another user" in sizes.remarks(pip(root))
+    assert "belongs to user" in sizes.remarks(pip(root))[0]
+
+
+def test_what_each_project_has_and_when_it_was_last_used(root: Path) -> None:
+    folder = root / "mypy-cache"
+    for key, age in (("old-0123abcd", 5000), ("new-0123abcd", 100)):
+        (folder / key / "deep").mkdir(parents=True)
+        (folder / key / "deep" / "file").write_bytes(b"x" * 10_000)
+        for path in (folder / key / "deep" / "file", folder / key / "deep", folder / key):
+            os.utime(path, (age, age))
+    found = {size.name: size for size in sizes.measure(Roots(root), fast=False)}["mypy-cache"]
+    assert [(part.key, part.files, part.last_use) for part in found.projects] == [
+        ("new-0123abcd", 1, 100),
+        ("old-0123abcd", 1, 5000),
+    ]
+    assert all(10_000 <= part.bytes < 50_000 for part in found.projects)
+    assert found.last_use > 5000, "the directory itself was made now"
+    assert found.disk.capacity > found.disk.free > 0

@@ -25,7 +25,11 @@ KEYS = [
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),
+    ("max-age", "GOLDI_MAX_AGE", "max_age", "5s", "7s"),
+    ("max-size", "GOLDI_MAX_SIZE", "max_size", "5B", "7B"),
 ]
+# What a value becomes that does not stay as it is written.
+READ = {"5s": "5.0", "7s": "7.0", "5B": "5", "7B": "7"}
 
 
 @pytest.fixture
@@ -50,8 +54,9 @@ def test_environment_over_table_over_default(
         value, other = f"{tmp_path}{value}", f"{tmp_path}{other}"
     project = files(f'{key} = "{value}"')
     default = getattr(settings.outside({}), field)
+    given, value, other = other, READ.get(value, value), READ.get(other, other)
     assert str(getattr(settings.load(project, {}), field)) == value != str(default)
-    assert str(getattr(settings.load(project, {variable: other}), field)) == other
+    assert str(getattr(settings.load(project, {variable: given}), field)) == other
     assert str(getattr(settings.load(project, {variable: ""}), field)) == value, "an empty variable is no choice"
 
 

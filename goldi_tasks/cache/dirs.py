@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from goldi_tasks import whose
-from goldi_tasks.cache import walk
+from goldi_tasks.cache import use, walk
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache, Roots
 
@@ -28,12 +28,18 @@ def set_up(roots: Roots, caches: Iterable[Cache] = CACHES) -> None:
 
 
 def ensure(roots: Roots, directory: Path) -> None:
-    """Make `directory`, which lies in a cache, and all between. Raises CacheRefused."""
+    """Make `directory`, which lies in a cache, and all between, and mark it as used. Raises CacheRefused.
+
+    What is marked is the cache's own directory and that of the project, which are what is measured and removed whole.
+    """
     cache = next(cache for cache in CACHES if directory.is_relative_to(roots.folder(cache)))
     folder = _make_cache(roots, cache)
-    for part in directory.relative_to(folder).parts:
+    use.mark(folder)
+    for depth, part in enumerate(directory.relative_to(folder).parts):
         folder /= part
         _make(folder)
+        if depth == 0:
+            use.mark(folder)
 
 
 def _make_cache(roots: Roots, cache: Cache) -> Path:

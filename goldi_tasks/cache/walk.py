@@ -7,6 +7,7 @@ between.
 
 import errno
 import json
+import math
 import os
 import re
 import sys
@@ -18,7 +19,7 @@ SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 # How often a directory is gone through again because something was written into it meanwhile.
 TRIES = 3
-_KEY = re.compile(r".+-[0-9a-f]{8}")
+KEY = re.compile(r".+-[0-9a-f]{8}")
 
 
 @dataclass
@@ -45,13 +46,14 @@ class Tally:
     """What was found, and what of it went or would go. Bytes are on disk, a file with many links is one.
 
     `freed` counts a file when its last link goes. `foreign` are the topmost paths of other users, `unreadable` the
-    directories that could not be looked into.
+    directories that could not be looked into. `newest` is the newest change, in seconds since the epoch.
     """
 
     bytes: int = 0
     files: int = 0
     freed: int = 0
     removed: int = 0
+    newest: float = 0.0
     foreign: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
@@ -81,15 +83,24 @@ def tagged(handle: int) -> bool:
 
 
 def walk(
-    top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool = False, strangers: bool = False
+    top: int,
+    folder: str,
+    tally: Tally,
+    *,
+    act: bool,
+    owner: int,
+    keys: bool = False,
+    strangers: bool = False,
+    before: float = math.inf,
 ) -> None:
     """Empty the open directory `top`, found at `folder`; without `act` only say what would be done.
 
     The directory and its tag stay, and with `keys` the directories of projects in it: containers have them mounted.
-    With `strangers` only what another user left goes. `tally` is filled on the way, so that it is true after Ctrl-C
-    too.
+    With `strangers` only what another user left goes. Files that were written or read after `before` stay too.
+    `tally` is filled on the way, so that it is true after Ctrl-C too.
     """
     run = _Walk(top, folder, tally, act=act, owner=owner, keys=keys, strangers=strangers)
+    run.before = before
     try:
         run.go()
     finally:
@@ -101,11 +112,12 @@ class _Walk:
         self, top: int, folder: str, tally: Tally, *, act: bool, owner: int, keys: bool, strangers: bool
     ) -> None:
         self.tally, self.act, self.owner, self.keys, self.strangers = tally, act, owner, keys, strangers
-        self.mounts = _mounts(folder)
+        self.mounts = mounts(folder)
         self.read_only = bool(os.fstatvfs(top).f_flag & os.ST_RDONLY)
         self.links: dict[int, int] = {}
         self.levels: list[_Level] = []
         self.here = os.dup(top)
+        self.before = math.inf
 
     def go(self) -> None:
         """Down into each directory, and up through `..`: a handle for each level would limit the depth."""
@@ -145,6 +157,8 @@ class _Walk:
         level = _Level(name, found, foreign or (bool(self.levels) and self.levels[-1].foreign))
         first = not (self.levels and self.levels[-1].tries.get(name))
         self.levels.append(level)
+        self.tally.newest = max(self.tally.newest, found.st_mtime)
+        level.kept = found.st_mtime > self.before
         self.tally.bytes += found.st_blocks * 512 if len(self.levels) > 1 and first else 0
         self._unlock(level)
         with os.scandir(self.here) as entries:
@@ -167,11 +181,13 @@ class _Walk:
         if not seen:
             self.tally.files += 1
             self.tally.bytes += used
+            self.tally.newest = max(self.tally.newest, found.st_mtime)
         if found.st_uid != self.owner:
             self._foreign(entry.name, found.st_uid)
         if entry.name == TAG and len(self.levels) == 1:
             return
-        if self.strangers and found.st_uid == self.owner and not level.foreign:
+        ours = self.strangers and found.st_uid == self.owner and not level.foreign
+        if ours or max(found.st_mtime, found.st_atime) > self.before:
             level.kept = True
             return
         if self._remove(level, entry.name, os.unlink):
@@ -199,7 +215,7 @@ class _Walk:
     def _stays(self, level: _Level) -> bool:
         if self.strangers:
             return not level.foreign
-        return self.keys and len(self.levels) == 1 and _KEY.fullmatch(level.name) is not None
+        return self.keys and len(self.levels) == 1 and KEY.fullmatch(level.name) is not None
 
     def _remove(self, level: _Level, name: str, how: Callable[..., None]) -> bool:
         """Whether `name`, in the directory where we are, is gone by us, or would be."""
@@ -224,7 +240,7 @@ class _Walk:
     def _unlock(self, level: _Level) -> None:
         """A directory of our own that we may not write to is no obstacle, unless it is one that stays."""
         ours = level.found.st_uid == os.geteuid() and len(self.levels) > 1
-        ours = ours and not (len(self.levels) == 2 and self.keys and _KEY.fullmatch(level.name))
+        ours = ours and not (len(self.levels) == 2 and self.keys and KEY.fullmatch(level.name))
         if self.act and ours and not self.strangers and level.found.st_mode & 0o700 != 0o700 and not self.read_only:
             os.fchmod(self.here, level.found.st_mode & 0o7777 | 0o700)
         elif not self.act and self.read_only:
@@ -274,7 +290,7 @@ def _denial(error: OSError, uid: int) -> OSError:
     return OSError(error.errno, f"{error.strerror}{whose}")
 
 
-def _mounts(folder: str) -> set[str]:
+def mounts(folder: str) -> set[str]:
     """What is mounted below `folder`, relative to it: a bind mount of the same file system has the same device."""
     below = os.path.join(os.path.realpath(folder), "")  # noqa: PTH118 - this file runs alone
     try:

@@ -79,8 +79,8 @@ def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
     engine = [os.environ.get(name) for name in _ENGINE]
     # Every build of ours leaves a record, whatever it was told to do.
     built = _stat(str(state.folder("builds", settings.key)))
-    # Where a check runs says nothing of the image.
-    chosen = repr(replace(settings, warm=True, run="container"))
+    # Where a check runs says nothing of the image, nor does what is kept.
+    chosen = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
     bits = (__version__, chosen, os.getuid(), os.getgid(), engine, network.relevant(), built, stats)
     return hashlib.sha256(repr(bits).encode(errors="surrogateescape")).hexdigest(), newest
 

@@ -1,12 +1,13 @@
 """How the tools and devcontainer images are run: the project at its own path, the caches mounted, the caller's user.
 
-And how a container that is root clears what one that was root left in a cache.
+And how a container that is root clears what one that was root left in a cache, and how a tool prunes its own.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from goldi_tasks.command import Command
-from goldi_tasks.paths import CACHES
+from goldi_tasks.paths import CACHES, Cache
 from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
@@ -53,6 +54,24 @@ def as_root(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Comma
             *("--security-opt", "no-new-privileges"),
             *bind(folder, "/cache"),
             *(image, "-I", "-", "/cache", *argv),
+        )
+    )
+
+
+def tool(
+    image: str, name: str, user: str, cache: Cache, folder: Path, files: Sequence[Path], argv: tuple[str, ...]
+) -> Command:
+    """`docker run` of a tool's own command over its cache in `folder`; it sees that and `files`, and no network."""
+    target = str(cache.mount)
+    return Command(
+        (
+            *("docker", "run", "--rm", "--name", name, "--pull", "never", "--network", "none", "--log-driver", "none"),
+            *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+            *(("--user", user) if user else ()),
+            *("--env", "HOME=/tmp", "--env", f"{cache.variable}={cache.value.format(target)}"),
+            *bind(folder, target),
+            *(part for file in files for part in bind(file, str(file), "readonly")),
+            *("--workdir", "/tmp", "--entrypoint", argv[0], image, *argv[1:]),
         )
     )
 

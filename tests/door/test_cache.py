@@ -12,6 +12,7 @@ import pytest
 
 from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, project_key
 from tests.door.conftest import BIN, Stage, one_sentence
+from tests.recording import DU
 
 pytestmark = pytest.mark.door
 
@@ -155,31 +156,83 @@ def test_ctrl_c_says_what_was_freed_so_far(stage: Stage) -> None:
     assert 30_000 - told["removed"] - (left - 1) in (0, 1)
 
 
-def test_status_for_scripts(stage: Stage) -> None:
+def add(stage: Stage, *programs: str) -> None:
+    """Put real programs beside docker on PATH."""
+    for name in programs:
+        (stage.docker.folder / name).symlink_to(shutil.which(name) or "")
+
+
+@pytest.mark.parametrize("programs", [(), ("sh", "xargs", "du")], ids=["our own pass", "du"])
+def test_status_for_scripts(stage: Stage, programs: tuple[str, ...]) -> None:
+    add(stage, *programs)
+    stage.docker.answer("buildx du", stdout=DU)
     stage.goldi("cache.setup")
     (stage.caches / "pip-cache" / "wheel").write_bytes(b"x" * 100_000)
-    before = len(stage.docker.calls)
-    done = stage.goldi("cache.status", "--json")
-    rows = {row["name"]: row for row in json.loads(done.stdout)}
+    (stage.caches / "pip-cache" / "link").symlink_to("/usr")
+    (stage.caches / "mypy-cache" / "other-0123abcd" / "deep").mkdir(parents=True)
+    (stage.caches / "mypy-cache" / "other-0123abcd" / "deep" / "file").write_bytes(b"x" * 10_000)
+    told = json.loads(stage.goldi("cache.status", "--json").stdout)
+    rows = {row["name"]: row for row in told["caches"]}
     assert list(rows) == [cache.name for cache in CACHES]
-    assert rows["pip-cache"]["path"] == str(stage.caches / "pip-cache")
-    assert (rows["pip-cache"]["exists"], rows["pip-cache"]["files"]) == (True, 2)
-    assert (rows["pip-cache"]["tagged"], rows["pip-cache"]["scope"], rows["pip-cache"]["refused"]) == (
-        True,
-        "shared",
-        "",
+    pip = rows["pip-cache"]
+    assert pip["path"] == str(stage.caches / "pip-cache")
+    assert (pip["exists"], pip["files"], pip["tagged"], pip["scope"]) == (True, 3, True, "shared")
+    assert (pip["refused"], pip["unreadable"], pip["projects"]) == ("", [], [])
+    assert 100_000 <= pip["bytes"] < 200_000
+    assert pip["last_use"].endswith("+00:00")
+    assert pip["capacity"] > pip["free"] > 0
+    project = next(part for part in rows["mypy-cache"]["projects"] if part["key"] == "other-0123abcd")
+    assert (project["files"], project["project"]) == (1, "")
+    assert 10_000 <= project["bytes"] < 50_000
+    assert told["files"] == sum(row["files"] for row in told["caches"])
+    assert told["bytes"] == sum(row["bytes"] for row in told["caches"])
+    assert (told["builder"]["bytes"], told["builder"]["reclaimable"], told["builder"]["records"]) == (
+        517_900_000,
+        400_000_000,
+        1,
     )
-    assert (rows["pip-cache"]["foreign"], rows["pip-cache"]["unreadable"]) == ([], [])
-    assert 100_000 <= rows["pip-cache"]["bytes"] < 200_000
-    assert len(stage.docker.calls) == before
+    mount = told["builder"]["mounts"][0]
+    assert (mount["id"], mount["target"], mount["bytes"]) == ("//root/.cache/uv", "/root/.cache/uv", 517_900_000)
 
 
-def test_status_for_people(stage: Stage) -> None:
+def test_status_is_no_use(stage: Stage) -> None:
+    add(stage, "sh", "xargs", "du")
+    stage.goldi("cache.setup")
+    folder = stage.caches / "pip-cache"
+    for path in (folder / TAG_FILE, folder):
+        os.utime(path, (1e9, 1e9))
+    told = [json.loads(stage.goldi("cache.status", "--json").stdout)["caches"] for _ in range(2)]
+    assert [next(row for row in rows if row["name"] == "pip-cache")["last_use"] for rows in told] == [
+        "2001-09-09T01:46:40+00:00"
+    ] * 2
+
+
+def test_status_for_people_in_lines_that_80_columns_hold(stage: Stage) -> None:
+    stage.docker.answer("buildx du", stdout=DU)
     assert stage.goldi("cache.status").stdout.count("not there") == len(CACHES)
     stage.goldi("cache.setup")
-    lines = stage.goldi("cache.status").stdout.splitlines()
-    assert len(lines) == len(CACHES) + 1
-    assert lines[-1].startswith("all ")
+    (stage.caches / "mypy-cache" / f"{'x' * 90}-0123abcd").mkdir()
+    done = stage.goldi("cache.status", "--verbose")
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(CACHES[0].name)
+    assert [line for line in lines if line.startswith("all ")]
+    assert [line for line in lines if "mount /root/.cache/uv" in line and "517.9 MB" in line and "█" in line]
+    # But for where the caches lie, which is as long as it is.
+    assert max(map(len, lines[:-1])) <= 80
+    assert lines[-1].startswith(f"{stage.caches}: ")
+    assert "\x1b" not in done.stdout
+
+
+def test_status_without_an_engine_leaves_its_rows_out(stage: Stage) -> None:
+    stage.docker.answer("buildx du", code=1, stderr="Cannot connect")
+    stage.docker.answer("info", code=1, stderr="Cannot connect to the Docker daemon")
+    done = stage.goldi("cache.status")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == (
+        "nothing is known of the builder and its cache mounts: no Docker engine answers"
+    )
+    told = json.loads(stage.goldi("cache.status", "--json").stdout)
+    assert (told["builder"], len(told["remarks"])) == (None, 1)
 
 
 def test_clear_by_name_and_all(stage: Stage) -> None:

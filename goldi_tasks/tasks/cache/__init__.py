@@ -3,7 +3,7 @@
 from invoke.collection import Collection
 
 from goldi_tasks.tasks.cache.carry import key, restore, save
-from goldi_tasks.tasks.cache.change import clear, setup
-from goldi_tasks.tasks.cache.look import doctor, status, verify
+from goldi_tasks.tasks.cache.change import clear, prune, setup
+from goldi_tasks.tasks.cache.look import bench_, doctor, status, verify
 
-ns = Collection("cache", setup, status, verify, doctor, clear, save, restore, key)
+ns = Collection("cache", setup, status, verify, doctor, clear, prune, save, restore, key, bench_)

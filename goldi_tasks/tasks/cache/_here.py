@@ -9,24 +9,12 @@ from goldi_tasks import settings as project_settings
 from goldi_tasks import wiring
 from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import Roots
-from goldi_tasks.plan import engine as plan
-from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
 
 
 def say(lines: Iterable[str], json: bool) -> None:
     for line in lines:
         print(line, file=sys.stderr if json else sys.stdout, flush=True)
-
-
-def images() -> tuple[str, ...]:
-    """Images with Python that may be there: the project's tools, its base, and what `engine.up` makes."""
-    try:
-        settings = project_settings.load(Path.cwd())
-    except NotAProject:
-        return (plan.IMAGES["PYTHON_IMAGE"].name,)
-    base = base_images(settings, settings.made_images)["PYTHON_IMAGE"]
-    return tuple(dict.fromkeys((f"{settings.image}:tools", base, plan.IMAGES["PYTHON_IMAGE"].name)))
 
 
 def set_up_project() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import run
+from goldi_tasks import run, wiring
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
 from goldi_tasks.cache import dirs, place, report
@@ -51,7 +51,7 @@ def clear(
     """Empty cache directories, by name or all; what is not ours is left alone."""
     dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
     chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
-    rows, done, images = clearing.rows(_here.roots(), chosen, key), 0, _here.images()
+    rows, done, images = clearing.rows(_here.roots(), chosen, key), 0, wiring.pythons(_here.project())
     try:
         for row in rows:
             done += 1
@@ -65,6 +65,38 @@ def clear(
     _finish(rows, dry=dry, json=json)
     if not dry and (failure := report.failure(rows)):
         raise failure
+
+
+@task(
+    iterable=["name"],
+    help={
+        "age": "Remove what was not used for so long, such as 30d; max-age of the settings if not given, 0: none.",
+        "size": "Remove what was not used longest until the rest is no more, such as 20GB; max-size if not given.",
+        "name": "Only a cache by its name; may be repeated. The builder, and notes of projects, are left out then.",
+        "builder": "Let `docker buildx prune` do the same with the builder's store, by itself.",
+        "dry-run": "Say what would go and why, and change nothing.",
+        "json": "Print it for scripts: rows (each with what, why, bytes, freed, kept, failed), freed, over, remarks; "
+        "the lines for people go to standard error.",
+    },
+)
+def prune(
+    c: Context,
+    age: str | None = None,
+    size: str | None = None,
+    name: Sequence[str] | None = None,
+    builder: bool = True,
+    dry_run: bool = False,
+    json: bool = False,
+) -> None:
+    """Remove what was not used for long, and what is too much: it shows what and why, then does it.
+
+    In caches that projects share the tool's own command does it; else the whole directories of projects go, and what
+    was noted of them. The current project's stay unless their cache is named, and so does what was used within an
+    hour or is mounted in a running container. It waits until no build and no check runs.
+    """
+    from goldi_tasks.tasks.cache import _prune
+
+    _prune.prune(_here.project(), age, size, tuple(name or ()), builder=builder, dry=dry_run or run.is_dry(), json=json)
 
 
 def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:

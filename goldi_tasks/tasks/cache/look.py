@@ -1,27 +1,36 @@
 """Look at the caches: what there is, whether it is whole, what it suffers from."""
 
 import json as json_
-from dataclasses import asdict
+import time
 
 from invoke.context import Context
 
-from goldi_tasks import run
-from goldi_tasks.cache import sizes
-from goldi_tasks.tasks._door import task
+from goldi_tasks import run, wiring
+from goldi_tasks.tasks._door import benchmark, task
 from goldi_tasks.tasks.cache import _here
 
 
-@task(help={"json": "Print it for scripts, sizes in bytes."})
-def status(c: Context, json: bool = False) -> None:
-    """Show every cache directory with its size."""
-    found = sizes.measure(_here.roots())
+@task(
+    help={
+        "verbose": "Show what each project has, too.",
+        "json": "Print it for scripts: caches (each with its projects), builder (with its cache mounts; null where no "
+        "engine answers), remarks; sizes in bytes, times in ISO 8601.",
+    }
+)
+def status(c: Context, verbose: bool = False, json: bool = False) -> None:
+    """Show every cache directory, the builder's store and its cache mounts: size, files, last use, free space.
+
+    Files are counted by name. A last use is the newest change, or when goldi last handed the directory to a build or a
+    container, to half an hour; to look at it is no use.
+    """
+    from goldi_tasks.cache import show
+    from goldi_tasks.cache import status as looking
+
+    found, store, remark = looking.look(_here.roots())
     if json:
-        print(json_.dumps([asdict(size) for size in found], default=str, indent=2))
-        return
-    for size in found:
-        amount = f"{size.bytes / 1e6:10.1f} MB {size.files:8d} files" if size.exists else f"{'not there':>13} {'':14}"
-        print(f"{size.name:<28}{amount}  {size.path}{sizes.remarks(size)}")
-    print(f"{'all':<28}{sum(size.bytes for size in found) / 1e6:10.1f} MB {sum(size.files for size in found):8d} files")
+        print(json_.dumps(show.as_json(found, store, remark), indent=2))
+    else:
+        show.show(found, store, remark, time.time(), verbose=verbose)
 
 
 @task(
@@ -59,7 +68,7 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     settings = _here.project()
     found = judge(ask.everything(_here.roots(), settings))
     if fix:
-        done = mend.mend(found, _here.roots(), _here.images(), _here.set_up_project, dry=run.is_dry())
+        done = mend.mend(found, _here.roots(), wiring.pythons(settings), _here.set_up_project, dry=run.is_dry())
         _here.say((f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in done), json)
         found = judge(ask.everything(_here.roots(), settings)) if not run.is_dry() else found
     if json:
@@ -72,3 +81,20 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
             print("there is no project here: its .env, its volumes and its base images were not looked at")
     if failure := finding.failure(found):
         raise failure
+
+
+@task(
+    name="bench",
+    help={
+        "json": "Print it for scripts.",
+        "rounds": "How often everything is measured; medians are told.",
+        "files": "How many files are looked at.",
+    },
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 200_000) -> None:
+    """Measure `cache.status` over many files on this machine, beside `du -s`."""
+    from goldi_tasks.bench import limits
+    from goldi_tasks.cache import bench
+
+    would = f"would make {files} files in a temporary directory and look at them {rounds} times"
+    benchmark(rounds, json, would, lambda tell: bench.measure(files, rounds, tell), limits)

@@ -1,0 +1,55 @@
+"""Ages and sizes as people write them: `60d`, `20GB`; and how they are told."""
+
+import math
+import re
+from datetime import timedelta
+
+from goldi_tasks.errors import SettingsError
+
+_AGES = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+_SIZES = {"b": 1} | {
+    prefix + unit: base**power
+    for unit, base in (("b", 1000), ("ib", 1024))
+    for power, prefix in enumerate(("k", "m", "g", "t", "p"), 1)
+}
+# Above these nothing on a machine is; what is larger is a slip of the finger.
+_OLDEST, _LARGEST = timedelta(days=36500).total_seconds(), 10**18
+_AMOUNT = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
+
+
+def age(value: object, where: str) -> float:
+    """Seconds of an age such as `30d`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
+    return _amount(value, where, _AGES, _OLDEST, "an age such as 60d or 12h", "s, m, h, d or w")
+
+
+def size(value: object, where: str) -> int:
+    """Bytes of a size such as `20GB`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
+    return int(_amount(value, where, _SIZES, _LARGEST, "a size such as 20GB or 512MiB", "B, kB, MB, GB, TB or KiB ..."))
+
+
+def _amount(value: object, where: str, units: dict[str, int], most: float, like: str, known: str) -> float:
+    # True is a number in Python, and none here.
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else "?"
+    if text in ("", "0"):
+        return 0
+    found = _AMOUNT.fullmatch(text)
+    unit = units.get(found[2].lower()) if found else None
+    amount = float(found[1]) * unit if found and unit else math.inf
+    if not 0 < amount <= most:
+        shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}..."
+        raise SettingsError(f"{where} must be {like}, not {shown}", f"Give a number and {known}; 0 is no limit")
+    return amount
+
+
+def days(seconds: float) -> str:
+    """An age for people, in its largest unit: `3 days`, `1 hour`."""
+    for name, unit in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        if seconds >= unit or unit == 1:
+            number = max(0, int(seconds // unit))
+            return f"{number} {name}{'s' * (number != 1)}"
+    raise AssertionError
+
+
+def megabytes(number: float) -> str:
+    """A size for people, `12.3 MB` or `1.2 GB`."""
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
