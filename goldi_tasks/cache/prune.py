@@ -18,7 +18,7 @@ from goldi_tasks.cache import choice, clear, dirs, held, notes, sizes, store, to
 from goldi_tasks.cache.choice import TRASH, Asked, Row
 from goldi_tasks.cache.sizes import Size
 from goldi_tasks.cache.walk import DIRECTORY, Tally, walk
-from goldi_tasks.errors import CacheRefused, CommandFailed, GoldiError
+from goldi_tasks.errors import CacheRefused, CommandFailed, GoldiError, Interrupted
 from goldi_tasks.paths import BY_NAME, Roots
 
 Tell = Callable[[str], None]
@@ -139,6 +139,8 @@ class Prune:
                 self._files(row)
             else:
                 self._command(row)
+        except Interrupted:
+            raise
         except GoldiError as error:
             row.failed = error.problem
         except OSError as error:
