@@ -79,7 +79,7 @@ def long_campaign(session: nox.Session) -> None:
     generated = sorted(map(str, Path("tests").glob("test_*.py")))
     known = [name for name in generated if "GOLDI_EXAMPLES" in Path(name).read_text(encoding="utf-8")]
     session.run("pytest", "--numprocesses=2", *known, env={"GOLDI_EXAMPLES": "10000"})
-    session.run(*CAMPAIGN, "--kills", "200", *session.posargs)
+    session.run(*CAMPAIGN, "--kills", "200", "--most", "4", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

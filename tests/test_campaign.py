@@ -84,14 +84,23 @@ def test_a_traceback_is_found_unless_it_is_pythons_own() -> None:
 
 
 def test_the_figures() -> None:
-    results = [Result(0, "build", "kill-all", 5, hit=True, seconds=2.0), Result(1, "build", "kill-all", 7)]
-    results.append(Result(2, "save", "flip", 7, hit=True, problems=["bad"]))
+    results = [Result(0, "build", "kill-all", [5, 9], hits=2, seconds=2.0), Result(1, "build", "kill-all", [7])]
+    results.append(Result(2, "save", "flip", [7], hits=1, problems=["bad"]))
     told = report.as_json(results, 9)
-    assert (told["seed"], told["kills"]) == (9, 1)
+    assert (told["seed"], told["kills"]) == (9, 2)
     assert [(row["operation"], row["rounds"], row["failures"]) for row in told["summary"]] == [
         ("build", 2, 0),
         ("save", 1, 1),
     ]
-    assert "again: python -m tests.campaign --only build,save --seed 9 --round 2" in "\n".join(
+    assert "again: python -m tests.campaign --only build,save --seed 9 --most 1 --round 2" in "\n".join(
         report.failure(results[2], 9, ["build", "save"], "x")
     )
+
+
+def test_a_round_may_have_more_kills_and_nothing_else_more_than_one() -> None:
+    rounds = [schedule.one(5, number, list(schedule.FAULTS), most=4) for number in range(300)]
+    again = {one.fault in schedule.KILLS and one.operation != "crowd" for one in rounds if len(one.shares) > 1}
+    assert again == {True}
+    assert {len(one.shares) for one in rounds} == {1, 2, 3, 4}
+    first = [schedule.one(5, number, list(schedule.FAULTS)) for number in range(300)]
+    assert [one.shares[0] for one in rounds] == [one.shares[0] for one in first]

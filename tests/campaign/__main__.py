@@ -25,6 +25,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--round", type=int, help="only this one of them")
     parser.add_argument("--kills", type=int, default=0, help="go on until so many were killed")
+    parser.add_argument("--most", type=int, default=1, help="up to so many kills in a round")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no round after these")
     parser.add_argument("--only", default="", help=f"some of {','.join(OPERATIONS)}")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
@@ -42,7 +43,7 @@ def numbers(wanted: argparse.Namespace, results: list[Result]) -> Iterator[int]:
         yield wanted.round
         return
     end, number = time.monotonic() + wanted.minutes * 60, 0
-    while number < wanted.rounds or sum(one.kill for one in results) < wanted.kills:
+    while number < wanted.rounds or sum(one.kills for one in results) < wanted.kills:
         if time.monotonic() > end:
             return
         yield number
@@ -57,14 +58,16 @@ def campaign(wanted: argparse.Namespace) -> int:
     with cage.furnished(wanted.inside):
         scene.make()
         try:
-            begun = Campaign.begin(scene, wanted.seed, tuple(filter(None, wanted.only.split(","))))
+            begun = Campaign.begin(scene, wanted.seed, tuple(filter(None, wanted.only.split(","))), wanted.most)
             for number in numbers(wanted, results):
                 result = begun.play(number, failed / f"round-{number}")
                 results.append(result)
                 print(report.line(result), flush=True)
                 if result.problems:
                     kept = str(failed / f"round-{number}")
-                    print(*report.failure(result, wanted.seed, begun.operations, kept), sep="\n", flush=True)
+                    print(
+                        *report.failure(result, wanted.seed, begun.operations, kept, begun.most), sep="\n", flush=True
+                    )
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             return 130

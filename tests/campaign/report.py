@@ -11,38 +11,39 @@ from tests.campaign.schedule import KILLS
 
 @dataclass
 class Result:
-    """What came of a round: `moment` in milliseconds since the operation began, `hit` whether the fault met it."""
+    """What came of a round: `moments` in milliseconds since the operation began, `hits` how often the fault met it."""
 
     number: int
     operation: str
     fault: str
-    moment: int
-    hit: bool = False
+    moments: list[int]
+    hits: int = 0
     code: int = 0
     seconds: float = 0.0
     done: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
-    def kill(self) -> bool:
-        """Whether something was killed."""
-        return self.hit and self.fault in KILLS
+    def kills(self) -> int:
+        """How often something was killed."""
+        return self.hits if self.fault in KILLS else 0
 
 
 def line(result: Result) -> str:
     """A round in a line."""
-    end = "FAILED" if result.problems else "ok" if result.hit else "ok, ended before"
-    what = f"{result.operation:<8} {result.fault:<12} at {result.moment:5d} ms  code {result.code:4d}"
+    end = "FAILED" if result.problems else "ok" if result.hits else "ok, ended before"
+    at = f"at {','.join(map(str, result.moments))} ms, met {result.hits}"
+    what = f"{result.operation:<8} {result.fault:<12} {at:<32} code {result.code:4d}"
     return f"round {result.number:4d}  {what}  {result.seconds:5.1f} s  {end}"
 
 
-def failure(result: Result, seed: int, among: Sequence[str], kept: str) -> Iterator[str]:
+def failure(result: Result, seed: int, among: Sequence[str], kept: str, most: int = 1) -> Iterator[str]:
     """All that is known of a failure, and how to have it again; round numbers count `among` the operations."""
-    yield f"FAILED: seed {seed}, round {result.number}: {result.fault} at {result.moment} ms of {result.operation}"
+    yield f"FAILED: seed {seed}, round {result.number}: {result.fault} at {result.moments} ms of {result.operation}"
     yield from (f"  {what}" for what in result.done)
     yield from (f"  - {problem}" for problem in result.problems)
     argv = ("python", "-m", "tests.campaign", "--only", ",".join(among), "--seed", str(seed))
-    yield f"  again: {shlex.join(argv)} --round {result.number}"
+    yield f"  again: {shlex.join(argv)} --most {most} --round {result.number}"
     yield f"  its directories: {kept}"
 
 
@@ -56,7 +57,7 @@ def rows(results: Iterable[Result]) -> list[dict[str, Any]]:
             "operation": operation,
             "fault": fault,
             "rounds": len(group),
-            "hit": sum(one.hit for one in group),
+            "hit": sum(one.hits for one in group),
             "ok": sum(not one.problems for one in group),
             "failures": sum(bool(one.problems) for one in group),
             "median_seconds": round(median(one.seconds for one in group), 1),
@@ -71,11 +72,11 @@ def table(results: list[Result], seed: int) -> Iterator[str]:
     for row in rows(results):
         numbers = f"{row['rounds']:7d}{row['hit']:5d}{row['ok']:5d}{row['failures']:8d}{row['median_seconds']:7.1f} s"
         yield f"{row['operation']:<10}{row['fault']:<14}{numbers}"
-    bad, kills = sum(bool(one.problems) for one in results), sum(one.kill for one in results)
+    bad, kills = sum(bool(one.problems) for one in results), sum(one.kills for one in results)
     yield f"seed {seed}: {len(results)} rounds, {kills} kills, {bad} failures"
 
 
 def as_json(results: list[Result], seed: int) -> dict[str, Any]:
     """It for scripts."""
-    kills = sum(one.kill for one in results)
+    kills = sum(one.kills for one in results)
     return {"seed": seed, "kills": kills, "summary": rows(results), "rounds": [asdict(one) for one in results]}

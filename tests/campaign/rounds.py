@@ -27,9 +27,10 @@ class Campaign:
     windows: dict[str, tuple[float, float]]
     usual: set[str]
     verify: bool
+    most: int = 1
 
     @classmethod
-    def begin(cls, scene: Scene, seed: int, only: tuple[str, ...]) -> "Campaign":
+    def begin(cls, scene: Scene, seed: int, only: tuple[str, ...], most: int = 1) -> "Campaign":
         """Start the engine, build what rounds begin with, measure. Raises RuntimeError if that does not work."""
         scene.engine.start()
         scene.engine.load()
@@ -46,21 +47,22 @@ class Campaign:
             _sure(scene.goldi("cache.save", str(scene.archive)), ("cache.save",))
         scene.take()
         operations = schedule.available(only, {name: one.task for name, one in OPERATIONS.items()}, tasks)
-        begun = cls(scene, seed, operations, {}, set(), "cache.verify" in tasks)
+        begun = cls(scene, seed, operations, {}, set(), "cache.verify" in tasks, most)
         for number, name in enumerate(operations):
-            begun.windows[name] = begun._measure(Round(-1 - number, name, "none", 0.0, f"{seed}/{name}"))
+            begun.windows[name] = begun._measure(Round(-1 - number, name, "none", (0.0,), f"{seed}/{name}"))
         begun._tidy()
         begun.usual.update(invariants.shape(scene))
         return begun
 
     def play(self, number: int, keep: Path) -> Result:
         """One round; if it failed, `keep` holds what there is to look at."""
-        plan = schedule.one(self.seed, number, self.operations)
+        plan = schedule.one(self.seed, number, self.operations, self.most)
         start, end = self.windows[plan.operation]
-        moment = start + plan.share * (end - start)
-        result, began = Result(number, plan.operation, plan.fault, round(moment * 1000)), time.monotonic()
+        moments = [start + share * (end - start) for share in plan.shares]
+        told = [round(moment * 1000) for moment in moments]
+        result, began = Result(number, plan.operation, plan.fault, told), time.monotonic()
         try:
-            for problem in self._steps(plan, moment, result):
+            for problem in self._steps(plan, moments, result):
                 if not result.problems:
                     self._keep(keep)
                 result.problems.append(problem)
@@ -70,17 +72,18 @@ class Campaign:
         result.seconds = round(time.monotonic() - began, 1)
         return result
 
-    def _steps(self, plan: Round, moment: float, result: Result) -> Iterator[str]:
+    def _steps(self, plan: Round, moments: list[float], result: Result) -> Iterator[str]:
         scene, dice = self.scene, plan.random
         self._reset()
-        OPERATIONS[plan.operation].before(scene, dice)
-        with faults.around(scene, plan.operation, plan.fault, dice) as done:
-            result.done = done
-            said, others = self._run(plan, moment)
-        result.hit, result.code = said.hit, said.code
-        yield from others
-        yield from invariants.told(f"{plan.operation} under {plan.fault}", said, _codes(plan, said))
-        scene.engine.start()
+        for moment in moments:
+            OPERATIONS[plan.operation].before(scene, dice)
+            with faults.around(scene, plan.operation, plan.fault, dice) as done:
+                result.done += done
+                said, others = self._run(plan, moment)
+            result.hits, result.code = result.hits + said.hit, said.code
+            yield from others
+            yield from invariants.told(f"{plan.operation} under {plan.fault}", said, _codes(plan, said))
+            scene.engine.start()
         if plan.operation in _LEAVE_WHOLE and plan.fault not in schedule.DAMAGE:
             # Right now, before anybody could have mended it.
             yield from invariants.local(scene.local)

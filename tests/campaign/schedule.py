@@ -29,12 +29,15 @@ WEIGHTS = {"export": 5, "build": 3, "cold": 4, "crowd": 1, "verify": 1, "prune":
 
 @dataclass(frozen=True)
 class Round:
-    """One round: `share` is the moment as a part of the operation's duration, `detail` the seed of all else."""
+    """One round: `shares` are the moments as parts of the operation's duration, `detail` the seed of all else.
+
+    After each but the last it is done again, on what the one before has left.
+    """
 
     number: int
     operation: str
     fault: str
-    share: float
+    shares: tuple[float, ...]
     detail: str
 
     @property
@@ -43,15 +46,18 @@ class Round:
         return random.Random(self.detail)  # noqa: S311 - to be had again
 
 
-def one(seed: int, number: int, operations: Sequence[str]) -> Round:
-    """Round `number` among `operations`; names that are not known are a KeyError."""
+def one(seed: int, number: int, operations: Sequence[str], most: int = 1) -> Round:
+    """Round `number` among `operations`, with up to `most` kills; names that are not known are a KeyError."""
     detail = f"{seed}/{number}"
     dice = random.Random(detail)  # noqa: S311 - to be had again
     operation = dice.choices(operations, [WEIGHTS.get(name, 1) for name in operations])[0]
     if number < len(operations):
         operation = operations[number]
     fault = dice.choice(FAULTS[operation])
-    return Round(number, operation, fault, dice.random(), detail)
+    shares = [dice.random()]
+    if fault in KILLS and operation != "crowd":
+        shares += [dice.random() for _ in range(dice.randrange(most))]
+    return Round(number, operation, fault, tuple(shares), detail)
 
 
 def available(only: Sequence[str], tasks: Mapping[str, str], known: Sequence[str]) -> list[str]:

@@ -164,6 +164,26 @@ def test_prune_waits_for_a_build_and_says_for_which(stage: Stage) -> None:
     assert not old.exists()
 
 
+@pytest.mark.parametrize(("task", "asked"), [("cache.prune", "prune"), ("cache.prune", "du"), ("cache.status", "du")])
+def test_ctrl_c_while_the_builder_is_asked_is_no_failure_of_it(stage: Stage, task: str, asked: str) -> None:
+    stage.goldi("cache.setup")
+    stage.docker.answer("buildx du", stdout=DU)
+    stage.docker.answer(f"buildx {asked}", sleep=60)
+    process = subprocess.Popen(
+        (str(BIN / "goldi"), task),
+        cwd=stage.project,
+        env=stage.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    ready(stage)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err.splitlines()[-1:]) == (130, ["goldi: interrupted."]), err
+
+
 def test_limits_are_kept_after_a_build_once_a_day(stage: Stage) -> None:
     stage.goldi("cache.setup")
     old = aged(stage, "mypy-cache", "old-0123abcd", 70)

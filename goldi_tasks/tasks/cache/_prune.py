@@ -62,6 +62,8 @@ def _builder(plan: pruning.Prune) -> None:
     try:
         if row := pruning.builder(plan.asked):
             plan.rows.insert(0, row)
+    except Interrupted:
+        raise
     except GoldiError as error:
         plan.remarks.append(f"the builder's store is left alone: {error.problem}")
 
