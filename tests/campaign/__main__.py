@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -82,6 +83,8 @@ def campaign(wanted: argparse.Namespace) -> int:
 
 def main() -> int:
     """Outside it makes the cage, inside it plays the rounds."""
+    # A shell starts what goes on in the background without it, and what we start would take over that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     wanted = arguments()
     if wanted.inside:
         return campaign(wanted)
