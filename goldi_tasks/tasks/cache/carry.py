@@ -10,6 +10,7 @@ from invoke.context import Context
 from goldi_tasks import probe, run, wiring
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
+from goldi_tasks.cache import work
 from goldi_tasks.plan.images import base_images
 from goldi_tasks.tasks._door import task
 
@@ -42,7 +43,8 @@ def save(
         print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
         return
     builder = wiring.mounts(settings) if mounts else None
-    found = saving.save(settings, caches, probe.host().platform, builder, file)
+    with work.at_work():
+        found = saving.save(settings, caches, probe.host().platform, builder, file)
     lines = [json_.dumps(told.saved_json(found), indent=2)] if json else told.saved(found)
     for line in lines:
         print(line, file=sys.stderr if file == saving.STDOUT else sys.stdout)
@@ -69,7 +71,8 @@ def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bo
         print(f"would restore {', '.join(names) or 'all caches'} from {file}")
         return
     builder = wiring.mounts(settings) if mounts else None
-    found = restoring.restore(settings, names, probe.host().platform, builder, Path(file))
+    with work.at_work():
+        found = restoring.restore(settings, names, probe.host().platform, builder, Path(file))
     lines = [json_.dumps(told.restored_json(found, file), indent=2)] if json else told.restored(found, file)
     for line in lines:
         print(line)
