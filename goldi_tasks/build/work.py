@@ -26,7 +26,7 @@ from goldi_tasks.settings import Settings
 _PRUNED = re.compile(
     r"^ERROR: (target \S+: )?failed to solve: "
     r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state|"
-    r".*parent snapshot \S+ does not exist)"
+    r".*parent snapshot \S+ does not exist|.*content digest \S+ not found)"
 )
 
 
