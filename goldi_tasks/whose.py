@@ -5,7 +5,7 @@ Root is nobody else: who is root needs no such way. Nor is whoever owns `/`, in 
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -30,7 +30,7 @@ def trouble(path: Path, instead: str) -> tuple[str, str] | None:
 
 def of_each(steps: Iterable[Path], instead: str, *also: int) -> tuple[str, str] | None:
     """The same for each of `steps` by itself, which may belong to users in `also` too."""
-    trusted = {0, owner()[0], Path("/").lstat().st_uid, *also}
+    trusted = {0, owner()[0], Path("/").lstat().st_uid, *also, *_hosts()}
     for step in steps:
         try:
             found = step.lstat()
@@ -41,6 +41,17 @@ def of_each(steps: Iterable[Path], instead: str, *also: int) -> tuple[str, str] 
         if others_write(found):
             return f"others may write to {step}", f"Run `chmod go-w '{step}'`, or choose {instead}"
     return None
+
+
+def _hosts() -> Iterator[int]:
+    """Whom root trusts already: whose directory this is, and whose home it was given.
+
+    Root in a user's project runs that user's code, as in a CI's container, whose home and workspace are the runner's.
+    """
+    if os.getuid() == 0:
+        for place in (".", os.environ.get("HOME", "/"), os.environ.get("XDG_STATE_HOME", "/")):
+            real = Path(os.path.realpath(place))
+            yield next(step.stat().st_uid for step in (real, *real.parents) if step.exists())
 
 
 def others_write(found: os.stat_result) -> bool:

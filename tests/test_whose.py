@@ -207,3 +207,22 @@ def test_env_is_the_callers_or_the_projects(make_project: Callable[..., Path]) -
     for path in (project, file.parent):
         os.chown(path, 4242, 4242)
     assert "mine" in found.made_images
+
+
+@gives
+@pytest.mark.parametrize("how", ["home", "state", "here"])
+def test_root_trusts_whom_it_works_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    """A CI's container: root, in a workspace and a home that are the runner's."""
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 4242, 4242)
+    monkeypatch.setenv("HOME", "/")
+    assert whose.trouble(theirs / "caches", "another")
+    if how == "here":
+        monkeypatch.chdir(theirs)
+    else:
+        monkeypatch.setenv("HOME" if how == "home" else "XDG_STATE_HOME", str(theirs / "not yet there"))
+    assert whose.trouble(theirs / "caches", "another") is None
+    os.chown(theirs, 4242, 4242)
+    theirs.chmod(0o777)
+    assert whose.trouble(theirs / "caches", "another"), "anybody may write there"

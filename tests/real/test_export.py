@@ -46,11 +46,11 @@ def test_after_any_number_of_builds_there_is_what_the_last_export_refers_to(fast
         assert set(layout.wanted(found)) == names(found)
         assert [path.name for path in found.parent.iterdir()] == ["native"], "nothing is left beside it"
         assert not (found / "ingest").exists()
-    size = sum(path.stat().st_size for path in found.rglob("*") if path.is_file())
+    before = len(names(found))
     shutil.rmtree(found)
     fast.goldi("build.prod", "--keep-cache")
-    fresh = sum(path.stat().st_size for path in found.rglob("*") if path.is_file())
-    assert size <= 1.1 * fresh
+    # Not in bytes: other tests may have the base image's layer packed otherwise meanwhile.
+    assert before == len(names(found))
     assert fast.goldi("cache.verify").startswith("good: ")
 
 

@@ -135,8 +135,11 @@ def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(tiny: Project, tmp_p
     tiny.goldi("build.prod")
     first = image_id(tiny)
     assert list(stored(tiny).values()).count(ZSTD) == 3
-    blobs = [path.read_bytes()[:4] for path in tiny.cache_root.rglob("blobs/sha256/*")]
-    assert GZIP not in {blob[:2] for blob in blobs}
+    # The base image's layer, which is large, is packed as whoever pushed one on it last has packed it.
+    ours = [path for path in tiny.cache_root.rglob("blobs/sha256/*") if path.stat().st_size < 1_000_000]
+    kinds = [path.read_bytes()[:4] for path in ours]
+    assert kinds.count(ZSTD) == 3
+    assert GZIP not in {kind[:2] for kind in kinds}
     with pushed(tiny, tmp_path) as data:
         blobs = [path.read_bytes()[:2] for path in data.rglob("blobs/sha256/*/*/data")]
         assert {blob for blob in blobs if blob[:1] != b"{"} == {GZIP}
