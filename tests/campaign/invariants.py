@@ -152,6 +152,9 @@ def restored(scene: Scene) -> Iterator[str]:
         scene.engine.forget(scene.image)
         said = scene.goldi("build.prod", "--progress", "plain")
         yield from told("the build from the local cache", said)
+        if "building again without any cache" in said.text:
+            # The builder itself lost a layer in the prune (engine 26): a rebuild, and no error.
+            return
         if scene.engine.files(IMAGE, ("/random",), scene.base) != before:
             yield f"the local cache did not bring back the image:\n{said.text}"
     except (RuntimeError, OSError) as error:

@@ -57,12 +57,9 @@ class Campaign:
     def play(self, number: int, keep: Path) -> Result:
         """One round; if it failed, `keep` holds what there is to look at."""
         plan = schedule.one(self.seed, number, self.operations, self.most)
-        start, end = self.windows[plan.operation]
-        moments = [start + share * (end - start) for share in plan.shares]
-        told = [round(moment * 1000) for moment in moments]
-        result, began = Result(number, plan.operation, plan.fault, told), time.monotonic()
+        result, began = Result(number, plan.operation, plan.fault, []), time.monotonic()
         try:
-            for problem in self._steps(plan, moments, result):
+            for problem in self._steps(plan, result):
                 if not result.problems:
                     self._keep(keep)
                 result.problems.append(problem)
@@ -72,15 +69,21 @@ class Campaign:
         result.seconds = round(time.monotonic() - began, 1)
         return result
 
-    def _steps(self, plan: Round, moments: list[float], result: Result) -> Iterator[str]:
+    def _steps(self, plan: Round, result: Result) -> Iterator[str]:
         scene, dice = self.scene, plan.random
         self._reset()
-        for moment in moments:
+        for share in plan.shares:
+            start, end = self.windows[plan.operation]
+            moment = start + share * (end - start)
+            result.moments.append(round(moment * 1000))
             OPERATIONS[plan.operation].before(scene, dice)
             with faults.around(scene, plan.operation, plan.fault, dice) as done:
                 result.done += done
                 said, others = self._run(plan, moment)
             result.hits, result.code = result.hits + said.hit, said.code
+            if not said.hit:
+                # The machine has less to do than when it was measured.
+                self.windows[plan.operation] = self._window(plan.operation, said)
             yield from others
             yield from invariants.told(f"{plan.operation} under {plan.fault}", said, _codes(plan, said))
             scene.engine.start()
@@ -119,7 +122,10 @@ class Campaign:
         _sure(said, OPERATIONS[plan.operation].arguments)
         if others:
             raise RuntimeError("\n".join(others))
-        return (said.seconds * 0.4 if OPERATIONS[plan.operation].ends else 0.0), said.seconds
+        return self._window(plan.operation, said)
+
+    def _window(self, operation: str, said: Said) -> tuple[float, float]:
+        return (said.seconds * 0.4 if OPERATIONS[operation].ends else 0.0), said.seconds
 
     def _reset(self) -> None:
         """Files as they were at first, and the builder with what belongs to them."""
