@@ -25,6 +25,12 @@ def names(directory: Path) -> set[str]:
     return {path.name for path in layout.blobs(directory).iterdir()}
 
 
+def ours(directory: Path) -> int:
+    """Bytes of the blobs but for the base image's, which other tests have packed in other ways meanwhile."""
+    sizes = [path.stat().st_size for path in layout.blobs(directory).iterdir()]
+    return sum(size for size in sizes if size < 1_000_000)
+
+
 def edit(project: Project, what: object) -> None:
     (project.path / "slow").write_text(f"0\n#{what}")
 
@@ -46,11 +52,10 @@ def test_after_any_number_of_builds_there_is_what_the_last_export_refers_to(fast
         assert set(layout.wanted(found)) == names(found)
         assert [path.name for path in found.parent.iterdir()] == ["native"], "nothing is left beside it"
         assert not (found / "ingest").exists()
-    before = len(names(found))
+    before = ours(found)
     shutil.rmtree(found)
     fast.goldi("build.prod", "--keep-cache")
-    # Not in bytes: other tests may have the base image's layer packed otherwise meanwhile.
-    assert before == len(names(found))
+    assert before <= 1.1 * ours(found)
     assert fast.goldi("cache.verify").startswith("good: ")
 
 
