@@ -88,10 +88,10 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     help={
         "json": "Print it for scripts.",
         "rounds": "How often everything is measured; medians are told.",
-        "files": "How many files are looked at.",
+        "files": "How many files are looked at; the limit is meant for a million.",
     },
 )
-def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 200_000) -> None:
+def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 1_000_000) -> None:
     """Measure `cache.status` over many files on this machine, beside `du -s`."""
     from goldi_tasks.bench import limits
     from goldi_tasks.cache.look import bench
