@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import whose
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.archive import filling, form, heads, mounts, progress, stage
+from goldi_tasks.cache import dirs, progress
+from goldi_tasks.cache.archive import filling, form, heads, mounts, stage
 from goldi_tasks.cache.archive.form import Entry, Part
 from goldi_tasks.cache.archive.save import Builder, failure, skipped
 from goldi_tasks.cache.archive.unpacking import Unpack, opened

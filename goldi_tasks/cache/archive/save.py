@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.archive import collect, form, mounts, progress, stage
+from goldi_tasks.cache import dirs, progress
+from goldi_tasks.cache.archive import collect, form, mounts, stage
 from goldi_tasks.cache.archive.form import Manifest, Part
 from goldi_tasks.cache.archive.packing import Pack
 from goldi_tasks.cache.walk import DIRECTORY

@@ -102,7 +102,7 @@ def _docker(where: Roots) -> dict[str, Any]:
         "data": _data(info),
         "builder": name,
         "inspect": inspect,
-        "unseen": tuple(root for root in {where.root, *where.others.values()} if not _sees(root)),
+        "unseen": tuple(root for root in where.all if not _sees(root)),
         "late": late,
     }
 

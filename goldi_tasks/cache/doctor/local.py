@@ -26,10 +26,7 @@ _LEFT = (
 def roots(where: Roots) -> tuple[Root, ...]:
     """Every root, with the file system that it is on, or will be."""
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8") if Path("/proc/self/mountinfo").exists() else ""
-    return tuple(
-        Root(path, path.is_dir(), place.file_system(path, mounts), space(path))
-        for path in sorted({where.root, *where.others.values()})
-    )
+    return tuple(Root(path, path.is_dir(), place.file_system(path, mounts), space(path)) for path in sorted(where.all))
 
 
 def space(path: Path) -> Space | None:
@@ -84,7 +81,7 @@ def _look(path: Path, tally: Tally) -> None:
 
 def unknown(where: Roots) -> tuple[Path, ...]:
     """Directories of ours by their names, that are in no table."""
-    found = (path for root in {where.root, *where.others.values()} for path in root.glob(".buildx-cache-*"))
+    found = (path for root in where.all for path in root.glob(".buildx-cache-*"))
     return tuple(sorted(path for path in found if path.name not in BY_NAME))
 
 

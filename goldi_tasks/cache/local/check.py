@@ -1,9 +1,9 @@
 """`cache.verify`: every local cache read, shown on the way, repaired and told."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from functools import partial
 
+from goldi_tasks.cache import progress
 from goldi_tasks.cache.local import layout, mend
 from goldi_tasks.cache.local.mend import Found
 from goldi_tasks.cache.report import megabytes, shown
@@ -14,9 +14,9 @@ from goldi_tasks.paths import Roots
 def run(roots: Roots, *, dry: bool) -> list[Found]:
     """Verify all of them and, if not `dry`, repair what is bad. Progress is shown on a terminal's standard error."""
     directories, found = mend.all_of(roots)
-    with _progress(sum(map(layout.size, directories))) as tell:
+    with progress.shown(sum(map(layout.size, directories))) as tell:
         for directory in directories:
-            one = mend.verify(directory, tell)
+            one = mend.verify(directory, partial(tell, "reading the caches"))
             if not dry:
                 mend.repair(one)
             found.append(one)
@@ -47,19 +47,3 @@ def failure(found: Sequence[Found], *, dry: bool) -> CacheRefused | None:
     if refused := [one.refused for one in found if one.refused]:
         return CacheRefused(shown(refused[0]), "Remove it yourself if it is in the way")
     return None
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int], object]]:
-    """Hears of bytes that were read of `total`."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    # 0.06 s that only a terminal pays for.
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("reading the caches"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda number: bar.advance(task, number)

@@ -6,7 +6,7 @@ Nor does exporting again heal: buildx skips blobs that are there.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class Found:
         return {**vars(self), "directory": str(self.directory)}
 
 
-def drop_unsound(directories: Iterable[Path]) -> list[Path]:
+def drop_unsound(directories: Sequence[Path]) -> list[Path]:
     """Remove those of `directories` that cannot be right by names and sizes; returns them. The others are swept."""
     bad = [directory for directory in directories if not layout.sound(directory)]
     for directory in directories:

@@ -19,10 +19,9 @@ def say(lines: Iterable[str], json: bool) -> None:
 
 def set_up_project() -> None:
     """The project's own part, where there is a project that builds."""
-    with suppress(NotAProject):
-        settings = project_settings.load(Path.cwd())
-        if settings.env_file.parent.is_dir():
-            wiring.set_up(settings)
+    settings = project()
+    if settings and settings.env_file.parent.is_dir():
+        wiring.set_up(settings)
 
 
 def project() -> Settings | None:
@@ -34,7 +33,4 @@ def project() -> Settings | None:
 
 def roots() -> Roots:
     """Where the caches lie; outside a project too, since the directories are the machine's."""
-    try:
-        return project_settings.load(Path.cwd()).roots
-    except NotAProject:
-        return project_settings.outside().roots
+    return (project() or project_settings.outside()).roots

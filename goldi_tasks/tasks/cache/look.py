@@ -65,12 +65,12 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     # Imported here: 20 ms that no other task has a use for.
     from goldi_tasks.cache.doctor import ask, finding, judge, mend
 
-    settings = _here.project()
-    found = judge(ask.everything(_here.roots(), settings))
+    settings, where = _here.project(), _here.roots()
+    found = judge(ask.everything(where, settings))
     if fix:
-        done = mend.mend(found, _here.roots(), wiring.pythons(settings), _here.set_up_project, dry=run.is_dry())
+        done = mend.mend(found, where, wiring.pythons(settings), _here.set_up_project, dry=run.is_dry())
         _here.say((f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in done), json)
-        found = judge(ask.everything(_here.roots(), settings)) if not run.is_dry() else found
+        found = judge(ask.everything(where, settings)) if not run.is_dry() else found
     if json:
         healthy = finding.failure(found) is None
         told = {"healthy": healthy, "project": settings is not None, "findings": finding.as_json(found)}

@@ -15,9 +15,11 @@ def shown(total: int | None = None) -> Iterator[Tell]:
         return
     # 60 ms that only a terminal has to pay.
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    columns = (TextColumn("{task.description:<28}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    name_of = TextColumn("{task.description:<28}", markup=False)
+    left = (TimeRemainingColumn(),) if total else ()
+    columns = (name_of, BarColumn(), DownloadColumn(), TransferSpeedColumn(), *left)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         row = bar.add_task("", total=total)
         yield lambda name, done: bar.update(row, description=name, advance=done)
