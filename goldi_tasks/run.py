@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import IO, Any
@@ -55,6 +55,22 @@ def holding(handle: int) -> Iterator[None]:
         yield
     finally:
         _held.reset(token)
+
+
+@contextmanager
+def unbroken() -> Iterator[None]:
+    """Ctrl-C waits until the block has ended, for what would be left behind half begun; then KeyboardInterrupt."""
+    before, came = signal.getsignal(signal.SIGINT), list[int]()
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            raise KeyboardInterrupt
 
 
 def live(command: Command, *, cwd: Path | None = None) -> None:
@@ -105,10 +121,7 @@ def stream(
         try:
             yield _read(pipe.fileno())
         except BaseException as error:
-            # It may have much to say on its way out, and must not wait for a reader.
-            drain = threading.Thread(target=lambda: deque(_read(pipe.fileno()), maxlen=0), daemon=True)
-            drain.start()
-            _end_family(child, drain)
+            _end_family(child, _drain(pipe))
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted from None
             raise
@@ -195,10 +208,29 @@ def ask(command: Command, within: float) -> str:
 def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Popen[bytes]":
     # What we printed comes before what the child prints, in a pipe too.
     sys.stdout.flush()
+    started: list[subprocess.Popen[bytes]] = []
     try:
-        return subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, pass_fds=_held.get(), **options)
+        # A child that Popen did not come to give us nobody would end: it would write on after us.
+        with unbroken():
+            child = subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, pass_fds=_held.get(), **options)
+            started.append(child)
     except FileNotFoundError as error:
         raise _missing(command) from error
+    except KeyboardInterrupt:
+        for child in started:
+            source = child.stdout or child.stderr
+            with source or nullcontext():
+                _end_family(child, _drain(source))
+        raise Interrupted from None
+    return child
+
+
+def _drain(source: IO[bytes] | None) -> threading.Thread:
+    """Reads what comes until nobody is left who could write: who ends may have much to say, and must not wait."""
+    texts = _read(source.fileno()) if source else ()
+    drain = threading.Thread(target=lambda: deque(texts, maxlen=0), daemon=True)
+    drain.start()
+    return drain
 
 
 def _wait(child: "subprocess.Popen[bytes]") -> int:

@@ -1,11 +1,17 @@
-"""Ctrl-C before a task has begun."""
+"""Ctrl-C before a task has begun, and while it begins something."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from goldi_tasks import run
+from goldi_tasks.command import Command
+from goldi_tasks.errors import Interrupted
 
 pytestmark = pytest.mark.door
 
@@ -42,3 +48,38 @@ def test_ctrl_c_before_a_task_begins_has_the_same_code(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (130, "goldi: interrupted.\n")
+
+
+@pytest.mark.parametrize("how", ["live", "listen"])
+def test_ctrl_c_while_a_program_is_started_ends_the_program(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Slow(subprocess.Popen[bytes]):
+        """One whose child runs while it is still being made."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            started.append(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Slow)
+    command = Command((sys.executable, "-c", f"import time; time.sleep(60); open({str(tmp_path / 'late')!r}, 'w')"))
+    with pytest.raises(Interrupted):
+        run.live(command) if how == "live" else run.listen(command)
+    assert started[0].poll() is not None, "nobody would have ended it"
+
+
+def test_ctrl_c_waits_for_what_may_not_be_left_half_begun() -> None:
+    def begin() -> None:
+        with run.unbroken():
+            signal.raise_signal(signal.SIGINT)
+            done.append(1)
+
+    done: list[int] = []
+    with pytest.raises(KeyboardInterrupt):
+        begin()
+    assert done
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

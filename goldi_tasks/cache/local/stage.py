@@ -75,20 +75,22 @@ def remove(path: Path) -> None:
 def _stage(directory: Path) -> Iterator[Stage]:
     folder = directory.parent
     tidy(folder)
-    place = aside_of(directory, "new")
-    with _locked(folder):
-        place.mkdir(mode=0o700)
-        handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    place, handles = aside_of(directory, "new"), list[int]()
     try:
+        with run.unbroken(), _locked(folder):
+            place.mkdir(mode=0o700)
+            handles.append(os.open(place, os.O_RDONLY | os.O_DIRECTORY))
+            fcntl.flock(handles[0], fcntl.LOCK_EX)
         dirs.give(place)
         _link(directory, place)
-        with run.holding(handle):
+        with run.holding(handles[0]):
             yield Stage(directory, place)
     finally:
-        # After an exchange it holds what was the cache before.
-        remove(place)
-        os.close(handle)
+        with run.unbroken():
+            # After an exchange it holds what was the cache before.
+            remove(place)
+            for handle in handles:
+                os.close(handle)
 
 
 def _link(directory: Path, place: Path) -> None:
