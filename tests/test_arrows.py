@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
+BELOW = LEAVES | {"settings", "probe", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
@@ -33,7 +33,8 @@ ARROWS = {
     "run": LEAVES,
     "probe": LEAVES | {"run"},
     "network": LEAVES | {"run"},
-    "plan": LEAVES | {"settings", "probe", "network"},
+    "emulation": LEAVES | {"run", "probe"},
+    "plan": LEAVES | {"settings", "probe", "network", "emulation"},
     "engine": BELOW,
     "build": BELOW,
     "cache": BELOW,
