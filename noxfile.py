@@ -84,6 +84,13 @@ def long_campaign(session: nox.Session) -> None:
     session.run(*CAMPAIGN, "--kills", "200", "--most", "4", *session.posargs)
 
 
+@nox.session(default=False)
+def platforms(session: nox.Session) -> None:
+    """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""
+    with engine(session):
+        session.run("pytest", "-m", "real", "--capture=no", "tests/real/platforms.py", *session.posargs)
+
+
 @nox.session(venv_backend="venv")
 def example(session: nox.Session) -> None:
     """The example app's own tests, with its own lock."""
