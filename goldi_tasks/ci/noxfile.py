@@ -6,7 +6,7 @@ from pathlib import Path
 
 from goldi_tasks import run
 from goldi_tasks.command import Command
-from goldi_tasks.errors import NotAProject
+from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.plan import ci as plan
 from goldi_tasks.settings import Settings
 
@@ -23,8 +23,14 @@ def nox(settings: Settings) -> tuple[str, ...]:
 def sessions(settings: Settings, names: Sequence[str] = (), *, every: bool = False) -> list[plan.Session]:
     """The sessions that plain `nox` runs, or `every` one; of these the ones in `names`, if there are any.
 
-    Raises NotAProject, UnknownName, and CommandFailed with what nox says of a noxfile that cannot be read.
+    Raises NotAProject, UnknownName, and CommandFailed for a noxfile that cannot be read.
     """
     keyword = ("--keywords", plan.EVERY) if every or names else ()
-    found = plan.sessions(run.capture(Command((*nox(settings), "--list", "--json", *keyword)), cwd=settings.project))
+    command = Command((*nox(settings), "--list", "--json", *keyword))
+    try:
+        found = plan.sessions(run.capture(command, cwd=settings.project))
+    except CommandFailed as error:
+        # A mistake in it comes with nox's own traceback.
+        why = error.problem.rstrip().rpartition("\n")[2].removeprefix("nox: ").removeprefix("nox > ")
+        raise CommandFailed(f"{command.argv[2]}: {why}", error.code, "Run `nox --list` to see where") from error
     return plan.chosen(found, names) if names else found
