@@ -63,7 +63,7 @@ def test_gitlabs_form_is_one_and_runs_what_the_workflow_runs(tmp_path: Path) -> 
     script = YAML(typ="safe").load(workflows.gitlab())["check"]["script"]
     ours = [step.run.replace('"$RUNNER_TEMP/checks.xml"', "checks.xml") for step in workflows.steps()]
     assert script == [line for line in ours if line in script]
-    assert len(script) == 3
+    assert len(script) == 4
 
 
 def test_hooks_have_the_versions_of_the_lock() -> None:

@@ -40,7 +40,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     yield path, env
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={image}") == ""
     volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={image}").split()
-    docker("volume", "rm", *volumes)
+    if volumes:
+        docker("volume", "rm", *volumes)
     remove_images(image)
 
 
