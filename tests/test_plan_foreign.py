@@ -40,6 +40,12 @@ def test_what_comes_from_the_native_image(name: str, *, generated: bool) -> None
     assert foreign.is_generated(name) is generated
 
 
+def test_what_tells_processors_apart_does_not() -> None:
+    name = "./usr/lib/python3.13/__pycache__/{}.cpython-313.pyc"
+    assert foreign.is_for_all(name.format("os"))
+    assert not foreign.is_for_all(name.format("_sysconfigdata__x86_64-linux-gnu"))
+
+
 def test_an_index_is_the_same_in_whatever_order_platforms_came() -> None:
     arm, amd = (foreign.manifest_of(f"sha256:{name}", 3, name) for name in ("arm64", "amd64"))
     text = foreign.index([arm, amd])

@@ -98,10 +98,10 @@ def _complete(layer: Path, native: tarfile.TarFile) -> Path:
             if _text(old, name) != _text(native, name):
                 problem = f"the native image was made of other packages ({name} differs)"
                 raise EngineFailed(problem, "Remove it with `docker image rm`, and let `inv engine.up` make it again")
-        for source, generated in ((old, False), (native, True)):
-            for entry in source:
-                if foreign.is_generated(entry.name) is generated:
-                    new.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
+        chosen = [(old, one) for one in old if not foreign.is_generated(one.name)]
+        chosen += [(native, one) for one in native if foreign.is_for_all(one.name)]
+        for source, entry in chosen:
+            new.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
     return path
 
 

@@ -67,8 +67,13 @@ def mmdebstrap(image: engine.Image, folder: str, architecture: str) -> Command:
 
 
 def is_generated(name: str) -> bool:
-    """Whether what lies at `name` in a layer is of what comes from the native image."""
+    """Whether what lies at `name` in a layer is of what scripts generate."""
     return bool(_GENERATED.match(name))
+
+
+def is_for_all(name: str) -> bool:
+    """Whether what is generated at `name` is of use to every processor: one file of Python's tells them apart."""
+    return is_generated(name) and "/_sysconfigdata_" not in name
 
 
 def chosen(manifests: list[dict[str, Any]], architecture: str) -> dict[str, Any] | None:
