@@ -37,7 +37,14 @@ BAKE_FILE: dict[str, dict[str, dict[str, list[str]]]] = {
     "target": {"_common": {}, "tools": {}, "devcontainer": {}, "production": {}, "runtime": {}},
 }
 # What only a person or a CI says, as plain bake variables.
-LEFT = {"GOLDI_TAG", "GOLDI_BUILD_PACKAGES", "GOLDI_DEV_PACKAGES", "GOLDI_VERSION", "GOLDI_REVISION"}
+LEFT = {
+    "GOLDI_TAG",
+    "GOLDI_BUILD_PACKAGES",
+    "GOLDI_INSTALL_ON",
+    "GOLDI_DEV_PACKAGES",
+    "GOLDI_VERSION",
+    "GOLDI_REVISION",
+}
 
 
 @pytest.fixture
