@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.engines import newest
+from tests.engines import newest, rootless
 
-ENGINES = {"newest": newest.run}
+ENGINES = {"newest": newest.run, "rootless": rootless.run}
 
 
 def main() -> int:

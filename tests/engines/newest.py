@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, packages
+from goldi_tasks.engine import Place, own, packages
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan.engine import IMAGES
 from tests.engines.network import network
@@ -16,6 +16,7 @@ from tests.engines.network import network
 FETCHED = Path("/var/tmp/goldi-engines")
 # Its docker-init is a link to what tini-static has.
 PACKAGES = replace(plan.ENGINE, suite="unstable", names=(*plan.ENGINE.names, "tini-static"))
+BASES = tuple(image.name for image in IMAGES.values())
 # Bound to the engine that `engine.up` makes of Debian 13's packages, or to no engine at all.
 OTHERS = ("tests/real/test_engine.py",)
 _DAEMON = """from pathlib import Path
@@ -30,7 +31,7 @@ def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the real tests, or pytest with `arguments`; its exit code."""
     place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
     with network() as enter, engine(place, enter) as env:
-        told(env)
+        subprocess.run(status(), env=env, check=True)
         return subprocess.run((*enter, *pytest(arguments)), env=env, check=False).returncode
 
 
@@ -43,7 +44,7 @@ def pytest(arguments: Sequence[str]) -> tuple[str, ...]:
 @contextmanager
 def engine(place: Place, enter: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """An engine in the network that `enter` leads to, with the base images; the environment of who uses it."""
-    fetched = replace(place, prefix=own(FETCHED) / PACKAGES.suite)
+    fetched = replace(place, prefix=own(FETCHED, 0o700) / PACKAGES.suite)
     packages.ensure(fetched, renew=True, wanted=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, place.prefix), check=True)
     env = environment(place.prefix, f"unix://{place.socket}", place.prefix.parent)
@@ -73,18 +74,10 @@ def environment(prefix: Path, host: str, folder: Path) -> dict[str, str]:
 
 def load(env: Mapping[str, str]) -> None:
     """Give the engine the base images of this machine's."""
-    names = [image.name for image in IMAGES.values()]
-    with subprocess.Popen(("docker", "save", *names), stdout=subprocess.PIPE) as saved:
+    with subprocess.Popen(("docker", "save", *BASES), stdout=subprocess.PIPE) as saved:
         subprocess.run(("docker", "load", "--quiet"), stdin=saved.stdout, env=env, check=True)
 
 
-def told(env: Mapping[str, str]) -> None:
-    """Print what the tests run on."""
-    subprocess.run((Path(sys.executable).parent / "goldi", "engine.status"), env=env, check=True)
-
-
-def own(folder: Path) -> Path:
-    """`folder`, which nobody else can write to."""
-    from goldi_tasks.engine import own as ours
-
-    return ours(folder)
+def status() -> tuple[str, ...]:
+    """What prints what the tests run on."""
+    return (str(Path(sys.executable).parent / "goldi"), "engine.status")

@@ -1,0 +1,126 @@
+"""A rootless engine of Debian 13's packages, of an ordinary user who exists for as long as it runs.
+
+Who that is, is said in files that are mounted over the machine's in a mount namespace of its own; processes have one of
+their own too, and end with it.
+"""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from goldi_tasks.engine import Place, own, packages
+from goldi_tasks.plan import engine as plan
+from tests.engines import newest
+
+USER, NUMBER = "baby-bear", 31415
+# Numbers that nobody on the machine has: a file of theirs is somebody's in a container only.
+FIRST, MANY = 700_000_000, 65536
+_NEEDED = (("rootlesskit", "rootlesskit"), ("slirp4netns", "slirp4netns"), ("newuidmap", "uidmap"))
+PACKAGES = replace(plan.ENGINE, of_host=(*plan.ENGINE.of_host, *_NEEDED))
+TESTS = ("tests/engines/as_user.py",)
+_CAGE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
+# The shell is there to wait for orphans.
+_SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
+_INSIDE = "from pathlib import Path; from tests.engines import rootless; rootless.inside(Path({!r}), {!r})"
+
+
+def run(folder: Path, arguments: Sequence[str]) -> int:
+    """Run the user's tests, or pytest with `arguments`; its exit code."""
+    fetched = Place(prefix=own(newest.FETCHED, 0o700) / "rootless")
+    packages.ensure(fetched, renew=True, wanted=PACKAGES)
+    subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
+    with subprocess.Popen(("docker", "save", *newest.BASES), stdout=subprocess.PIPE) as saved:
+        argv = (*_CAGE, *_SHELL, sys.executable, "-c", _INSIDE.format(str(folder), list(arguments)))
+        return subprocess.run(argv, stdin=saved.stdout, check=False).returncode
+
+
+def inside(folder: Path, arguments: Sequence[str]) -> None:
+    """The same in the cage; the base images come as standard input."""
+    home = introduce(folder)
+    prefix = folder / "prefix"
+    host = f"unix://{home}/run/docker.sock"
+    env = newest.environment(prefix, host, home) | {"HOME": str(home), "USER": USER, "TMPDIR": f"{home}/tmp"}
+    env |= {"XDG_RUNTIME_DIR": f"{home}/run", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(("chown", "-R", f"{NUMBER}:{NUMBER}", home), check=True)
+    with (home / "log").open("w") as log:
+        daemon = subprocess.Popen(
+            as_user(str(prefix / "usr/share/docker.io/contrib/dockerd-rootless.sh")),
+            env=env | {"PATH": f"{Place(prefix=prefix).path}"} | libraries(prefix),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        wait(home / "run/docker.sock", daemon, home / "log")
+        subprocess.run(as_user("docker", "load", "--quiet"), env=env, check=True)
+        subprocess.run(as_user(*newest.status()), env=env, stdin=subprocess.DEVNULL, check=True)
+        tests = as_user(*newest.pytest(arguments or TESTS), "-p", "no:cacheprovider")
+        sys.exit(subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode)
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def introduce(folder: Path) -> Path:
+    """Make the user known in this mount namespace; the home, which has what a rootless engine asks for."""
+    home = folder / USER
+    for name in ("tmp", "run", ".config/docker"):
+        (home / name).mkdir(parents=True)
+    settings = {"features": {"containerd-snapshotter": True}}
+    (home / ".config/docker/daemon.json").write_text(json.dumps(settings))
+    users = {
+        "passwd": f"{USER}:x:{NUMBER}:{NUMBER}::{home}:/bin/sh",
+        "group": f"{USER}:x:{NUMBER}:",
+        "subuid": f"{USER}:{FIRST}:{MANY}",
+        "subgid": f"{USER}:{FIRST}:{MANY}",
+    }
+    for name, line in users.items():
+        there = Path("/etc", name)
+        there.touch()
+        (folder / name).write_text(f"{there.read_text()}{line}\n")
+        mount("--bind", str(folder / name), str(there))
+    # Elsewhere everybody may open it.
+    tun = Path("/dev/net/tun")
+    os.mknod(folder / "tun", stat.S_IFCHR | 0o666, tun.stat().st_rdev)
+    (folder / "tun").chmod(0o666)
+    mount("--bind", str(folder / "tun"), str(tun))
+    python = Path(sys.base_prefix)
+    if python.is_relative_to("/root"):
+        # It is nobody's but root's.
+        (folder / "python").mkdir()
+        mount("--bind", str(python), str(folder / "python"))
+        mount("-t", "tmpfs", "-o", "mode=755", "root", "/root")
+        python.mkdir(parents=True)
+        mount("--bind", str(folder / "python"), str(python))
+    return home
+
+
+def mount(*words: str) -> None:
+    """mount(8)."""
+    subprocess.run(("mount", *words), check=True)
+
+
+def as_user(*argv: str) -> tuple[str, ...]:
+    """The same as the user, who has no rights but their own."""
+    return ("setpriv", f"--reuid={NUMBER}", f"--regid={NUMBER}", "--clear-groups", "--inh-caps=-all", *argv)
+
+
+def libraries(prefix: Path) -> Mapping[str, str]:
+    """Where unpacked programs find unpacked libraries."""
+    return {"LD_LIBRARY_PATH": ":".join(map(str, prefix.glob("usr/lib/*-linux-gnu*")))}
+
+
+def wait(socket: Path, daemon: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Until the engine listens; the test's user is told why it does not."""
+    end = time.monotonic() + 60
+    while not socket.exists():
+        if daemon.poll() is not None or time.monotonic() > end:
+            print(log.read_text(), file=sys.stderr)
+            sys.exit("the rootless engine did not start")
+        time.sleep(0.1)
