@@ -9,6 +9,7 @@ from goldi_tasks import settings
 from goldi_tasks.errors import NotAProject, SettingsError
 from goldi_tasks.paths import BY_NAME, CACHES
 from goldi_tasks.settings import Settings
+from goldi_tasks.settings.keys import KEYS as TABLE
 
 MakeProject = Callable[..., Path]
 
@@ -61,9 +62,8 @@ def test_environment_over_table_over_default(
 
 
 def test_the_keys_here_are_all_keys() -> None:
-    assert list(settings._FIELDS) == list(settings._ENVIRONMENT)
-    assert [key for key, *_ in KEYS] == [key for key in settings._FIELDS if not key.startswith("cache-roots.")]
-    assert {f"cache-roots.{cache.name}" for cache in CACHES} < settings._FIELDS.keys()
+    assert [key for key, *_ in KEYS] == [key for key in TABLE if not key.startswith("cache-roots.")]
+    assert {f"cache-roots.{cache.name}" for cache in CACHES} < TABLE.keys()
 
 
 @pytest.mark.parametrize(("key", "variable"), [row[:2] for row in KEYS])
@@ -173,7 +173,7 @@ def test_a_misspelt_variable_of_a_cache_is_told(project: Path) -> None:
 
 
 def test_images_that_is_no_table_is_an_error(make_project: MakeProject) -> None:
-    with pytest.raises(SettingsError, match="'images'"):
+    with pytest.raises(SettingsError, match="images is not a table"):
         settings.load(make_project('images = "python:3"'), {})
 
 

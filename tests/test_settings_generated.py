@@ -18,12 +18,14 @@ from hypothesis import strategies as some
 
 from goldi_tasks import settings
 from goldi_tasks.errors import GoldiError, NotAProject, SettingsError
+from goldi_tasks.settings.keys import KEYS as TABLE
+from goldi_tasks.settings.keys import VARIABLES
 
 EXAMPLES = int(os.environ.get("GOLDI_EXAMPLES", "200"))
 
 # What a name or a value may be beside anything: nearly right.
-KEYS = sorted(settings._FIELDS)
-NAMES = sorted(set(settings._ENVIRONMENT.values())) + list(settings.CA_VARIABLES)
+KEYS = sorted(TABLE)
+NAMES = sorted(VARIABLES) + list(settings.CA_VARIABLES)
 WORDS = [
     "",
     ".",

@@ -13,7 +13,6 @@ from goldi_tasks.build import bakefile, context, inputs, made, network, record, 
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
-from goldi_tasks.errors import Interrupted
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
 from goldi_tasks.settings import Settings
@@ -110,7 +109,7 @@ def _ending(end: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
         result = "built"
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         result = "interrupted"
         raise
     finally:

@@ -1,0 +1,30 @@
+"""What `docker buildx bake` is called with, for any buildx from 0.13 and both image stores.
+
+`wanted` is what somebody asked for, `variables` and `commands` what follows from it; `caches` and `output` are the
+parts of a command that differ most by engine.
+"""
+
+from goldi_tasks.plan.bake.caches import allowed, cache_directory, keeps, keeps_local_cache
+from goldi_tasks.plan.bake.commands import alone, anew, build, keep, show
+from goldi_tasks.plan.bake.output import builder
+from goldi_tasks.plan.bake.variables import variables
+from goldi_tasks.plan.bake.wanted import PLATFORMS, Wanted, check, members, public
+
+__all__ = [
+    "PLATFORMS",
+    "Wanted",
+    "allowed",
+    "alone",
+    "anew",
+    "build",
+    "builder",
+    "cache_directory",
+    "check",
+    "keep",
+    "keeps",
+    "keeps_local_cache",
+    "members",
+    "public",
+    "show",
+    "variables",
+]

@@ -1,0 +1,61 @@
+"""What somebody asked to have built."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from goldi_tasks.errors import NoEngine, UnknownName, did_you_mean
+from goldi_tasks.probe import Docker
+
+PLATFORMS = ("linux/amd64", "linux/arm64")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A build that somebody asked for: targets or groups by name, and what they said about it.
+
+    `outputs` is whether the bake file says what comes out; `--set` may say it too.
+    """
+
+    targets: tuple[str, ...]
+    no_cache: bool = False
+    sets: tuple[str, ...] = ()
+    platforms: tuple[str, ...] = ()
+    push: bool = False
+    pull: bool = False
+    force: bool = False
+    keep_cache: bool = False
+    progress: str = "auto"
+    outputs: bool = False
+
+
+def members(bake_file: Mapping[str, Mapping[str, Mapping[str, list[str]]]], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The targets that `names` stand for. A group may share a target's name; then the name means the group.
+
+    Raises UnknownName with a 'did you mean'.
+    """
+    groups, targets = bake_file.get("group", {}), public(bake_file)
+    found: dict[str, None] = {}
+    for name in names:
+        if name in groups:
+            found |= dict.fromkeys(groups[name].get("targets", ()))
+        elif name in targets:
+            found[name] = None
+        else:
+            remedy = did_you_mean(name, (*groups, *targets)).capitalize()
+            raise UnknownName(f"no bake target or group '{name}'", remedy)
+    return tuple(found)
+
+
+def public(bake_file: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
+    """The targets that can be built: a leading `_` marks a base to inherit from."""
+    return tuple(name for name in bake_file.get("target", {}) if not name.startswith("_"))
+
+
+def check(wanted: Wanted, docker: Docker) -> None:
+    """Raises UnknownName for a platform that no image is made for, NoEngine for what this engine cannot do."""
+    for platform in wanted.platforms:
+        if platform not in PLATFORMS:
+            raise UnknownName(f"no platform '{platform}'", did_you_mean(platform, PLATFORMS).capitalize())
+    if len(wanted.platforms) > 1 and not wanted.push and docker.store != "containerd":
+        remedy = "Push it with --push, or enable the containerd image store"
+        raise NoEngine("this engine's image store holds one platform at a time", remedy)

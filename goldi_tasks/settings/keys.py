@@ -1,0 +1,41 @@
+"""The table of keys: name, variable, field of Settings, and what may be written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from goldi_tasks import amounts, paths
+from goldi_tasks.settings import values
+
+ROOTS = "cache-roots."
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of `[tool.goldi]`: the `variable` that wins over it, its `field` in Settings, and what reads a value."""
+
+    variable: str
+    field: str
+    check: Callable[[object, str], Any]
+
+
+KEYS: dict[str, Key] = {
+    "app": Key("GOLDI_APP", "app", values.inside),
+    "image": Key("GOLDI_IMAGE", "image", values.text),
+    "cache-root": Key("GOLDI_CACHE_ROOT", "cache_root", values.directory),
+    "images.python": Key("PYTHON_IMAGE", "python_image", values.text),
+    "images.node": Key("NODE_IMAGE", "node_image", values.text),
+    "images.postgres": Key("POSTGRES_IMAGE", "postgres_image", values.text),
+    "ca-bundle": Key("GOLDI_CA_BUNDLE", "ca_bundle", values.file),
+    "installer": Key("GOLDI_INSTALLER", "installer", values.one_of("uv", "pip")),
+    "run": Key("GOLDI_RUN", "run", values.one_of("container", "host")),
+    "warm": Key("GOLDI_WARM", "warm", values.switch),
+    "idle-minutes": Key("GOLDI_IDLE_MINUTES", "idle_minutes", values.minutes),
+    **{
+        f"{ROOTS}{cache.name}": Key(cache.root_variable, f"{ROOTS}{cache.name}", values.directory)
+        for cache in paths.CACHES
+    },
+    "max-age": Key("GOLDI_MAX_AGE", "max_age", amounts.age),
+    "max-size": Key("GOLDI_MAX_SIZE", "max_size", amounts.size),
+}
+VARIABLES = tuple(key.variable for key in KEYS.values())

@@ -1,0 +1,93 @@
+"""Settings from a project's file, the environment and the machine."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from goldi_tasks import default_root, paths
+from goldi_tasks.errors import SettingsError, did_you_mean
+from goldi_tasks.settings import read
+from goldi_tasks.settings.keys import KEYS, ROOTS, VARIABLES
+from goldi_tasks.settings.model import Settings
+from goldi_tasks.settings.values import is_so
+
+CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+
+
+def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of the project around `start`. Raises NotAProject, SettingsError, CacheRefused."""
+    project = read.find_project(start)
+    return _fill(_settings(project, read.given(project), environ), environ)
+
+
+def outside(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings where there is no project: the environment's and the defaults.
+
+    Raises SettingsError, CacheRefused.
+    """
+    return _settings(Path.cwd(), {}, environ)
+
+
+def _settings(project: Path, given: dict[str, tuple[Any, str]], environ: Mapping[str, str]) -> Settings:
+    for name, key in KEYS.items():
+        # An empty variable is one that somebody cleared, not a choice.
+        if environ.get(key.variable):
+            given[name] = (environ[key.variable], key.variable)
+    for variable in environ:
+        if variable.startswith("GOLDI_CACHE_ROOT_") and variable not in VARIABLES:
+            known = [cache.root_variable for cache in paths.CACHES]
+            remedy = did_you_mean(variable, known)
+            raise SettingsError(f"no cache has the variable {variable}", remedy[0].upper() + remedy[1:])
+    values: dict[str, Any] = {}
+    for name, (value, where) in given.items():
+        if not (found := KEYS.get(name)):
+            # A cache's name is meant only where the table of their roots is.
+            known = [one for one in KEYS if one.startswith(ROOTS) == name.startswith(ROOTS)]
+            raise SettingsError(f"unknown setting '{name}' in {where}", did_you_mean(name, known).capitalize())
+        values[found.field] = found.check(value, where if where == found.variable else f"{where}: {name}")
+    values["images_chosen"] = not given.keys().isdisjoint({"images.python", "images.node"})
+    if "cache_root" not in values:
+        values["cache_root"], values["moved"] = default_root.choose()
+    values["cache_roots"] = _roots(values["cache_root"], values)
+    return Settings(project, **values)
+
+
+def _roots(common: Path, values: dict[str, Any]) -> dict[str, Path]:
+    """Takes the roots of single caches out of `values`; those that differ from the common one."""
+    given = {cache.name: values.pop(ROOTS + cache.name, common) for cache in paths.CACHES}
+    found = paths.Roots(common, {name: root for name, root in given.items() if root != common})
+    for cache in paths.CACHES if found.others else ():
+        for root in found.all:
+            if root.is_relative_to(found.folder(cache)):
+                raise SettingsError(f"the cache root {root} lies in {cache.name}", "Clearing that would take it along")
+    return dict(found.others)
+
+
+def _fill(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Defaults that depend on the project and on the machine."""
+    app = settings.project / settings.app
+    if not is_so(app.is_dir):
+        raise SettingsError(
+            f"app '{settings.app}' is not a directory of {settings.project}", "Set `app` in [tool.goldi]"
+        )
+    values = dict(vars(settings))
+    values["frontend"] = (app / "frontend" / "package.json").is_file()
+    if not settings.image:
+        values["image"] = _image_name(app)
+    if not settings.ca_bundle:
+        usual = (environ.get(name, "") for name in CA_VARIABLES)
+        values["ca_bundle"] = next((path for path in usual if path and is_so(Path(path).is_file)), "")
+    else:
+        values["ca_bundle"] = str(settings.project / settings.ca_bundle)
+        if not is_so(Path(values["ca_bundle"]).is_file):
+            raise SettingsError(f"ca-bundle {values['ca_bundle']} is not a file", "Point it to a PEM file")
+    return Settings(**values)
+
+
+def _image_name(app: Path) -> str:
+    """The app's project name as an image name: lower case, single separators."""
+    file = app / "pyproject.toml"
+    name = read.table(file, "project").get("name") if file.is_file() else ""
+    return re.sub(r"[^a-z0-9]+", "-", str(name or app.resolve().name).lower()).strip("-") or "app"

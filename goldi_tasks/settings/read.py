@@ -1,0 +1,62 @@
+"""The project's pyproject.toml: where it is, and what it says."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from goldi_tasks.errors import NotAProject, SettingsError
+from goldi_tasks.settings.keys import KEYS
+
+# Tables in [tool.goldi], such as [tool.goldi.images].
+_TABLES = {key.partition(".")[0] for key in KEYS if "." in key}
+
+
+def find_project(start: Path) -> Path:
+    """The nearest directory, from `start` upward, whose pyproject.toml has `[tool.goldi]`, else any pyproject.toml.
+
+    Raises NotAProject.
+    """
+    start = start.resolve()
+    files = [path for path in (folder / "pyproject.toml" for folder in (start, *start.parents)) if path.is_file()]
+    chosen = next((path for path in files if "goldi" in table(path, "tool")), None)
+    if chosen is None and not files:
+        problem = f"no pyproject.toml in {start} or above it"
+        raise NotAProject(problem, "Change to a project, or make one with `uv init`")
+    return (chosen or files[0]).parent
+
+
+def given(project: Path) -> dict[str, tuple[Any, str]]:
+    """What `[tool.goldi]` of the project in `project` says by key, each with where it stands. Raises SettingsError."""
+    return _flatten(table(project / "pyproject.toml", "tool").get("goldi", {}))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        # Of the reader, of the codec, of a number with too many digits.
+        raise SettingsError(f"{file} is not valid TOML: {error}", "Correct that line") from error
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}", "Make it readable") from error
+
+
+def table(file: Path, name: str) -> dict[str, Any]:
+    """A top-level table of a pyproject.toml; others may have written anything there. Raises SettingsError."""
+    found = _read(file).get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _flatten(found: object) -> dict[str, tuple[Any, str]]:
+    """`{"images": {"python": x}}` as `{"images.python": (x, where)}`."""
+    where = "[tool.goldi]"
+    if not isinstance(found, dict):
+        raise SettingsError("tool.goldi is not a table", "Write it as [tool.goldi]")
+    flat: dict[str, tuple[Any, str]] = {}
+    for key, value in found.items():
+        if key in _TABLES:
+            if not isinstance(value, dict):
+                raise SettingsError(f"tool.goldi.{key} is not a table", f"Write it as [tool.goldi.{key}]")
+            flat.update({f"{key}.{name}": (said, where) for name, said in value.items()})
+        else:
+            flat[key] = (value, where)
+    return flat
