@@ -46,7 +46,7 @@ def inside(folder: Path, arguments: Sequence[str]) -> None:
     prefix = folder / "prefix"
     host = f"unix://{home}/run/docker.sock"
     env = newest.environment(prefix, host, home) | {"HOME": str(home), "USER": USER, "TMPDIR": f"{home}/tmp"}
-    env |= {"XDG_RUNTIME_DIR": f"{home}/run", "PYTHONDONTWRITEBYTECODE": "1"}
+    env |= {"XDG_RUNTIME_DIR": f"{home}/run", "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/tmp"}
     subprocess.run(("chown", "-R", f"{NUMBER}:{NUMBER}", home), check=True)
     with (home / "log").open("w") as log:
         daemon = subprocess.Popen(
