@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, probe, run, state, whose
+from goldi_tasks import envfile, probe, rootless, run, state, whose
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -140,7 +140,7 @@ def stack(settings: Settings) -> "StackDoors":
 
 def _machine(settings: Settings) -> dict[str, str]:
     """What compose has to know of this machine."""
-    return compose.machine(settings, whose.owner(), _network_file(settings))
+    return compose.machine(settings, rootless.numbers(whose.owner()), _network_file(settings))
 
 
 def _network_file(settings: Settings) -> Path:

@@ -74,7 +74,7 @@ def ensure(place: Place, *, renew: bool, wanted: plan.Packages = plan.ENGINE) ->
 
 
 def mirrors(suite: str = plan.SUITE) -> dict[str, str]:
-    """Debian's repositories by suite of `suite`, as the host's apt is configured. Raises EngineFailed if it names none."""
+    """Where `suite` and its updates are, as the host's apt is configured. Raises EngineFailed if it names none."""
     if not Path(plan.KEYRING).is_file():
         raise EngineFailed(f"{plan.KEYRING} is missing", "Install debian-archive-keyring with apt")
     if mirror := os.environ.get("GOLDI_DEBIAN_MIRROR"):

@@ -16,7 +16,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 @dataclass(frozen=True)
 class Packages:
-    """What a private engine is made of: packages of a `suite`, and of the host's release by the program that it lacks."""
+    """What an engine is made of: packages of a `suite`, and of the host's release those whose program it lacks."""
 
     suite: str
     names: tuple[str, ...]
@@ -61,7 +61,7 @@ def release_packages(os_release: str) -> tuple[str, ...]:
 
 
 def repositories(listing: str, codename: str, suite: str = SUITE) -> dict[str, str]:
-    """The host's Debian mirrors by suite of `suite`, from what `apt-get update --print-uris` says; {} if it has none."""
+    """The host's mirrors of `suite` and its updates, from what `apt-get update --print-uris` says; or {}."""
     pairs = re.findall(r"'(\S+)/dists/([^/\s]+)/main/binary-", listing)
     # Other people's repositories use the codename too; the distribution's has an -updates beside it.
     main = [uri for uri, suite in pairs if suite == codename]

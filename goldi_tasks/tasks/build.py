@@ -14,7 +14,7 @@ from typing import Any, TextIO
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import probe, rootless, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.paths import TARGETS
 from goldi_tasks.plan.bake import Wanted
@@ -119,7 +119,9 @@ def shell(c: Context, target: str = "tools", command: str = "") -> None:
     wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings) as told:
-        run.live(container.run(settings, probe.host(), f"{settings.image}:{target}", Path.cwd(), told, argv))
+        host, image = probe.host(), f"{settings.image}:{target}"
+        user = rootless.numbers((host.uid, host.gid))
+        run.live(container.run(settings, host, user, image, Path.cwd(), told, argv))
 
 
 @task(name="list", help={"json": "Print it for scripts."})

@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -46,7 +46,11 @@ def inside(folder: Path, arguments: Sequence[str]) -> None:
     prefix = folder / "prefix"
     host = f"unix://{home}/run/docker.sock"
     env = newest.environment(prefix, host, home) | {"HOME": str(home), "USER": USER, "TMPDIR": f"{home}/tmp"}
-    env |= {"XDG_RUNTIME_DIR": f"{home}/run", "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/tmp"}
+    env |= {
+        "XDG_RUNTIME_DIR": f"{home}/run",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/tmp",
+    }
     subprocess.run(("chown", "-R", f"{NUMBER}:{NUMBER}", home), check=True)
     with (home / "log").open("w") as log:
         daemon = subprocess.Popen(
@@ -102,7 +106,7 @@ def introduce(folder: Path) -> Path:
 
 
 def mount(*words: str) -> None:
-    """mount(8)."""
+    """Run mount, here only."""
     subprocess.run(("mount", *words), check=True)
 
 
@@ -111,7 +115,7 @@ def as_user(*argv: str) -> tuple[str, ...]:
     return ("setpriv", f"--reuid={NUMBER}", f"--regid={NUMBER}", "--clear-groups", "--inh-caps=-all", *argv)
 
 
-def libraries(prefix: Path) -> Mapping[str, str]:
+def libraries(prefix: Path) -> dict[str, str]:
     """Where unpacked programs find unpacked libraries."""
     return {"LD_LIBRARY_PATH": ":".join(map(str, prefix.glob("usr/lib/*-linux-gnu*")))}
 
