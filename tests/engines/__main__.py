@@ -7,9 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.engines import newest, rootless
+from tests.engines import newest, podman, rootless
 
-ENGINES = {"newest": newest.run, "rootless": rootless.run}
+ENGINES = {"newest": newest.run, "rootless": rootless.run, "podman": podman.run}
 
 
 def main() -> int:

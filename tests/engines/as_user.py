@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ IMAGE = "goldi-test-rootless"
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """This repository in a git repository of the user's, with ports and a stack of its own."""
+    """A copy of this repository in a git repository of the user."""
     path = tmp_path_factory.mktemp("rootless") / "here"
     path.mkdir()
     copy(path)
@@ -30,7 +31,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     remove_images(IMAGE)
 
 
-PORTS = {"GOLDI_PORT": "18100", "GOLDI_FRONTEND_PORT": "15273", "COMPOSE_PROJECT_NAME": IMAGE}
+PORTS: dict[str, Any] = {"GOLDI_PORT": "18100", "GOLDI_FRONTEND_PORT": "15273", "COMPOSE_PROJECT_NAME": IMAGE}
 
 
 def strangers(project: Project) -> list[Path]:
