@@ -84,6 +84,12 @@ def long_campaign(session: nox.Session) -> None:
     session.run(*CAMPAIGN, "--kills", "200", "--most", "4", *session.posargs)
 
 
+@nox.session(name="long-engines", default=False)
+def long_engines(session: nox.Session) -> None:
+    """The real tests on another engine, as root: newest (unless said), rootless or podman, then pytest's arguments."""
+    session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
+
+
 @nox.session(venv_backend="venv")
 def example(session: nox.Session) -> None:
     """The example app's own tests, with its own lock."""
