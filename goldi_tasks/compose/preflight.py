@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import run, whose
+from goldi_tasks import rootless, run, whose
 from goldi_tasks.command import Command
 from goldi_tasks.compose import ports
 from goldi_tasks.compose.containers import Container
@@ -68,7 +68,8 @@ def _secret(name: str, file: Path, service: Service) -> None:
         make = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
         raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Make it: {make}")
     found = file.stat()
-    if not found.st_mode & stat.S_IROTH and str(found.st_uid) != service.user:
+    owner, _ = rootless.numbers((found.st_uid, found.st_gid))
+    if not found.st_mode & stat.S_IROTH and str(owner) != service.user:
         problem = f"{service.name} could not read its secret {file}, which is for its owner alone"
         raise StackRefused(
             problem, f"Run `chmod 700 {file.parent} && chmod 644 {file}`: the directory keeps others out"
