@@ -1,83 +1,65 @@
-"""The newest engine that Debian has, unstable's, as root: its own client, buildx and compose too."""
+"""The newest engine that Debian has, unstable's, as root: its own client, buildx and compose too.
+
+For the tests it is the machine's engine: its socket, client and plugins are mounted over those.
+"""
 
 import os
+import shutil
 import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, own, packages
+from goldi_tasks.engine import Place, daemon, lock, own, packages, traces
 from goldi_tasks.plan import engine as plan
-from goldi_tasks.plan.engine import IMAGES
+from tests.engines import cage
 from tests.engines.network import network
 
 FETCHED = Path("/var/tmp/goldi-engines")
 # Its docker-init is a link to what tini-static has.
 PACKAGES = replace(plan.ENGINE, suite="unstable", names=(*plan.ENGINE.names, "tini-static"))
-BASES = tuple(image.name for image in IMAGES.values())
-# Bound to the engine that `engine.up` makes of Debian 13's packages, or to no engine at all.
-OTHERS = ("tests/real/test_engine.py",)
-_DAEMON = """from pathlib import Path
-from goldi_tasks.engine import Place, daemon, lock
-place = Place(**{name: Path(path) for name, path in %r.items()})
-with lock(place):
-    %s
-"""
+# It is about the engine that `engine.up` makes of Debian 13's packages.
+TESTS = ("tests/real", "--ignore=tests/real/test_engine.py")
+_PLUGINS = [
+    Path(top, "docker/cli-plugins") for top in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+]
 
 
 def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the real tests, or pytest with `arguments`; its exit code."""
-    place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
-    with network() as enter, engine(place, enter) as env:
-        subprocess.run(status(), env=env, check=True)
-        return subprocess.run((*enter, *pytest(arguments)), env=env, check=False).returncode
-
-
-def pytest(arguments: Sequence[str]) -> tuple[str, ...]:
-    """The real tests, or what `arguments` say."""
-    left_out = tuple(f"--ignore={name}" for name in OTHERS)
-    return (sys.executable, "-m", "pytest", "-m", "real", *(arguments or ("tests/real", *left_out)))
-
-
-@contextmanager
-def engine(place: Place, enter: Sequence[str]) -> Iterator[Mapping[str, str]]:
-    """An engine in the network that `enter` leads to, with the base images; the environment of who uses it."""
-    fetched = replace(place, prefix=own(FETCHED, 0o700) / PACKAGES.suite)
+    fetched = Place(prefix=own(FETCHED, 0o700) / PACKAGES.suite)
     packages.ensure(fetched, renew=True, wanted=PACKAGES)
-    subprocess.run(("cp", "-al", fetched.prefix, place.prefix), check=True)
-    env = environment(place.prefix, f"unix://{place.socket}", place.prefix.parent)
-    daemon(place, enter, "daemon.start(place)")
+    subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
+    with network() as enter:
+        return cage.run(__name__, folder, arguments, enter)
+
+
+def inside(folder: Path, arguments: Sequence[str]) -> int:
+    """The same in the cage."""
+    place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
+    with lock(place):
+        daemon.start(place)
     try:
-        load(env)
-        yield env
+        _stand_in(place)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+        subprocess.run(("docker", "load", "--quiet"), env=env, check=True)
+        subprocess.run(cage.status(), env=env, stdin=subprocess.DEVNULL, check=True)
+        tests = cage.pytest(arguments or TESTS)
+        return subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     finally:
-        daemon(place, enter, "daemon.stop(place); __import__('goldi_tasks.engine.traces').engine.traces.wipe(place)")
+        with lock(place):
+            daemon.stop(place)
+            traces.wipe(place)
 
 
-def daemon(place: Place, enter: Sequence[str], line: str) -> None:
-    """Run a line of Python that names `place` there."""
-    text = _DAEMON % ({name: str(path) for name, path in asdict(place).items()}, line)
-    subprocess.run((*enter, sys.executable, "-c", text), check=True)
-
-
-def environment(prefix: Path, host: str, folder: Path) -> dict[str, str]:
-    """Of who uses the engine at `host` with the client and the plugins under `prefix`."""
-    plugins = folder / "config/cli-plugins"
-    plugins.mkdir(parents=True)
-    for plugin in (prefix / "usr/libexec/docker/cli-plugins").iterdir():
-        (plugins / plugin.name).symlink_to(plugin)
-    path = f"{prefix}/usr/bin:{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "DOCKER_HOST": host, "DOCKER_CONFIG": str(plugins.parent)}
-
-
-def load(env: Mapping[str, str]) -> None:
-    """Give the engine the base images of this machine's."""
-    with subprocess.Popen(("docker", "save", *BASES), stdout=subprocess.PIPE) as saved:
-        subprocess.run(("docker", "load", "--quiet"), stdin=saved.stdout, env=env, check=True)
-
-
-def status() -> tuple[str, ...]:
-    """What prints what the tests run on."""
-    return (str(Path(sys.executable).parent / "goldi"), "engine.status")
+def _stand_in(place: Place) -> None:
+    """Where the machine has its engine's socket, client and plugins there are those of `place`."""
+    cage.bind(place.socket, Path("/var/run/docker.sock").resolve())
+    programs = {"docker": "usr/bin/docker", "docker-compose": "usr/libexec/docker/cli-plugins/docker-compose"}
+    for name, ours in programs.items():
+        if found := shutil.which(name):
+            cage.bind(place.prefix / ours, Path(found).resolve())
+    for folder in _PLUGINS:
+        for plugin in ("docker-buildx", "docker-compose"):
+            if (folder / plugin).exists():
+                cage.bind(place.prefix / "usr/libexec/docker/cli-plugins" / plugin, (folder / plugin).resolve())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from goldi_tasks.plan.engine import IMAGES
-from tests.engines import newest
+from tests.engines import cage
 
 TESTS = ("tests/engines/on_podman.py",)
 # Its own images are mounted over, since overlay on overlay does not work.
@@ -40,9 +40,10 @@ def run(folder: Path, arguments: Sequence[str]) -> int:
             ):
                 raise RuntimeError(_said("docker", "logs", container))
             time.sleep(0.2)
-        newest.load(env)
+        with subprocess.Popen(("docker", "save", *cage.BASES), stdout=subprocess.PIPE) as saved:
+            subprocess.run(("docker", "load", "--quiet"), stdin=saved.stdout, env=env, check=True)
         print(_said("docker", "exec", container, "podman", "--version"), flush=True)
-        return subprocess.run(newest.pytest(arguments or TESTS), env=env, check=False).returncode
+        return subprocess.run(cage.pytest(arguments or TESTS), env=env, check=False).returncode
     finally:
         _said("docker", "rm", "--force", "--volumes", container)
 

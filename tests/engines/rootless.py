@@ -16,7 +16,7 @@ from pathlib import Path
 
 from goldi_tasks.engine import Place, own, packages
 from goldi_tasks.plan import engine as plan
-from tests.engines import newest
+from tests.engines import cage, newest
 
 USER, NUMBER = "baby-bear", 31415
 # Numbers that nobody on the machine has: a file of theirs is somebody's in a container only.
@@ -24,10 +24,6 @@ FIRST, MANY = 700_000_000, 65536
 _NEEDED = (("rootlesskit", "rootlesskit"), ("slirp4netns", "slirp4netns"), ("newuidmap", "uidmap"))
 PACKAGES = replace(plan.ENGINE, of_host=(*plan.ENGINE.of_host, *_NEEDED))
 TESTS = ("tests/engines/as_user.py",)
-_CAGE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-# The shell is there to wait for orphans.
-_SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
-_INSIDE = "from pathlib import Path; from tests.engines import rootless; rootless.inside(Path({!r}), {!r})"
 
 
 def run(folder: Path, arguments: Sequence[str]) -> int:
@@ -35,27 +31,18 @@ def run(folder: Path, arguments: Sequence[str]) -> int:
     fetched = Place(prefix=own(newest.FETCHED, 0o700) / "rootless")
     packages.ensure(fetched, renew=True, wanted=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
-    with subprocess.Popen(("docker", "save", *newest.BASES), stdout=subprocess.PIPE) as saved:
-        argv = (*_CAGE, *_SHELL, sys.executable, "-c", _INSIDE.format(str(folder), list(arguments)))
-        return subprocess.run(argv, stdin=saved.stdout, check=False).returncode
+    return cage.run(__name__, folder, arguments)
 
 
-def inside(folder: Path, arguments: Sequence[str]) -> None:
-    """The same in the cage; the base images come as standard input."""
-    home = introduce(folder)
-    prefix = folder / "prefix"
-    host = f"unix://{home}/run/docker.sock"
-    env = newest.environment(prefix, host, home) | {"HOME": str(home), "USER": USER, "TMPDIR": f"{home}/tmp"}
-    env |= {
-        "XDG_RUNTIME_DIR": f"{home}/run",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/tmp",
-    }
+def inside(folder: Path, arguments: Sequence[str]) -> int:
+    """The same in the cage."""
+    home, prefix = introduce(folder), folder / "prefix"
+    env = environment(home, prefix)
     subprocess.run(("chown", "-R", f"{NUMBER}:{NUMBER}", home), check=True)
     with (home / "log").open("w") as log:
         daemon = subprocess.Popen(
             as_user(str(prefix / "usr/share/docker.io/contrib/dockerd-rootless.sh")),
-            env=env | {"PATH": f"{Place(prefix=prefix).path}"} | libraries(prefix),
+            env=env | {"PATH": Place(prefix=prefix).path} | libraries(prefix),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -63,12 +50,27 @@ def inside(folder: Path, arguments: Sequence[str]) -> None:
     try:
         wait(home / "run/docker.sock", daemon, home / "log")
         subprocess.run(as_user("docker", "load", "--quiet"), env=env, check=True)
-        subprocess.run(as_user(*newest.status()), env=env, stdin=subprocess.DEVNULL, check=True)
-        tests = as_user(*newest.pytest(arguments or TESTS), "-p", "no:cacheprovider")
-        sys.exit(subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode)
+        subprocess.run(as_user(*cage.status()), env=env, stdin=subprocess.DEVNULL, check=True)
+        tests = as_user(*cage.pytest(arguments or TESTS), "-p", "no:cacheprovider")
+        return subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     finally:
         daemon.terminate()
         daemon.wait()
+
+
+def environment(home: Path, prefix: Path) -> dict[str, str]:
+    """The user's, with the client and the plugins under `prefix`."""
+    plugins = home / "config/cli-plugins"
+    plugins.mkdir(parents=True)
+    for plugin in (prefix / "usr/libexec/docker/cli-plugins").iterdir():
+        (plugins / plugin.name).symlink_to(plugin)
+    runtime = home / "run"
+    own = {"HOME": str(home), "USER": USER, "TMPDIR": f"{home}/tmp", "PATH": f"{prefix}/usr/bin:{os.environ['PATH']}"}
+    own |= {"XDG_RUNTIME_DIR": str(runtime), "DOCKER_HOST": f"unix://{runtime}/docker.sock"}
+    own |= {"DOCKER_CONFIG": str(plugins.parent)}
+    # The checkout is another user's.
+    own |= {"PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/tmp"}
+    return {**os.environ, **own}
 
 
 def introduce(folder: Path) -> Path:
@@ -88,26 +90,21 @@ def introduce(folder: Path) -> Path:
         there = Path("/etc", name)
         there.touch()
         (folder / name).write_text(f"{there.read_text()}{line}\n")
-        mount("--bind", str(folder / name), str(there))
+        cage.bind(folder / name, there)
     # Elsewhere everybody may open it.
     tun = Path("/dev/net/tun")
     os.mknod(folder / "tun", stat.S_IFCHR | 0o666, tun.stat().st_rdev)
     (folder / "tun").chmod(0o666)
-    mount("--bind", str(folder / "tun"), str(tun))
+    cage.bind(folder / "tun", tun)
     python = Path(sys.base_prefix)
     if python.is_relative_to("/root"):
         # It is nobody's but root's.
         (folder / "python").mkdir()
-        mount("--bind", str(python), str(folder / "python"))
-        mount("-t", "tmpfs", "-o", "mode=755", "root", "/root")
+        cage.bind(python, folder / "python")
+        cage.mount("-t", "tmpfs", "-o", "mode=755", "root", "/root")
         python.mkdir(parents=True)
-        mount("--bind", str(folder / "python"), str(python))
+        cage.bind(folder / "python", python)
     return home
-
-
-def mount(*words: str) -> None:
-    """Run mount, here only."""
-    subprocess.run(("mount", *words), check=True)
 
 
 def as_user(*argv: str) -> tuple[str, ...]:
