@@ -89,6 +89,13 @@ def long_engines(session: nox.Session) -> None:
     session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
 
 
+@nox.session(default=False)
+def platforms(session: nox.Session) -> None:
+    """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""
+    with engine(session):
+        session.run("pytest", "-m", "real", "--capture=no", "tests/real/platforms.py", *session.posargs)
+
+
 @nox.session(venv_backend="venv")
 def example(session: nox.Session) -> None:
     """The example app's own tests, with its own lock."""

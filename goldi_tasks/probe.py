@@ -43,7 +43,7 @@ class Docker:
     """The engine that answers and its buildx; versions are tuples of numbers.
 
     `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
-    `driver` is the current builder's. `builders` are the names of all builders.
+    `driver` is the current builder's. `builders` are the names of all builders, `kernel` is what the engine runs on.
     """
 
     engine: tuple[int, ...]
@@ -53,6 +53,7 @@ class Docker:
     builders: tuple[str, ...]
     rootless: bool
     platform: str
+    kernel: str = ""
 
     @property
     def exports_local(self) -> bool:
@@ -103,6 +104,7 @@ def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Seq
         builders=tuple(name for name, _, _ in builders),
         rootless=is_rootless(info),
         platform=f"linux/{_ARCHITECTURES.get(info.get('Architecture', ''), 'amd64')}",
+        kernel=str(info.get("KernelVersion", "")),
     )
 
 

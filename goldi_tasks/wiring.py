@@ -5,7 +5,7 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
     with at_work(settings):
-        bake.build(settings, wanted, doors, tell or summary.show)
+        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases)
 
 
 @contextmanager
@@ -56,6 +56,13 @@ def at_work(settings: Settings) -> Iterator[None]:
         _tidy(settings)
         raise
     _tidy(settings)
+
+
+def _provide_bases(named: Mapping[str, str], platforms: Sequence[str]) -> bool:
+    """Make our base images for `platforms` that lack them; whether that was done."""
+    from goldi_tasks.engine import foreign
+
+    return foreign.ensure(named, platforms)
 
 
 def _tidy(settings: Settings) -> None:

@@ -39,6 +39,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "info": {"stdout": json.dumps(INFO)},
     "buildx version": {"stdout": "github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3\n"},
     "buildx ls": {"stdout": BUILDX_LS},
+    "buildx inspect": {"stdout": "Name: default\nPlatforms: linux/amd64, linux/arm64\n"},
     "compose version": {"stdout": "Docker Compose version 2.26.1-4\n"},
 }
 

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-BELOW = LEAVES | {"settings", "probe", "rootless", "network", "run", "plan"}
+BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
@@ -34,7 +34,8 @@ ARROWS = {
     "probe": LEAVES | {"run"},
     "rootless": LEAVES | {"run", "probe"},
     "network": LEAVES | {"run"},
-    "plan": LEAVES | {"settings", "probe", "network"},
+    "emulation": LEAVES | {"run", "probe"},
+    "plan": LEAVES | {"settings", "probe", "network", "emulation"},
     "engine": BELOW,
     "build": BELOW,
     "cache": BELOW,

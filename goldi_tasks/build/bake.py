@@ -1,7 +1,7 @@
 """A build: what goes into it, whether there is anything to do, the plan, the work, and what is told and kept of it."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, probe, run, scratch
-from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
+from goldi_tasks.build import bakefile, context, foreign, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
@@ -19,11 +19,19 @@ from goldi_tasks.settings import Settings
 
 # Is told what came of a build, also of one that failed.
 Tell = Callable[[summary.Summary], None]
+Provide = Callable[[Mapping[str, str], Sequence[str]], bool]
 
 
-def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = summary.show) -> None:
+def build(
+    settings: Settings,
+    wanted: plan.Wanted,
+    doors: Doors,
+    tell: Tell = summary.show,
+    provide: Provide = lambda images, platforms: False,
+) -> None:
     """Build `wanted`, keep a record of it, and `tell` what came of it.
 
+    `provide` makes base images for platforms that lack them, and says whether it did.
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
     """
     began, mode = time.time_ns(), view.choose(wanted.progress)
@@ -44,6 +52,9 @@ def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = su
             return
         docker, secrets = (one.result() for one in asked or ask())
     plan.check(wanted, docker)
+    foreign.check(settings, wanted, targets, variables)
+    if wanted.platforms and provide(base_images(settings), wanted.platforms) and before:
+        before = inputs.look(settings, wanted, targets, variables, before.printed)
     if not plan.keeps_local_cache(docker):
         print(
             "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"

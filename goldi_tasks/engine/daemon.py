@@ -12,7 +12,7 @@ from typing import Any
 
 from goldi_tasks import probe, run
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, as_root, lock, own, packages, traces
+from goldi_tasks.engine import Place, as_root, binfmt, lock, own, packages, traces
 from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission, NotDocker
 from goldi_tasks.plan import engine as plan
 
@@ -49,6 +49,7 @@ def start(place: Place, names: tuple[str, ...] = ()) -> None:
         packages.ensure(place, renew=not running)
         traces.remember(place)
         packages.link(place)
+    binfmt.register(place)
     # The release's packages too, where there is no systemd to start their service.
     if running or _ping(place):
         _wait(place)

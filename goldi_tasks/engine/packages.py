@@ -154,17 +154,39 @@ def _fetch(place: Place, wanted: plan.Packages) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _download(folder: Path, wanted: plan.Packages) -> list[Path]:
-    """The packages as files: the suite's, and of the host's release those whose program the host has not."""
+def unpacked(folder: Path, name: str, host_name: str) -> Path:
+    """The files of SUITE's package `name`, unpacked below `folder`, which is made. Raises EngineFailed.
+
+    Where the host is no Debian its own release is asked, which calls it `host_name`.
+    """
+    folder.mkdir()
+    private, host = _configured(folder, plan.SUITE)
+    debian = plan.release(_os_release()).get("ID") == "debian"
+    config = private if debian else host
+    _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=config)
+    _apt("apt-get", "download", name if debian else host_name, config=config, cwd=folder)
+    for deb in folder.glob("*.deb"):
+        _apt("dpkg-deb", "--extract", str(deb), str(folder / "files"))
+    return folder / "files"
+
+
+def _configured(folder: Path, suite: str) -> tuple[Path, Path]:
+    """Configurations of apt that keep to `folder`: for Debian's packages of `suite`, and for the host's release."""
     for part in ("private/sources", "private/lists", "host/lists", "host/cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     (folder / "private/status").touch()
-    secret(folder / "private/sources/debian.sources", plan.sources(mirrors(wanted.suite)))
+    secret(folder / "private/sources/debian.sources", plan.sources(mirrors(suite)))
     settings = acquire()
     private, host = (
         secret(folder / f"{part}.conf", plan.apt_config(str(folder / part), settings, private=part == "private"))
         for part in ("private", "host")
     )
+    return private, host
+
+
+def _download(folder: Path, wanted: plan.Packages) -> list[Path]:
+    """The packages as files: the suite's, and of the host's release those whose program the host has not."""
+    private, host = _configured(folder, wanted.suite)
     _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
     _apt("apt-get", "download", *wanted.names, config=private, cwd=folder)
     system = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"

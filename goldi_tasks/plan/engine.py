@@ -242,6 +242,11 @@ def stand_in(image: Image) -> str:
     return "\n" + "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
+def path_excludes() -> list[str]:
+    """What dpkg is told to leave out of our images."""
+    return [f"--path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
+
+
 def mmdebstrap(image: Image, folder: str) -> Command:
     """Make the layer `<title>.layer` in `folder`, from the files `host.sources` and `00host` (apt's settings) there."""
     apt, status = '"$1"/etc/apt', '"$1"/var/lib/dpkg'
@@ -252,7 +257,7 @@ def mmdebstrap(image: Image, folder: str) -> Command:
     # The host's proxy, passwords, name and name servers are not for the image. Bytecode differs by release.
     hooks += [f"--customize-hook=rm {apt}/apt.conf.d/00host; sed -i 's#://[^/@]*@#://#' {apt}/sources.list.d/*"]
     hooks += ['--customize-hook=cd "$1" && rm -rf etc/hostname etc/resolv.conf usr/share/python3/debpython/__pycache__']
-    options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _EXCLUDED] + ["--dpkgopt=force-unsafe-io"]
+    options = [f"--dpkgopt={option.removeprefix('--')}" for option in path_excludes()] + ["--dpkgopt=force-unsafe-io"]
     options += ['--aptopt=APT::Install-Recommends "false"', "--mode=root", "--variant=apt", "--format=tar"]
     include = f"--include={','.join(('ca-certificates', *image.packages))}"
     files = (f"{folder}/{image.title}.layer", f"{folder}/host.sources")

@@ -164,6 +164,34 @@ def builder(c: Context, create: bool = False, reset: bool = False) -> None:
 
 @task(
     help={
+        "install": "Register QEMU for what is missing, as root or through sudo. (With a registry in reach others use "
+        "`docker run --privileged --rm tonistiigi/binfmt --install all`.)",
+        "uninstall": "Remove what --install registered, and nothing else.",
+        "json": "Print it for scripts.",
+    }
+)
+def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
+    """Show which platforms run here, natively or emulated; set emulation up, or remove it."""
+    from goldi_tasks.engine import HERE
+    from goldi_tasks.engine import binfmt as emulators
+    from goldi_tasks.plan import platforms
+
+    # What is said on the way is not for scripts.
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        if uninstall:
+            emulators.uninstall(HERE)
+        if install:
+            emulators.install(HERE)
+    found = emulators.found()
+    if json:
+        _print_json(platforms.as_json(found))
+        return
+    for line in platforms.lines(found):
+        print(line)
+
+
+@task(
+    help={
         "json": "Print it for scripts.",
         "number": "How many builds, newest first.",
         "show": "Print all that is known of the build with this id.",
@@ -223,5 +251,5 @@ def _print_json(value: object, out: TextIO | None = None) -> None:
 
 
 ns = Collection(
-    "build", prod, dev, tools, devcontainer, every, target, shell, list_, print_, builder, history, size, bench_
+    "build", prod, dev, tools, devcontainer, every, target, shell, list_, print_, builder, binfmt, history, size, bench_
 )

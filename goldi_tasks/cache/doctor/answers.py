@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldi_tasks.emulation import Handler
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.probe import Docker
 
@@ -47,15 +48,6 @@ class Folder:
     strangers: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     whole: bool = True
-
-
-@dataclass(frozen=True)
-class Handler:
-    """A program for another architecture that the kernel starts by itself, with its flags (binfmt_misc)."""
-
-    name: str
-    enabled: bool
-    flags: str
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import probe, run, whose
+from goldi_tasks import emulation, probe, run, whose
 from goldi_tasks.cache import place
 from goldi_tasks.cache.doctor.answers import Answers, Registry
-from goldi_tasks.cache.doctor.local import folders, handlers, leftovers, roots, space, unknown
+from goldi_tasks.cache.doctor.local import folders, leftovers, roots, space, unknown
 from goldi_tasks.cache.doctor.registry import HUB, host
 from goldi_tasks.cache.doctor.together import LATE, together
 from goldi_tasks.command import Command
@@ -32,7 +32,7 @@ def everything(where: Roots, settings: Settings | None) -> Answers:
         "the file systems": lambda: roots(where),
         "the cache directories": lambda: folders(where),
         "other directories": lambda: unknown(where),
-        "binfmt_misc": handlers,
+        "binfmt_misc": emulation.handlers,
         "SELinux": lambda: _text(Path("/sys/fs/selinux/enforce")) == "1",
         "docker": lambda: _docker(where),
     }
