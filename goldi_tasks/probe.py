@@ -43,7 +43,8 @@ class Docker:
     """The engine that answers and its buildx; versions are tuples of numbers.
 
     `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
-    `driver` is the current builder's. `builders` are the names of all builders.
+    `driver` is the current builder's. `builders` are the names of all builders. `builder` is the one that the settings
+    choose, "" for the current one; then `driver` is its.
     """
 
     engine: tuple[int, ...]
@@ -53,6 +54,7 @@ class Docker:
     builders: tuple[str, ...]
     rootless: bool
     platform: str
+    builder: str = ""
 
     @property
     def exports_local(self) -> bool:

@@ -26,11 +26,17 @@ KEYS = [
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),
+    ("builder.driver", "GOLDI_BUILDER_DRIVER", "builder_driver", "remote", "kubernetes"),
+    ("builder.endpoint", "GOLDI_BUILDER_ENDPOINT", "builder_endpoint", "tcp://one:1", "tcp://two:2"),
+    ("builder.options", "GOLDI_BUILDER_OPTIONS", "builder_options", "a=1", "b=2,a=3"),
+    ("builder.certificates", "GOLDI_BUILDER_CERTIFICATES", "builder_certificates", "/one", "/two"),
+    ("builder.fallback", "GOLDI_BUILDER_FALLBACK", "builder_fallback", "True", "False"),
     ("max-age", "GOLDI_MAX_AGE", "max_age", "5s", "7s"),
     ("max-size", "GOLDI_MAX_SIZE", "max_size", "5B", "7B"),
 ]
 # What a value becomes that does not stay as it is written.
 READ = {"5s": "5.0", "7s": "7.0", "5B": "5", "7B": "7"}
+READ |= {"a=1": "(('a', '1'),)", "b=2,a=3": "(('a', '3'), ('b', '2'))"}
 
 
 @pytest.fixture

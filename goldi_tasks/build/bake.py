@@ -8,22 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths, probe, run, scratch
-from goldi_tasks.build import bakefile, context, inputs, made, network, record, summary
+from goldi_tasks import paths, run, scratch
+from goldi_tasks.build import bakefile, context, elsewhere, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
 from goldi_tasks.errors import Interrupted
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
+from goldi_tasks.plan.builder import Builder
 from goldi_tasks.settings import Settings
 
 # Is told what came of a build, also of one that failed.
 Tell = Callable[[summary.Summary], None]
 
 
-def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = summary.show) -> None:
+def build(
+    settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = summary.show, at: Builder | None = None
+) -> None:
     """Build `wanted`, keep a record of it, and `tell` what came of it.
+
+    `at` is the builder that docker was led to, None for the current one.
 
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
     """
@@ -31,19 +36,20 @@ def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = su
     file = bakefile.load(settings)
     targets = plan.members(file, wanted.targets)
     wanted = replace(wanted, outputs=packing.has_outputs(file))
-    variables = environment(settings, wanted)
+    variables, where = environment(settings, wanted), f"{at.name} {at.endpoint}" if at else ""
     with ThreadPoolExecutor() as pool:
 
         def ask() -> list[Future[Any]]:
             # Each asks programs for a tenth of a second.
-            return [pool.submit(probe.docker), pool.submit(network.secrets, settings)]
+            asks: list[Future[Any]] = [pool.submit(elsewhere.docker, at), pool.submit(network.secrets, settings)]
+            return [*asks, pool.submit(elsewhere.missing, settings, at, targets, variables)] if at else asks
 
         asked = ask() if wanted.force or made.changed(settings, targets) else []
-        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables)
+        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables, where=where)
         if before and not wanted.force and made.built(settings, before):
             tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
             return
-        docker, secrets = (one.result() for one in asked or ask())
+        docker, secrets, *_ = (one.result() for one in asked or ask())
     plan.check(wanted, docker)
     if not plan.keeps_local_cache(docker):
         print(
@@ -73,7 +79,7 @@ def build(settings: Settings, wanted: plan.Wanted, doors: Doors, tell: Tell = su
             with _ending(end):
                 work.run()
                 # While the images are listed for the summary.
-                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed)
+                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed, where)
             if before and again:
                 made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
 
