@@ -21,19 +21,20 @@ Connect = Callable[[], socket.socket]
 def keys(folder: Path) -> Path:
     """An authority and what it has signed: `server` (for 127.0.0.1), and `client` in a directory as docker wants it."""
     (folder / "client").mkdir(parents=True)
-    _openssl(folder, *_NEW, "/CN=the authority", "-x509", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl(folder, *_NEW, "/CN=the authority", "-x509", "-days", "2", "-keyout", "ca.key", "-out", "ca.pem")
     (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n")
     for name in ("server", "client"):
-        _openssl(folder, *_NEW, f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
+        openssl(folder, *_NEW, f"/CN={name}", "-keyout", f"{name}.key", "-out", f"{name}.csr")
         signer = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-        _openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signer, "-out", f"{name}.pem")
+        openssl(folder, "x509", "-req", "-in", f"{name}.csr", *signer, "-out", f"{name}.pem")
     for source, name in (("ca.pem", "ca.pem"), ("client.pem", "cert.pem"), ("client.key", "key.pem")):
         (folder / "client" / name).write_bytes((folder / source).read_bytes())
     (folder / "client/key.pem").chmod(0o600)
     return folder
 
 
-def _openssl(folder: Path, *words: str) -> None:
+def openssl(folder: Path, *words: str) -> None:
+    """Run openssl in `folder`."""
     subprocess.run(("openssl", *words), cwd=folder, check=True, capture_output=True)
 
 
