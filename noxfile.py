@@ -35,6 +35,7 @@ LINT = (
     ("shellcheck", *SCRIPTS),
 )
 PURE = "not (door or contract or real)"
+REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real")
 CAMPAIGN = ("python", "-m", "tests.campaign")
 
 # What somebody runs all day, in the tools image.
@@ -43,7 +44,6 @@ format_ = container_session("format", "ruff", "format", default=False)
 typecheck = container_session("typecheck", "mypy", default=False, doc="Mypy, strict, over the tests too.")
 tests = container_session("tests", "pytest", "-m", PURE, default=False, doc="The tests that need no docker.")
 precommit = container_session("precommit", "pre-commit", "run", "--all-files", default=False, doc="Every hook.")
-CONTAINED = ("lint", "typecheck", "tests", "precommit")
 
 
 @nox.session
@@ -57,11 +57,12 @@ def host(session: nox.Session) -> None:
 
 @nox.session
 def suite(session: nox.Session) -> None:
-    """All tiers of tests, and the checks in containers, on the engine that answers or on one that is started for it."""
+    """What CI checks, and all tiers of tests, on the engine that answers or on one that is started for it."""
     with engine(session):
-        session.run("nox", "--sessions", *CONTAINED)
+        session.run("goldi", "ci.check")
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
-        session.run("pytest", "--numprocesses=2", "--dist=loadfile", "-m", "real", *session.posargs)
+        # What takes longest is told: all of it has to stay below 25 minutes.
+        session.run("pytest", *REAL, "--durations=20", *session.posargs)
         if os.getuid() == 0:
             # It has an engine of its own.
             session.run(*CAMPAIGN, "--rounds", "7")

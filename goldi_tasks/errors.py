@@ -119,13 +119,13 @@ class CommandFailed(GoldiError):
         self.code = code
 
 
-class Interrupted(GoldiError):
-    """Ctrl-C."""
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, once what ran was ended. No GoldiError: who goes on after a failure must not go on after this."""
 
     code = 130
 
     def __init__(self) -> None:
-        super().__init__("interrupted")
+        super().__init__("interrupted.")
 
 
 def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:

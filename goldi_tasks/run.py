@@ -121,15 +121,20 @@ def attend(command: Command, *ends: Callable[[], object], apart: bool = False) -
 
 @contextmanager
 def stream(
-    command: Command, *, cwd: Path | None = None, quiet: bool = False, whole: bool = False
+    command: Command,
+    *,
+    cwd: Path | None = None,
+    quiet: bool = False,
+    whole: bool = False,
+    into: IO[bytes] | None = None,
 ) -> Iterator[Iterator[str]]:
     """Run `command` and give what it writes to standard error, as it comes; "" where nothing came for a while.
 
-    It reads no input. If `quiet`, what it writes to standard output is lost; if `whole`, it is given too. Raises as
-    `live` does, when the block ends. A block that is left early ends the program, and what it started: docker may be
-    gone before its plugin is.
+    It reads no input. If `quiet`, what it writes to standard output is lost; if `whole`, it is given too; it goes to
+    the file `into` if there is one. Raises as `live` does, when the block ends. A block that is left early ends the
+    program, and what it started: docker may be gone before its plugin is.
     """
-    out = subprocess.PIPE if whole else subprocess.DEVNULL if quiet else None
+    out = into or (subprocess.PIPE if whole else subprocess.DEVNULL if quiet else None)
     error_output = subprocess.STDOUT if whole else subprocess.PIPE
     child = _start(command, cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=error_output)
     source = child.stdout or child.stderr

@@ -22,7 +22,7 @@ from nox.registry import session_decorator
 from goldi_tasks import settings as project
 from goldi_tasks import wiring
 from goldi_tasks.checks import check, place
-from goldi_tasks.errors import GoldiError, Interrupted
+from goldi_tasks.errors import GoldiError
 from goldi_tasks.settings import Settings
 
 POSARGS = "{posargs}"
@@ -82,8 +82,6 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) ->
             return _bare(session, line, env)
         with wiring.at_work(settings):
             return check.run_in_tools(settings, wiring.doors(settings), line, given)
-    except Interrupted:
-        raise KeyboardInterrupt from None
     except GoldiError as error:
         # nox ends the sentence itself.
         session.error(f"goldi: {str(error).removesuffix('.')}")

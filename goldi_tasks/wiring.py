@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from goldi_tasks import envfile, probe, run, state, whose
 from goldi_tasks.cache import dirs, use, work
-from goldi_tasks.errors import Interrupted, NoPermission
+from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
@@ -52,7 +52,7 @@ def at_work(settings: Settings) -> Iterator[None]:
     try:
         with work.at_work():
             yield
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         raise
     except BaseException:
         _tidy(settings)

@@ -15,7 +15,7 @@ AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
 BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
-ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
+ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
     "__init__": set(),
@@ -38,6 +38,7 @@ ARROWS = {
     "build": BELOW,
     "cache": BELOW,
     "checks": BELOW | {"build"},
+    "ci": BELOW,
     "devcontainer": BELOW,
     "compose": BELOW,
     "wiring": BELOW | ROOMS,

@@ -13,7 +13,6 @@ from goldi_tasks.build import bakefile, context, elsewhere, inputs, made, networ
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
-from goldi_tasks.errors import Interrupted
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
 from goldi_tasks.plan.builder import Builder
@@ -116,7 +115,7 @@ def _ending(end: Callable[[str], None]) -> Iterator[None]:
     try:
         yield
         result = "built"
-    except (Interrupted, KeyboardInterrupt):
+    except KeyboardInterrupt:
         result = "interrupted"
         raise
     finally:

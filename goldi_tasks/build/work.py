@@ -15,7 +15,7 @@ from goldi_tasks.build import keeping, reason
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, GoldiError, Interrupted
+from goldi_tasks.errors import CommandFailed, GoldiError
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.settings import Settings
 
@@ -160,8 +160,6 @@ class Work:
                     raise
                 self._stage(keep)
         except (GoldiError, OSError) as error:
-            if isinstance(error, Interrupted):
-                raise
             print(f"goldi: the local cache is not kept: {error}", file=sys.stderr)
 
     def _stage(self, keep: Callable[[Mapping[str, Path]], Command]) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from goldi_tasks.amounts import megabytes
 from goldi_tasks.cache import walk
 from goldi_tasks.cache.clear import Row
 from goldi_tasks.cache.walk import Left
@@ -65,11 +66,6 @@ def failure(rows: Iterable[Row]) -> CacheRefused | None:
         return None
     more = f", and {len(said) - 1} more" if len(said) > 1 else ""
     return CacheRefused(f"{said[0]}{more}", _remedy(left))
-
-
-def megabytes(number: int) -> str:
-    """`12.3 MB`."""
-    return f"{number / 1e6:.1f} MB"
 
 
 def shown(text: str) -> str:

@@ -12,7 +12,7 @@ from goldi_tasks.compose import containers, preflight, stack, trouble, wait
 from goldi_tasks.compose import guess as guesses
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
-from goldi_tasks.errors import CommandFailed, GoldiError, Interrupted, StackFailed
+from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
 from goldi_tasks.plan import stack as plan
 from goldi_tasks.plan.compose import Compose
 from goldi_tasks.plan.stack import Service, Stack
@@ -114,8 +114,6 @@ def _fresh(doors: Doors, targets: Sequence[str]) -> bool:
     """Whether they are up to date, as far as can be said; what is wrong is found where they are built."""
     try:
         return bool(targets) and doors.fresh(targets)
-    except Interrupted:
-        raise
     except GoldiError:
         return False
 

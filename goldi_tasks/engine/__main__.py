@@ -3,7 +3,7 @@
 import sys
 
 from goldi_tasks.engine import HERE, daemon, images
-from goldi_tasks.errors import GoldiError
+from goldi_tasks.errors import GoldiError, Interrupted
 
 try:
     match sys.argv[1:]:
@@ -16,3 +16,6 @@ try:
 except GoldiError as error:
     print(f"goldi: {error}", file=sys.stderr)
     sys.exit(error.code)
+except KeyboardInterrupt:
+    print(f"goldi: {Interrupted()}", file=sys.stderr)
+    sys.exit(Interrupted.code)

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from goldi_tasks.amounts import megabytes
 from goldi_tasks.cache.archive.form import Part, together
 from goldi_tasks.cache.archive.restore import Restored
 from goldi_tasks.cache.archive.save import Saved
-from goldi_tasks.cache.report import megabytes, shown
+from goldi_tasks.cache.report import shown
 
 
 def saved(found: Saved) -> Iterator[str]:

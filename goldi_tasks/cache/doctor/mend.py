@@ -5,9 +5,9 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from goldi_tasks.amounts import megabytes
 from goldi_tasks.cache import clear, dirs
 from goldi_tasks.cache.doctor.finding import Finding, Mend
-from goldi_tasks.cache.report import megabytes
 from goldi_tasks.errors import CacheRefused, GoldiError
 from goldi_tasks.paths import BY_NAME, CACHES, Roots
 

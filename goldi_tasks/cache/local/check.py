@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from functools import partial
 
+from goldi_tasks.amounts import megabytes
 from goldi_tasks.cache import progress
 from goldi_tasks.cache.local import layout, mend
 from goldi_tasks.cache.local.mend import Found
-from goldi_tasks.cache.report import megabytes, shown
+from goldi_tasks.cache.report import shown
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import Roots
 

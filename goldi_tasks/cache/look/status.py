@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from goldi_tasks.cache.look import sizes, store
 from goldi_tasks.cache.look.sizes import Size
 from goldi_tasks.cache.look.store import Store
-from goldi_tasks.errors import GoldiError, Interrupted
+from goldi_tasks.errors import GoldiError
 from goldi_tasks.paths import Roots
 
 
@@ -21,8 +21,6 @@ def look(roots: Roots) -> tuple[list[Size], Store | None, str]:
             found = sizes.measure(roots, tell)
         try:
             return found, asked.result(), ""
-        except Interrupted:
-            raise
         except GoldiError as error:
             return found, None, f"nothing is known of the builder and its cache mounts: {error.problem}"
 

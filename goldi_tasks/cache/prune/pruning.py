@@ -20,7 +20,7 @@ from goldi_tasks.cache.look.sizes import Size
 from goldi_tasks.cache.prune import choice, held, notes, tools
 from goldi_tasks.cache.prune.choice import TRASH, Asked, Row
 from goldi_tasks.cache.walk import DIRECTORY, Tally, walk
-from goldi_tasks.errors import CacheRefused, CommandFailed, GoldiError, Interrupted
+from goldi_tasks.errors import CacheRefused, CommandFailed, GoldiError
 from goldi_tasks.paths import BY_NAME, Roots
 
 Tell = Callable[[str], None]
@@ -141,8 +141,6 @@ class Prune:
                 self._files(row)
             else:
                 self._command(row)
-        except Interrupted:
-            raise
         except GoldiError as error:
             row.failed = error.problem
         except OSError as error:

@@ -43,8 +43,6 @@ def _present(images: Sequence[str]) -> list[str]:
     try:
         probe.client()
         listed = run.capture(Command(("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"))).split()
-    except Interrupted:
-        raise
     except GoldiError:
         return []
     return [image for image in images if image in listed]

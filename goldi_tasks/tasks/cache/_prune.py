@@ -62,8 +62,6 @@ def _builder(plan: pruning.Prune) -> None:
     try:
         if row := pruning.builder(plan.asked):
             plan.rows.insert(0, row)
-    except Interrupted:
-        raise
     except GoldiError as error:
         plan.remarks.append(f"the builder's store is left alone: {error.problem}")
 

@@ -1,0 +1,41 @@
+"""The pages that people read, held against the tables that they repeat."""
+
+import re
+
+from goldi_tasks import errors, paths
+from goldi_tasks.settings.keys import KEYS, ROOTS
+from tests.conftest import REPO
+
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+
+
+def rows(first: str) -> list[list[str]]:
+    """The rows of the table whose first column has the title `first`, wherever it stands, without ticks."""
+    for page in PAGES:
+        found = re.search(rf"^\| {re.escape(first)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", page.read_text("utf-8"), re.M)
+        if found:
+            lines = found.group(1).splitlines()
+            return [[cell.strip().replace("`", "") for cell in line.strip("|").split(" | ")] for line in lines]
+    raise LookupError(first)
+
+
+def test_every_setting_has_a_row_with_its_variable() -> None:
+    told = {key: variable for key, variable, *_ in rows("`[tool.goldi]`")}
+    known = {name: key.variable for name, key in KEYS.items() if not name.startswith(ROOTS)}
+    assert told == known | {"cache-roots.NAME": "GOLDI_CACHE_ROOT_NAME"}
+
+
+def test_every_exit_code_has_a_row() -> None:
+    codes = {str(kind.code) for kind in errors.GoldiError.__subclasses__() if kind is not errors.CommandFailed}
+    assert {code for code, _ in rows("code")} == codes | {"buildx's own", "130"}
+
+
+def test_every_cache_has_a_row() -> None:
+    told = {name: (scope, filled_by) for name, scope, filled_by in rows("directory")}
+    assert told == {cache.name: (cache.scope, cache.filled_by) for cache in paths.CACHES}
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
