@@ -147,7 +147,9 @@ def test_an_engine_by_tls(world: World, project: Project, base: str) -> None:
     # The status and the doctor are about this machine, and its engine.
     [row] = [row for row in as_json(project, "cache.status", **env)["caches"] if row["name"] == cache.parents[2].name]
     assert row["bytes"] > 300000
-    assert "engine-missing" not in project.run("sh", "-c", f"{shlex.quote(GOLDI)} cache.doctor || true", **env)
+    said = project.run("sh", "-c", f"{shlex.quote(GOLDI)} cache.doctor || true", **env)
+    assert "builder-elsewhere: the builder of the settings is docker tcp://" in said
+    assert "engine-missing" not in said
 
 
 def test_a_buildkit_by_tls(world: World, project: Project, base: str, tmp_path: Path) -> None:
