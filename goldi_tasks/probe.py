@@ -44,6 +44,7 @@ class Docker:
 
     `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
     `driver` is the current builder's. `builders` are the names of all builders, `kernel` is what the engine runs on.
+    `builder` is the one that the settings choose, "" for the current one; then `driver` is its.
     """
 
     engine: tuple[int, ...]
@@ -54,6 +55,7 @@ class Docker:
     rootless: bool
     platform: str
     kernel: str = ""
+    builder: str = ""
 
     @property
     def exports_local(self) -> bool:

@@ -6,7 +6,7 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from goldi_tasks.compose.stack import Doors as StackDoors
 
 
-def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> None:
+def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None, *, here: bool = True) -> None:
     """Build `wanted` and `tell` what came of it, for people if that is not said.
 
+    What containers of this machine run is built `here`, by the current builder, the rest by the one that the settings
+    choose.
     Raises what bake.build raises, and CacheRefused.
     """
-    from goldi_tasks.build import bake, summary
+    from goldi_tasks.build import bake, elsewhere, summary
     from goldi_tasks.build.work import Doors
     from goldi_tasks.cache.local import mend, stage
 
@@ -39,8 +41,8 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
             dirs.ensure(settings.roots, directory)
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
-    with at_work(settings):
-        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases)
+    with at_work(settings), nullcontext() if here else elsewhere.at(settings) as at:
+        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases, at)
 
 
 @contextmanager

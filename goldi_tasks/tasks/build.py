@@ -16,6 +16,7 @@ from invoke.context import Context
 
 from goldi_tasks import probe, rootless, run, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import TARGETS
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.tasks._door import benchmark, task
@@ -53,14 +54,14 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     )
 
     if not options["json"]:
-        wiring.build(settings, wanted)
+        wiring.build(settings, wanted, here=False)
         return
     from goldi_tasks.build import summary
 
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.
     with redirect_stdout(sys.stderr):
-        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out))
+        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out), here=False)
 
 
 def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
@@ -147,19 +148,29 @@ def print_(c: Context, target: str = "default") -> None:
 
 
 @task(
-    help={"create": "Create goldilocks-builder as the guide does.", "reset": "Remove it with its cache, and create it."}
+    help={
+        "create": "Create it: the one that the settings choose, or goldilocks-builder as the guide does.",
+        "reset": "Remove it with its cache, and create it.",
+        "json": "Print it for scripts.",
+    }
 )
-def builder(c: Context, create: bool = False, reset: bool = False) -> None:
-    """Show the builder in use; create or reset the guide's goldilocks-builder."""
+def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
+    """Show the builder in use, and whether it answers; create or reset it."""
     from goldi_tasks.build import builder as buildx_builder
 
-    docker = probe.docker()
+    try:
+        settings = project.load(Path.cwd())
+    except NotAProject:
+        settings = project.outside()
     if reset:
-        buildx_builder.reset(docker, Path.cwd())
+        buildx_builder.reset(settings, Path.cwd())
     elif create:
-        buildx_builder.create(docker, Path.cwd())
+        buildx_builder.create(settings, Path.cwd())
+    elif json:
+        _print_json(buildx_builder.found(settings))
     else:
-        buildx_builder.show(docker)
+        for line in buildx_builder.lines(buildx_builder.found(settings)):
+            print(line)
 
 
 @task(
@@ -236,9 +247,12 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 )
 def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
     """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    from goldi_tasks.build import elsewhere
     from goldi_tasks.build import size as image_size
 
-    found = image_size.measure(project.load(Path.cwd()), target, top)
+    settings = project.load(Path.cwd())
+    with elsewhere.at(settings):
+        found = image_size.measure(settings, target, top)
     if json:
         _print_json(image_size.as_json(found))
         return

@@ -147,6 +147,7 @@ def _project(settings: Settings, docker: probe.Docker | None) -> dict[str, Any]:
     return {
         "env": {name: value for name, sign, value in lines if sign},
         "wanted": {name: line(name, machine[name]).partition("=")[2] for name in names},
+        "elsewhere": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
         "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
 
