@@ -29,6 +29,11 @@ def bind(source: Path, target: Path) -> None:
     mount("--bind", str(source), str(target))
 
 
+def unmount(path: Path) -> None:
+    """Take away what `bind` put there."""
+    subprocess.run(("umount", path), check=False)
+
+
 def mount(*words: str) -> None:
     """Run mount, inside."""
     subprocess.run(("mount", *words), check=True)

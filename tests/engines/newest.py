@@ -6,7 +6,7 @@ For the tests it is the machine's engine: its socket, client and plugins are mou
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,27 +39,31 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
     place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
     with lock(place):
         daemon.start(place)
+    instead: list[Path] = []
     try:
-        _stand_in(place)
+        for ours, theirs in _pairs(place):
+            cage.bind(ours, theirs)
+            instead.append(theirs)
         env = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
         subprocess.run(("docker", "load", "--quiet"), env=env, check=True)
         subprocess.run(cage.status(), env=env, stdin=subprocess.DEVNULL, check=True)
         tests = cage.pytest(arguments or TESTS)
         return subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode
     finally:
+        for path in reversed(instead):
+            cage.unmount(path)
         with lock(place):
             daemon.stop(place)
             traces.wipe(place)
 
 
-def _stand_in(place: Place) -> None:
-    """Where the machine has its engine's socket, client and plugins there are those of `place`."""
-    cage.bind(place.socket, Path("/var/run/docker.sock").resolve())
-    programs = {"docker": "usr/bin/docker", "docker-compose": "usr/libexec/docker/cli-plugins/docker-compose"}
-    for name, ours in programs.items():
-        if found := shutil.which(name):
-            cage.bind(place.prefix / ours, Path(found).resolve())
-    for folder in _PLUGINS:
-        for plugin in ("docker-buildx", "docker-compose"):
-            if (folder / plugin).exists():
-                cage.bind(place.prefix / "usr/libexec/docker/cli-plugins" / plugin, (folder / plugin).resolve())
+def _pairs(place: Place) -> Iterator[tuple[Path, Path]]:
+    """The socket, client and plugins of `place`, and where the machine has its own."""
+    yield place.socket, Path("/var/run/docker.sock").resolve()
+    client = shutil.which("docker")
+    theirs = {Path(client).resolve(): place.prefix / "usr/bin/docker"} if client else {}
+    plugins = place.prefix / "usr/libexec/docker/cli-plugins"
+    for plugin in ("docker-buildx", "docker-compose"):
+        found = [folder / plugin for folder in _PLUGINS if (folder / plugin).exists()]
+        theirs |= {path.resolve(): plugins / plugin for path in found}
+    yield from ((ours, path) for path, ours in theirs.items())
