@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from goldi_tasks.plan import dockerfile, engine, foreign
+from goldi_tasks.plan import dockerfile, engine, foreign, packing
 from tests.conftest import REPO
 
 PYTHON = engine.IMAGES["PYTHON_IMAGE"]
@@ -78,3 +78,8 @@ def test_of_our_dockerfile_only_the_image_itself_is_emulated() -> None:
 )
 def test_emulates(text: str, *, emulates: bool | None) -> None:
     assert dockerfile.emulates(text, "", {}) is emulates
+
+
+def test_what_is_for_other_platforms_has_layers_that_an_engine_unpacks_later() -> None:
+    assert "oci-mediatypes=true" in packing.outputs(("a",), push=False, platforms=("linux/arm64",))[1]
+    assert "oci-mediatypes" not in packing.outputs(("a",), push=False)[1]
