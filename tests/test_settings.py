@@ -26,6 +26,11 @@ KEYS = [
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),
+    ("registry", "GOLDI_REGISTRY", "registry", "ghcr.io/one", "127.0.0.1:5000"),
+    ("main-branch", "GOLDI_MAIN_BRANCH", "main_branch", "trunk", "master"),
+    ("cache.backend", "GOLDI_CACHE_BACKEND", "cache_backend", "registry", "gha"),
+    ("cache.ref", "GOLDI_CACHE_REF", "cache_ref", "ghcr.io/one/cache", "two.example:5000/c"),
+    ("images.scanner", "SCANNER_IMAGE", "scanner_image", "mirror/scanner:1", "mirror/scanner:2"),
     ("max-age", "GOLDI_MAX_AGE", "max_age", "5s", "7s"),
     ("max-size", "GOLDI_MAX_SIZE", "max_size", "5B", "7B"),
 ]

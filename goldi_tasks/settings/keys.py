@@ -35,6 +35,11 @@ KEYS: dict[str, Key] = {
         f"{ROOTS}{cache.name}": Key(cache.root_variable, f"{ROOTS}{cache.name}", values.directory)
         for cache in paths.CACHES
     },
+    "registry": Key("GOLDI_REGISTRY", "registry", values.repository),
+    "main-branch": Key("GOLDI_MAIN_BRANCH", "main_branch", values.text),
+    "cache.backend": Key("GOLDI_CACHE_BACKEND", "cache_backend", values.one_of("local", "registry", "gha", "inline")),
+    "cache.ref": Key("GOLDI_CACHE_REF", "cache_ref", values.repository),
+    "images.scanner": Key("SCANNER_IMAGE", "scanner_image", values.text),
     "max-age": Key("GOLDI_MAX_AGE", "max_age", amounts.age),
     "max-size": Key("GOLDI_MAX_SIZE", "max_size", amounts.size),
 }

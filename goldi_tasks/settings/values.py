@@ -3,9 +3,11 @@
 All raise SettingsError.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
+from goldi_tasks.command import mask
 from goldi_tasks.errors import SettingsError
 
 
@@ -47,6 +49,17 @@ def file(value: object, where: str) -> str:
     return str(path(value, where))
 
 
+def repository(value: object, where: str) -> str:
+    """A place in a registry, as an image's name has it before its tag: `ghcr.io/team`, `127.0.0.1:5000`."""
+    found = text(value, where)
+    # The grammar of distribution's `reference` package: a host, maybe a port, then lower-case parts.
+    host, part = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?", r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
+    if not re.fullmatch(rf"{host}(?:/{part})*", found):
+        remedy = "Write host and path alone, in lower case, such as ghcr.io/team: no https://, no tag"
+        raise SettingsError(f"{where} must be a place in a registry, not {mask(repr(found))}", remedy)
+    return found
+
+
 def inside(value: object, where: str) -> str:
     """A path inside the project."""
     found = text(value, where)
@@ -60,8 +73,8 @@ def one_of(*words: str) -> Callable[[object, str], str]:
 
     def check(value: object, where: str) -> str:
         if value not in words:
-            known = " or ".join(f"'{word}'" for word in words)
-            raise SettingsError(f"{where} must be {known}, not {value!r}", "Choose one of the two")
+            known = " or ".join(filter(None, (", ".join(f"'{word}'" for word in words[:-1]), f"'{words[-1]}'")))
+            raise SettingsError(f"{where} must be {known}, not {value!r}", "Choose one of them")
         return str(value)
 
     return check

@@ -37,8 +37,13 @@ class Build:
 
     @property
     def failures(self) -> list[Step]:
-        """The steps that failed by themselves."""
-        return [step for step in self.steps.values() if step.failed]
+        """The steps that failed by themselves; a cache that is not there fails no build."""
+        return [step for step in self.steps.values() if step.failed and not step.imports]
+
+    @property
+    def imports(self) -> dict[str, str]:
+        """The caches outside of the builder that were looked at, by name, each with why it could not be read or ""."""
+        return {step.imports: step.now.error for step in self.steps.values() if step.imports}
 
     @property
     def sent(self) -> int | None:
