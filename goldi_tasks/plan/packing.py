@@ -9,7 +9,7 @@ from goldi_tasks.probe import Docker
 # and after which engine 26 lists an image no more or fails ("parent snapshot does not exist").
 STAYS = "compression=zstd,compression-level=1"
 # With force: else layers would be pushed as they were packed for this machine, which not every client can read.
-_LEAVES = "compression=gzip,force-compression=true"
+LEAVES = "compression=gzip,force-compression=true"
 
 
 def chosen(docker: Docker) -> bool:
@@ -27,5 +27,5 @@ def has_outputs(bake_file: Mapping[str, Mapping[str, Mapping[str, object]]]) -> 
 
 def outputs(targets: tuple[str, ...], push: bool) -> tuple[str, ...]:
     """What is set for `targets` so that their images stay here, or are pushed."""
-    output = f"type=image,push=true,{_LEAVES}" if push else f"type=image,{STAYS}"
+    output = f"type=image,push=true,{LEAVES}" if push else f"type=image,{STAYS}"
     return tuple(part for target in targets for part in ("--set", f"{target}.output={output}"))

@@ -25,12 +25,20 @@ class Revision:
 
 
 def branch(found: Revision, environ: Mapping[str, str], main: str) -> str:
-    """The branch that is built: the CI's variables know it, where git's head is detached; "" if nobody does."""
+    """The branch that is built: the CI's variables know it, where git's head is detached; "" if nobody does.
+
+    Outside of git there is the `main` one only.
+    """
     head = environ.get("GITHUB_HEAD_REF", "")
     # A fork's own main is not ours: what it proposes must not become the cache that all branches read.
     if head and head != main:
         return head
-    return environ.get("GITHUB_REF_NAME") or environ.get("CI_COMMIT_REF_NAME") or found.branch
+    return (
+        environ.get("GITHUB_REF_NAME")
+        or environ.get("CI_COMMIT_REF_NAME")
+        or found.branch
+        or (main if not found.commit else "")
+    )
 
 
 def source(address: str) -> str:

@@ -61,8 +61,8 @@ class Store:
         scope = self.scope(target, self.branch)
         if self.backend == "gha":
             return f"type=gha,mode=max,scope={scope}"
-        # Packed like the image, so that a layer is packed once: what is pushed is gzip.
-        packed = f",{packing.STAYS}" if packing.chosen(docker) and not push else ""
+        # Packed like the image, so that a layer is packed and sent once.
+        packed = f",{packing.LEAVES if push else packing.STAYS}" if packing.chosen(docker) else ""
         return f"{_ref(f'{self.place}:{scope}')},mode=max,{_MANIFEST}{packed}"
 
 
