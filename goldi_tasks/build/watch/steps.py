@@ -1,6 +1,6 @@
 """A build as far as it has come, from events."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldi_tasks.build.watch.progress import Event, Log, Notice, Said, Status, Vertex
 from goldi_tasks.build.watch.step import Step, clean
@@ -59,7 +59,8 @@ class Build:
 
     def _vertex(self, vertex: Vertex) -> list[str]:
         step = self.steps.setdefault(vertex.digest, Step(0, vertex))
-        step.now = vertex
+        # The layers of a step that a far cache has come when they are needed: it is told once more then, as if it ran.
+        step.now = replace(vertex, cached=True) if step.now.cached and not step.tail else vertex
         self.latest = max(self.latest, vertex.started or 0, vertex.completed or 0)
         if vertex.started is not None:
             step.spans[vertex.started] = vertex.completed

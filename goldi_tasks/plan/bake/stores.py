@@ -106,7 +106,7 @@ def check_from(text: str) -> str:
     if kind not in _KINDS:
         raise UnknownName(f"--cache-from has no type '{kind}'", did_you_mean(kind, list(_KINDS)).capitalize())
     if (needed := _KINDS[kind]) and not fields.get(needed):
-        raise UnknownName(f"--cache-from {text} names no {needed}", f"Write type={kind},{needed}=...")
+        raise UnknownName(f"--cache-from {text} names no {needed}", f"Write type={kind},{needed}=WHICH")
     return text
 
 
