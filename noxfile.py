@@ -44,7 +44,6 @@ format_ = container_session("format", "ruff", "format", default=False)
 typecheck = container_session("typecheck", "mypy", default=False, doc="Mypy, strict, over the tests too.")
 tests = container_session("tests", "pytest", "-m", PURE, default=False, doc="The tests that need no docker.")
 precommit = container_session("precommit", "pre-commit", "run", "--all-files", default=False, doc="Every hook.")
-CONTAINED = ("lint", "typecheck", "tests", "precommit")
 
 
 @nox.session
@@ -58,9 +57,9 @@ def host(session: nox.Session) -> None:
 
 @nox.session
 def suite(session: nox.Session) -> None:
-    """All tiers of tests, and the checks in containers, on the engine that answers or on one that is started for it."""
+    """What CI checks, and all tiers of tests, on the engine that answers or on one that is started for it."""
     with engine(session):
-        session.run("nox", "--sessions", *CONTAINED)
+        session.run("goldi", "ci.check")
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
         # What takes longest is told: all of it has to stay below 25 minutes.
         session.run("pytest", *REAL, "--durations=20", *session.posargs)
@@ -88,6 +87,19 @@ def long_campaign(session: nox.Session) -> None:
     known = [name for name in generated if "GOLDI_EXAMPLES" in Path(name).read_text(encoding="utf-8")]
     session.run("pytest", "--numprocesses=2", *known, env={"GOLDI_EXAMPLES": "10000"})
     session.run(*CAMPAIGN, "--kills", "200", "--most", "4", *session.posargs)
+
+
+@nox.session(name="long-engines", default=False)
+def long_engines(session: nox.Session) -> None:
+    """The real tests on another engine, as root: newest (unless said), rootless or podman, then pytest's arguments."""
+    session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
+
+
+@nox.session(default=False)
+def platforms(session: nox.Session) -> None:
+    """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""
+    with engine(session):
+        session.run("pytest", "-m", "real", "--capture=no", "tests/real/platforms.py", *session.posargs)
 
 
 @nox.session(venv_backend="venv")

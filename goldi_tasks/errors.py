@@ -51,6 +51,10 @@ class NoEngine(GoldiError):
     code = 11
 
 
+class NotDocker(NoEngine):
+    """What answers is no engine of Docker's, and cannot do what one does."""
+
+
 class NoPermission(GoldiError):
     """The engine's socket, or a directory, may not be used by this user."""
 

@@ -39,6 +39,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "info": {"stdout": json.dumps(INFO)},
     "buildx version": {"stdout": "github.com/docker/buildx 0.13.1+ds1 0.13.1+ds1-3\n"},
     "buildx ls": {"stdout": BUILDX_LS},
+    "buildx inspect": {"stdout": "Name: default\nPlatforms: linux/amd64, linux/arm64\n"},
     "compose version": {"stdout": "Docker Compose version 2.26.1-4\n"},
 }
 
@@ -97,7 +98,8 @@ class Recording:
 
 def main(folder: Path, argv: list[str]) -> int:
     """Be docker: write the call down, answer it."""
-    shown = {name: value for name, value in os.environ.items() if name.startswith("GOLDI_") or name.endswith("_IMAGE")}
+    kept = ("GOLDI_", "DOCKER_", "BUILDX_", "KUBECONFIG")
+    shown = {name: value for name, value in os.environ.items() if name.startswith(kept) or name.endswith("_IMAGE")}
     _note(folder, {"argv": argv, "env": shown, "cwd": str(Path.cwd()), "pid": os.getpid()})
     answers = json.loads((folder / "answers").read_text("utf-8"))
     asked = max((key for key in answers if _words(argv)[: len(key.split())] == key.split()), key=len, default="")

@@ -14,8 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-BELOW = LEAVES | {"settings", "probe", "network", "run", "plan"}
-ROOMS = {"engine", "build", "cache", "checks", "compose", "devcontainer"}
+BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
+ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
     "__init__": set(),
@@ -32,12 +32,15 @@ ARROWS = {
     "settings": LEAVES,
     "run": LEAVES,
     "probe": LEAVES | {"run"},
+    "rootless": LEAVES | {"run", "probe"},
     "network": LEAVES | {"run"},
-    "plan": LEAVES | {"settings", "probe", "network"},
+    "emulation": LEAVES | {"run", "probe"},
+    "plan": LEAVES | {"settings", "probe", "network", "emulation"},
     "engine": BELOW,
     "build": BELOW,
     "cache": BELOW,
     "checks": BELOW | {"build"},
+    "ci": BELOW,
     "devcontainer": BELOW,
     "compose": BELOW,
     "wiring": BELOW | ROOMS,

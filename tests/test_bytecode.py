@@ -1,6 +1,7 @@
 """infrastructure/docker/scripts/bytecode.py, which runs inside builds, loaded from its path."""
 
 import importlib.util
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -93,3 +94,16 @@ def test_what_does_not_compile_is_skipped(script: ModuleType, tree: Path, tmp_pa
     (tree / "one.py").write_bytes(source)
     assert script.compile_one(tree / "one.py", tmp_path / "cache") == "skipped"
     assert compiled(tree) == {}
+
+
+@pytest.mark.door
+def test_bytecode_of_another_release_is_told() -> None:
+    def ask(*argv: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run((sys.executable, SCRIPT, *argv), capture_output=True, text=True, check=False)
+
+    magic = ask("--magic").stdout.strip()
+    assert magic == f"{TAG}-{importlib.util.MAGIC_NUMBER.hex()}"
+    assert ask("--is", magic).returncode == 0
+    other = ask("--is", "cpython-399-00000000")
+    assert other.returncode == 1
+    assert magic in other.stderr

@@ -23,9 +23,17 @@ class Afar:
 
 
 def find(
-    settings: Settings, docker: Docker, wanted: plan.Wanted, targets: Sequence[str], env: Mapping[str, str]
+    settings: Settings,
+    docker: Docker,
+    wanted: plan.Wanted,
+    targets: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    far: bool,
 ) -> Afar:
     """What holds for a build of `wanted`, which stands for `targets`; a cache that cannot be had is told and left out.
+
+    Whether a registry answers is not asked from here where the builder is `far`.
 
     Raises SettingsError where a registry is wanted and none is named.
     """
@@ -34,7 +42,7 @@ def find(
         return Afar()
     at = git.look(settings.project)
     store = plan.choose(settings, wanted, docker, revision.branch(at, os.environ, settings.main_branch))
-    if store and (why := _missing(store, docker)):
+    if store and (why := _missing(store, docker, far)):
         print(f"goldi: {why}: building without it")
         store = None
     labels = revision.labels(at, os.environ) if wanted.push else {}
@@ -46,13 +54,13 @@ def find(
     return Afar(told, local)
 
 
-def _missing(store: plan.Store, docker: Docker) -> str:
+def _missing(store: plan.Store, docker: Docker, far: bool) -> str:
     """Why a store cannot be had, "" if it can as far as is known here."""
     if store.backend == "gha":
         lacking = plan.lacks(os.environ, docker.buildx)
         return f"GitHub's cache cannot be reached, since {lacking} is not set" if lacking else ""
     host = registry.host(store.place)
-    why = "" if run.is_dry() else answers.trouble(host)
+    why = "" if run.is_dry() or far else answers.trouble(host)
     return f"the cache registry {host} does not answer ({why})" if why else ""
 
 

@@ -1,8 +1,8 @@
-"""What sudo runs for an ordinary user: `python -m goldi_tasks.engine up | down | purge | images NAME...`."""
+"""What sudo runs for an ordinary user: `python -m goldi_tasks.engine up | down | purge | ...`."""
 
 import sys
 
-from goldi_tasks.engine import HERE, daemon, images
+from goldi_tasks.engine import HERE, binfmt, daemon, foreign, images
 from goldi_tasks.errors import GoldiError, Interrupted
 
 try:
@@ -13,6 +13,12 @@ try:
             daemon.down(HERE, purge=verb == "purge")
         case ["images", *names]:
             images.make(HERE, names)
+        case ["foreign", variable, *platforms]:
+            foreign.make(HERE, variable, platforms)
+        case ["binfmt"]:
+            binfmt.install(HERE)
+        case ["no-binfmt"]:
+            binfmt.uninstall(HERE)
 except GoldiError as error:
     print(f"goldi: {error}", file=sys.stderr)
     sys.exit(error.code)

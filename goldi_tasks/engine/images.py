@@ -6,8 +6,9 @@ import json
 import shutil
 import sys
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from goldi_tasks import envfile, probe, run
@@ -52,19 +53,25 @@ def make(place: Place, variables: Sequence[str]) -> None:
     if as_root("images", *variables):
         return
     print(f"making {names} from Debian packages: about a minute")
-    folder = place.data / "images"
-    with lock(place):
-        _get_mmdebstrap(place)
-        _remove(folder)
-        own(place.data, 0o711)
-        work = own(folder, 0o700)
-        packages.secret(work / "host.sources", plan.sources(packages.mirrors()))
-        packages.secret(work / "00host", packages.acquire())
+    with lock(place), workshop(place) as work:
         for variable in variables:
             packages.secret(work / f"{plan.IMAGES[variable].title}.status", plan.stand_in(plan.IMAGES[variable]))
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda variable: _make(place, work, plan.IMAGES[variable]), variables))
-        _remove(folder)
+
+
+@contextmanager
+def workshop(place: Place) -> Iterator[Path]:
+    """A directory to make images in, with the host's sources and apt's settings. Raises EngineFailed."""
+    folder = place.data / "images"
+    _get_mmdebstrap(place)
+    _remove(folder)
+    own(place.data, 0o711)
+    work = own(folder, 0o700)
+    packages.secret(work / "host.sources", plan.sources(packages.mirrors()))
+    packages.secret(work / "00host", packages.acquire())
+    yield work
+    _remove(folder)
 
 
 def _make(place: Place, work: Path, image: plan.Image) -> None:

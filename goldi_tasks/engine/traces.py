@@ -15,7 +15,7 @@ from pathlib import Path
 
 from goldi_tasks import run
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, own, packages
+from goldi_tasks.engine import Place, binfmt, own, packages
 from goldi_tasks.errors import EngineFailed
 from goldi_tasks.plan import engine as plan
 
@@ -82,6 +82,7 @@ def wipe(place: Place) -> None:
     for cgroup in _cgroups(place, ""):
         cgroup.rmdir()
     packages.unlink(place)
+    binfmt.unregister(place)
     _wipe_shims(place)
     for path in (Path(path) for path in made if path.startswith("/")):
         with suppress(OSError):

@@ -54,18 +54,35 @@ def sources(text: str, stage: str, args: Mapping[str, str], env: Collection[str]
     file = plan.parse(text, args)
     if file is None or _ODD.search(text) or any(map(_ODD.search, args)) or _is_odd(file):
         return None
-    takes = _takes(file, args, env)
-    paths, seen = set[str](), set[int | None]()
+    reached = _reached(file, stage, _takes(file, args, env))
+    return None if reached is None else set[str]().union(*reached.values())
+
+
+def emulates(text: str, stage: str, args: Mapping[str, str]) -> bool | None:
+    """Whether `stage` ("" for the last) or what it builds on runs anything on the platform that is built for.
+
+    None if it cannot be said for sure.
+    """
+    file = plan.parse(text, args)
+    reached = None if file is None or _is_odd(file) else _reached(file, stage, _takes(file, args, ()))
+    if file is None or reached is None:
+        return None
+    on_target = (file.stages[number] for number in reached if not file.stages[number].native)
+    return any(one.word == "RUN" for found in on_target for one in found.body)
+
+
+def _reached(file: plan.File, stage: str, takes: list[tuple[set[str], set[int]] | None]) -> dict[int, set[str]] | None:
+    """The numbers of `stage` and all that it builds on, with the paths that each takes; None if that cannot be said."""
+    found = dict[int, set[str]]()
     todo = {_number(file, stage) if stage else len(file.stages) - 1}
-    while todo := todo - seen:
+    while todo := todo - found.keys():
         number = todo.pop()
         taken = None if number is None else takes[number]
-        if taken is None:
+        if number is None or taken is None:
             return None
-        seen.add(number)
-        paths |= taken[0]
+        found[number] = taken[0]
         todo |= taken[1]
-    return paths
+    return found
 
 
 def _takes(file: plan.File, args: Values, env: Collection[str]) -> list[tuple[set[str], set[int]] | None]:

@@ -12,7 +12,20 @@ from goldi_tasks.probe import version
 
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-PACKAGES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose", "tini", "mmdebstrap")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What an engine is made of: packages of a `suite`, and of the host's release those whose program it lacks."""
+
+    suite: str
+    names: tuple[str, ...]
+    of_host: tuple[tuple[str, str], ...]
+
+
+_NAMES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose", "tini", "mmdebstrap")
+# SUITE's runc needs a newer C library.
+ENGINE = Packages(SUITE, _NAMES, (("runc", "runc"), ("iptables", "iptables")))
 
 # Debian mends these packages about once a month.
 OLD_DAYS = 30
@@ -47,15 +60,16 @@ def release_packages(os_release: str) -> tuple[str, ...]:
     return names if number >= packaged else ()
 
 
-def repositories(listing: str, codename: str) -> dict[str, str]:
-    """The host's Debian mirrors by suite of SUITE, from what `apt-get update --print-uris` says; {} if it has none."""
+def repositories(listing: str, codename: str, suite: str = SUITE) -> dict[str, str]:
+    """The host's mirrors of `suite` and its updates, from what `apt-get update --print-uris` says; or {}."""
     pairs = re.findall(r"'(\S+)/dists/([^/\s]+)/main/binary-", listing)
     # Other people's repositories use the codename too; the distribution's has an -updates beside it.
     main = [uri for uri, suite in pairs if suite == codename]
     main.sort(key=lambda uri: ((uri, f"{codename}-updates") in pairs, uri.endswith("/debian")), reverse=True)
     security = [uri for uri, suite in pairs if suite == f"{codename}-security"]
-    found = {SUITE: main[:1], f"{SUITE}-security": security[:1] if main else []}
-    return {suite: uris[0] for suite, uris in found.items() if uris}
+    # Unstable has no other repository for what is urgent.
+    urgent = security[:1] if main and suite != "unstable" else []
+    return {name: uris[0] for name, uris in ((suite, main[:1]), (f"{suite}-security", urgent)) if uris}
 
 
 def sources(mirrors: dict[str, str]) -> str:
@@ -228,6 +242,11 @@ def stand_in(image: Image) -> str:
     return "\n" + "".join(f"{name}: {value}\n" for name, value in fields.items())
 
 
+def path_excludes() -> list[str]:
+    """What dpkg is told to leave out of our images."""
+    return [f"--path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
+
+
 def mmdebstrap(image: Image, folder: str) -> Command:
     """Make the layer `<title>.layer` in `folder`, from the files `host.sources` and `00host` (apt's settings) there."""
     apt, status = '"$1"/etc/apt', '"$1"/var/lib/dpkg'
@@ -238,7 +257,7 @@ def mmdebstrap(image: Image, folder: str) -> Command:
     # The host's proxy, passwords, name and name servers are not for the image. Bytecode differs by release.
     hooks += [f"--customize-hook=rm {apt}/apt.conf.d/00host; sed -i 's#://[^/@]*@#://#' {apt}/sources.list.d/*"]
     hooks += ['--customize-hook=cd "$1" && rm -rf etc/hostname etc/resolv.conf usr/share/python3/debpython/__pycache__']
-    options = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _EXCLUDED] + ["--dpkgopt=force-unsafe-io"]
+    options = [f"--dpkgopt={option.removeprefix('--')}" for option in path_excludes()] + ["--dpkgopt=force-unsafe-io"]
     options += ['--aptopt=APT::Install-Recommends "false"', "--mode=root", "--variant=apt", "--format=tar"]
     include = f"--include={','.join(('ca-certificates', *image.packages))}"
     files = (f"{folder}/{image.title}.layer", f"{folder}/host.sources")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from goldi_tasks.plan import instructions
 from goldi_tasks.plan.instructions import Instruction, Values
 
+_NATIVE = re.compile(r"^--platform=\$(?:\{BUILDPLATFORM\}|BUILDPLATFORM)(?:\s|$)")
 _FROM = re.compile(r"^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?$", re.IGNORECASE)
 
 
@@ -14,13 +15,15 @@ _FROM = re.compile(r"^(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?$", re.IGNORECASE)
 class Stage:
     """A stage: its name in small letters ("" for none), what it begins with, its instructions.
 
-    `below` is the number of the stage it begins with, None for an image.
+    `below` is the number of the stage it begins with, None for an image. `native` is whether its steps run on the
+    platform that builds, whatever is built for.
     """
 
     name: str
     base: str
     below: int | None
     body: list[Instruction] = field(default_factory=list)
+    native: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ def parse(text: str, args: Values) -> File | None:
             base = instructions.filled(found[1], file.outer) if found else None
             if found is None or base is None:
                 return None
-            file.stages.append(Stage((found[2] or "").lower(), base, index(file.stages, base)))
+            below = index(file.stages, base)
+            native = file.stages[below].native if below is not None else bool(_NATIVE.match(one.rest))
+            file.stages.append(Stage((found[2] or "").lower(), base, below, native=native))
         elif file.stages:
             file.stages[-1].body.append(one)
         elif one.word == "ARG":

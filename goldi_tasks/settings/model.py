@@ -81,6 +81,27 @@ class Settings:
     """`max-size` (GOLDI_MAX_SIZE): what all cache directories may hold together, such as `20GB`; projects that were not
     used for longest go first. No limit by default: one that is too small costs what the next build needs."""
 
+    builder_driver: str = ""
+    """`builder.driver` (GOLDI_BUILDER_DRIVER): what builds: `docker`, `docker-container`, `remote` or `kubernetes`;
+    buildx's current builder if not given. It builds for checks and the stack anyhow: their images must be here."""
+
+    builder_endpoint: str = ""
+    """`builder.endpoint` (GOLDI_BUILDER_ENDPOINT): where it is: for docker `ssh://user@host`, `tcp://host:port` or a
+    docker context's name; for remote `tcp://host:port`, `ssh://`, `unix://`, `docker-container://` or `kube-pod://`;
+    for docker-container an engine as for docker; for kubernetes a kubeconfig file."""
+
+    builder_options: tuple[tuple[str, str], ...] = ()
+    """`builder.options` (GOLDI_BUILDER_OPTIONS): options of the driver, as a table, or as text as buildx takes it:
+    `namespace=ci,replicas=2`."""
+
+    builder_certificates: str = ""
+    """`builder.certificates` (GOLDI_BUILDER_CERTIFICATES): directory with ca.pem, cert.pem and key.pem, for an endpoint
+    that is reached by TLS."""
+
+    builder_fallback: bool = False
+    """`builder.fallback` (GOLDI_BUILDER_FALLBACK): whether the current builder builds where the other cannot be had;
+    else that is an error."""
+
     images_chosen: bool = False
     """Whether a base image was named by the user: then no engine task replaces it."""
 

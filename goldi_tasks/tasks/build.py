@@ -14,8 +14,9 @@ from typing import Any, TextIO
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import probe, rootless, run, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import TARGETS
 from goldi_tasks.plan.bake import Wanted, check_from, check_tag
 from goldi_tasks.tasks._door import benchmark, task
@@ -57,14 +58,14 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     )
 
     if not options["json"]:
-        wiring.build(settings, wanted)
+        wiring.build(settings, wanted, here=False)
         return
     from goldi_tasks.build import summary
 
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.
     with redirect_stdout(sys.stderr):
-        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out))
+        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out), here=False)
 
 
 def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
@@ -152,7 +153,9 @@ def shell(c: Context, target: str = "tools", command: str = "") -> None:
     wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings) as told:
-        run.live(container.run(settings, probe.host(), f"{settings.image}:{target}", Path.cwd(), told, argv))
+        host, image = probe.host(), f"{settings.image}:{target}"
+        user = rootless.numbers((host.uid, host.gid))
+        run.live(container.run(settings, host, user, image, Path.cwd(), told, argv))
 
 
 @task(name="list", help={"json": "Print it for scripts."})
@@ -178,19 +181,57 @@ def print_(c: Context, target: str = "default") -> None:
 
 
 @task(
-    help={"create": "Create goldilocks-builder as the guide does.", "reset": "Remove it with its cache, and create it."}
+    help={
+        "create": "Create it: the one that the settings choose, or goldilocks-builder as the guide does.",
+        "reset": "Remove it with its cache, and create it.",
+        "json": "Print it for scripts.",
+    }
 )
-def builder(c: Context, create: bool = False, reset: bool = False) -> None:
-    """Show the builder in use; create or reset the guide's goldilocks-builder."""
+def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
+    """Show the builder in use, and whether it answers; create or reset it."""
     from goldi_tasks.build import builder as buildx_builder
 
-    docker = probe.docker()
+    try:
+        settings = project.load(Path.cwd())
+    except NotAProject:
+        settings = project.outside()
     if reset:
-        buildx_builder.reset(docker, Path.cwd())
+        buildx_builder.reset(settings, Path.cwd())
     elif create:
-        buildx_builder.create(docker, Path.cwd())
+        buildx_builder.create(settings, Path.cwd())
+    elif json:
+        _print_json(buildx_builder.found(settings))
     else:
-        buildx_builder.show(docker)
+        for line in buildx_builder.lines(buildx_builder.found(settings)):
+            print(line)
+
+
+@task(
+    help={
+        "install": "Register QEMU for what is missing, as root or through sudo. (With a registry in reach others use "
+        "`docker run --privileged --rm tonistiigi/binfmt --install all`.)",
+        "uninstall": "Remove what --install registered, and nothing else.",
+        "json": "Print it for scripts.",
+    }
+)
+def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
+    """Show which platforms run here, natively or emulated; set emulation up, or remove it."""
+    from goldi_tasks.engine import HERE
+    from goldi_tasks.engine import binfmt as emulators
+    from goldi_tasks.plan import platforms
+
+    # What is said on the way is not for scripts.
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        if uninstall:
+            emulators.uninstall(HERE)
+        if install:
+            emulators.install(HERE)
+    found = emulators.found()
+    if json:
+        _print_json(platforms.as_json(found))
+        return
+    for line in platforms.lines(found):
+        print(line)
 
 
 @task(
@@ -239,9 +280,12 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 )
 def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
     """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    from goldi_tasks.build import elsewhere
     from goldi_tasks.build import size as image_size
 
-    found = image_size.measure(project.load(Path.cwd()), target, top)
+    settings = project.load(Path.cwd())
+    with elsewhere.at(settings):
+        found = image_size.measure(settings, target, top)
     if json:
         _print_json(image_size.as_json(found))
         return
@@ -254,5 +298,20 @@ def _print_json(value: object, out: TextIO | None = None) -> None:
 
 
 ns = Collection(
-    "build", prod, dev, tools, devcontainer, every, target, push, shell, list_, print_, builder, history, size, bench_
+    "build",
+    prod,
+    dev,
+    tools,
+    devcontainer,
+    every,
+    target,
+    push,
+    shell,
+    list_,
+    print_,
+    builder,
+    binfmt,
+    history,
+    size,
+    bench_,
 )

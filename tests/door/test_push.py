@@ -60,7 +60,12 @@ def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:
         (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a place in a registry"),
         (("build.push", "--tag", "a/b"), {"GOLDI_REGISTRY": "x.example"}, 5, "'a/b' is no tag"),
         (("build.prod",), {"GOLDI_CACHE_BACKEND": "registry"}, 3, "want caches of kind registry and name no registry"),
-        (("build.prod",), {"GOLDI_CACHE_BACKEND": "s3"}, 3, "must be 'local', 'registry', 'gha' or 'inline', not 's3'"),
+        (
+            ("build.prod",),
+            {"GOLDI_CACHE_BACKEND": "s3"},
+            3,
+            "must be 'local' or 'registry' or 'gha' or 'inline', not 's3'",
+        ),
     ],
 )
 def test_mistakes_are_one_sentence(

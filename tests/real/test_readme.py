@@ -1,6 +1,7 @@
-"""The README is true: every command in it runs, in the order of the page, in a clean clone."""
+"""The workflow and the README are true: every command in them runs, in their order, in a clean clone."""
 
 import fcntl
+import json
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import workflows
 from tests.real.conftest import REPOSITORY, builder, docker, remove_images
 
 pytestmark = pytest.mark.real
@@ -38,15 +40,59 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     yield path, env
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={image}") == ""
     volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={image}").split()
-    docker("volume", "rm", *volumes)
+    if volumes:
+        docker("volume", "rm", *volumes)
     remove_images(image)
+
+
+# What runs this test, or is run by the workflow before.
+ELSEWHERE = ("./goldi test", "./goldi ci.check")
+
+
+@pytest.fixture(scope="module")
+def runner(clone: tuple[Path, dict[str, str]]) -> dict[str, str]:
+    """What GitHub gives to a step."""
+    folder = clone[0].parent
+    names = ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+    files = {name: str(folder / name) for name in names}
+    return {**clone[1], **files, "RUNNER_TEMP": str(folder / "temp"), "CI": "true", "GITHUB_ACTIONS": "true"}
+
+
+@pytest.mark.parametrize("step", [step for step in workflows.steps() if step.job == "check"], ids=lambda step: step.run)
+def test_a_step_of_the_workflow(
+    clone: tuple[Path, dict[str, str]], runner: dict[str, str], step: workflows.Step
+) -> None:
+    Path(runner["RUNNER_TEMP"]).mkdir(exist_ok=True)
+    with builder(fcntl.LOCK_SH):
+        done = subprocess.run(
+            ("bash", "-e", "-c", step.run), cwd=clone[0], env=runner, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_steps_hand_on(clone: tuple[Path, dict[str, str]], runner: dict[str, str]) -> None:
+    given = dict(line.split("=", 1) for line in Path(runner["GITHUB_OUTPUT"]).read_text().splitlines())
+    assert [row["session"] for row in json.loads(given["matrix"])["include"]] == ["host", "suite", "example"]
+    assert {path.name for path in Path(given["path"]).iterdir()} == {"caches.tar.zst", "caches.tar.zst.key"}
+    assert Path(given["path"], "caches.tar.zst.key").read_text().strip() == given["key"]
+    assert "| build.prod | passed |" in Path(runner["GITHUB_STEP_SUMMARY"]).read_text()
+    assert 'failures="0"' in Path(runner["RUNNER_TEMP"], "checks.xml").read_text()
+
+
+def test_the_other_job_of_the_workflow_runs_the_test_command() -> None:
+    """It cannot run here, in itself."""
+    others = [step for step in workflows.steps() if step.job != "check"]
+    assert [(step.run, step.env) for step in others] == [
+        ('./goldi test "$SESSION"', {"SESSION": "${{ matrix.session }}"})
+    ]
 
 
 def test_the_page_has_the_two_commands_first() -> None:
     assert commands()[:2] == ["./goldi engine.up build.prod", "./goldi test"]
 
 
-@pytest.mark.parametrize("command", [command for command in commands() if command != "./goldi test"])
+@pytest.mark.parametrize("command", [command for command in commands() if command not in ELSEWHERE])
 def test_a_command_of_the_page(clone: tuple[Path, dict[str, str]], command: str) -> None:
     path, env = clone
     with builder(fcntl.LOCK_SH):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldi_tasks.emulation import Handler
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.probe import Docker
 
@@ -50,15 +51,6 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Handler:
-    """A program for another architecture that the kernel starts by itself, with its flags (binfmt_misc)."""
-
-    name: str
-    enabled: bool
-    flags: str
-
-
-@dataclass(frozen=True)
 class Registry:
     """A registry that an image comes from, and whether it answered; `image` is "" if none is needed from it."""
 
@@ -75,6 +67,7 @@ class Answers:
     `builder` is the builder's name and `inspect` what buildx prints of it. `env` is the project's .env as it is, and
     `wanted` what it would say now; `volumes` are the project's, by name, with the directories they were made for.
     `homes` is where the settings have caches now, `leftovers` what in the project is another user's.
+    `elsewhere` is the builder that the settings choose, "" for the current one.
     """
 
     owner: int = 0
@@ -98,3 +91,4 @@ class Answers:
     volumes: Mapping[str, str] = field(default_factory=dict)
     homes: frozenset[str] = frozenset()
     leftovers: tuple[Path, ...] = ()
+    elsewhere: str = ""

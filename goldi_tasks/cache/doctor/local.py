@@ -7,13 +7,12 @@ from pathlib import Path
 
 from goldi_tasks import whose
 from goldi_tasks.cache import dirs, place
-from goldi_tasks.cache.doctor.answers import Folder, Handler, Root, Space
+from goldi_tasks.cache.doctor.answers import Folder, Root, Space
 from goldi_tasks.cache.doctor.together import LATE, together
 from goldi_tasks.cache.walk import TAG, Tally, walk
 from goldi_tasks.paths import BY_NAME, CACHES, Cache, Roots
 from goldi_tasks.settings import Settings
 
-_BINFMT = Path("/proc/sys/fs/binfmt_misc")
 # Seconds for going through a cache.
 LOOK = 1.5
 # What tools leave in a project, and what a container that was root left of it.
@@ -83,17 +82,6 @@ def unknown(where: Roots) -> tuple[Path, ...]:
     """Directories of ours by their names, that are in no table."""
     found = (path for root in where.all for path in root.glob(".buildx-cache-*"))
     return tuple(sorted(path for path in found if path.name not in BY_NAME))
-
-
-def handlers() -> tuple[Handler, ...]:
-    """The emulators that the kernel knows."""
-    files = [file for file in _BINFMT.glob("qemu-*") if os.access(file, os.R_OK)] if _BINFMT.is_dir() else []
-    return tuple(_handler(file.name, file.read_text(encoding="utf-8", errors="replace")) for file in sorted(files))
-
-
-def _handler(name: str, text: str) -> Handler:
-    flags = next((line.removeprefix("flags:").strip() for line in text.splitlines() if line.startswith("flags:")), "")
-    return Handler(name, text.startswith("enabled"), flags)
 
 
 def leftovers(settings: Settings) -> tuple[Path, ...]:

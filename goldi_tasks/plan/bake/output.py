@@ -7,6 +7,8 @@ from goldi_tasks.probe import BUILDER, Docker
 
 def builder(docker: Docker) -> tuple[str, ...]:
     """Which builder builds: the classic image store exports no local cache; a container driver's builder does."""
+    if docker.builder:
+        return ("--builder", docker.builder)
     return ("--builder", BUILDER) if not docker.exports_local and BUILDER in docker.builders else ()
 
 
@@ -21,5 +23,5 @@ def flags(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[str
         return (*packing.outputs(targets, wanted.push), *provenance)
     if wanted.push:
         return ("--push", *provenance)
-    contained = docker.driver != "docker" or bool(builder(docker))
+    contained = docker.driver != "docker" or (not docker.builder and bool(builder(docker)))
     return ("--load",) if contained else ()

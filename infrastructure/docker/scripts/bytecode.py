@@ -1,6 +1,8 @@
 """Compile every .py file below a directory, taking from a cache what was compiled before.
 
     python bytecode.py DIRECTORY [CACHE]
+    python bytecode.py --magic      # tells what kind of bytecode this Python reads
+    python bytecode.py --is MAGIC   # fails if it is another one
 
 The cache (`/root/.cache/bytecode` by default, a build's cache mount) holds one .pyc per path and
 content, under the interpreter's cache tag. The files are of PEP 552's `unchecked-hash` kind: they hold no times,
@@ -8,12 +10,12 @@ so equal inputs make equal layers, and an import never looks at the source again
 """
 
 import hashlib
-import os
 import py_compile
+import secrets
 import shutil
 import sys
 from concurrent.futures import ProcessPoolExecutor
-from importlib.util import cache_from_source
+from importlib.util import MAGIC_NUMBER, cache_from_source
 from pathlib import Path
 
 
@@ -34,7 +36,8 @@ def compile_one(source: Path, cache: Path) -> str:
         # Templates and tests of other Pythons: an import would tell.
         return "skipped"
     kept.parent.mkdir(parents=True, exist_ok=True)
-    partial = kept.with_suffix(f".{os.getpid()}")
+    # Builds for two platforms fill one cache at once, and have the same process numbers.
+    partial = kept.with_suffix(f".{secrets.token_hex(8)}")
     shutil.copyfile(target, partial)
     partial.replace(kept)
     return "compiled"
@@ -48,5 +51,19 @@ def main(directory: str, cache: str = "/root/.cache/bytecode") -> None:
     print(f"bytecode: {len(said)} files, {said.count('cached')} from the cache, {said.count('compiled')} compiled")
 
 
+def magic() -> str:
+    """The kind of bytecode that this Python reads: the same for every processor, another one for each release."""
+    return f"{sys.implementation.cache_tag}-{MAGIC_NUMBER.hex()}"
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    match sys.argv[1:]:
+        case ["--magic"]:
+            print(magic())
+        case ["--is", other]:
+            if other != magic():
+                sys.exit(
+                    f"this Python reads {magic()}, and the one that compiles wrote {other}: images of two releases"
+                )
+        case arguments:
+            main(*arguments)

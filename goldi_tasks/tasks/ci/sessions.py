@@ -1,20 +1,19 @@
-"""The checks of the noxfile, and the container that they run in."""
+"""The sessions of the noxfile, one by one, and the container that they run in."""
 
 import json as json_
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
-from invoke.collection import Collection
 from invoke.context import Context
 
 from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.ci import noxfile
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NotAProject
+from goldi_tasks.errors import CommandFailed
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import after_dashes, benchmark, task
+from goldi_tasks.tasks._door import after_dashes, task
 
 
 def _task(name: str, doc: str) -> Any:
@@ -69,21 +68,6 @@ def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = Fals
         _show(settings, json)
 
 
-@task(
-    name="bench",
-    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
-)
-def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
-    """Measure checks of this project on this machine, beside the host and `docker compose run`."""
-    from goldi_tasks.bench import limits
-    from goldi_tasks.checks import bench
-
-    settings = project.load(Path.cwd())
-    would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
-    image = wiring.doors(settings).image
-    benchmark(rounds, json, would, lambda tell: bench.measure(settings, rounds, tell, image), limits)
-
-
 def _shell(settings: Settings) -> None:
     from goldi_tasks.checks import check
 
@@ -110,13 +94,4 @@ def _show(settings: Settings, json: bool) -> None:
 
 def _nox(*arguments: str) -> None:
     """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
-    settings = project.load(Path.cwd())
-    noxfile = settings.project / "noxfile.py"
-    if not noxfile.is_file():
-        problem = f"{settings.project} has no noxfile.py"
-        raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
-    nox = Path(sys.executable).with_name("nox")
-    run.live(Command((str(nox), "--noxfile", str(noxfile), *arguments)))
-
-
-ns = Collection("ci", lint, format_, typecheck, tests, precommit, session_, list_, tools, bench_)
+    run.live(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))

@@ -1,0 +1,110 @@
+"""Our base images for another processor: made when a build asks for it, and put under the name of the native one."""
+
+import json
+import sys
+import tarfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from goldi_tasks import probe, run
+from goldi_tasks.command import Command
+from goldi_tasks.engine import HERE, Place, as_root, images, layout, lock, packages
+from goldi_tasks.errors import CommandFailed, EngineFailed
+from goldi_tasks.plan import engine as plan
+from goldi_tasks.plan import foreign
+
+
+def ensure(named: Mapping[str, str], platforms: Sequence[str], place: Place = HERE) -> bool:
+    """Whether something was made: those of the base images `named` that are ours, for `platforms` they lack.
+
+    Node is not among them: a front end is built on the platform that builds. Raises EngineFailed, NoPermission.
+    """
+    variable = "PYTHON_IMAGE"
+    name = plan.IMAGES[variable].name
+    if named.get(variable) != name:
+        return False
+    lacking = [one for one in platforms if one != probe.docker().platform and not has(name, one)]
+    if lacking:
+        make(place, variable, lacking)
+    return bool(lacking)
+
+
+def has(name: str, platform: str) -> bool:
+    """Whether the engine has the image for `platform`; a build would take another platform's, with a warning."""
+    command = ("docker", "create", "--platform", platform, "--pull", "never", name, "true")
+    try:
+        container = run.capture(Command(command)).strip()
+    except CommandFailed:
+        return False
+    run.capture(Command(("docker", "rm", container)))
+    return True
+
+
+def make(place: Place, variable: str, platforms: Sequence[str]) -> None:
+    """Make our image for `variable` for `platforms`, beside the native one. Raises EngineFailed, NoPermission."""
+    image = plan.IMAGES[variable]
+    if run.is_dry():
+        print(f"would make {image.name} for {' and '.join(platforms)} from Debian packages")
+        return
+    if as_root("foreign", variable, *platforms):
+        return
+    print(
+        f"making {image.name} for {' and '.join(platforms)} from Debian packages, once: about two minutes", flush=True
+    )
+    began = time.monotonic()
+    with lock(place), images.workshop(place) as work:
+        for platform in platforms:
+            _make(place, work, image, platform.removeprefix("linux/"))
+    print(f"made in {time.monotonic() - began:.0f} s")
+
+
+def _make(place: Place, work: Path, image: plan.Image, architecture: str) -> None:
+    """One image, made and loaded."""
+    path = f"{place.path}:{Path(sys.executable).parent}"
+    command = foreign.mmdebstrap(image, str(work), architecture)
+    saved, layer = work / "native.tar", work / f"{image.title}.layer"
+    packages.secret(work / "configure.sh", foreign.script())
+    try:
+        run.capture(Command(command.argv, {**command.env, "PATH": path, "TMPDIR": str(work)}))
+        run.capture(Command(("docker", "save", "--output", str(saved), image.name), {"PATH": path}))
+        archive = _joined(saved, layer, image, architecture)
+        run.capture(Command(("docker", "load", "--input", str(archive)), {"PATH": path}))
+    except CommandFailed as error:
+        remedy = "Set PYTHON_IMAGE to an image that can be had for it, or mend that and run this again"
+        problem = f"{image.name} could not be made for linux/{architecture}: {plan.reason(error.problem)}"
+        raise EngineFailed(problem, remedy) from error
+
+
+def _joined(saved: Path, layer: Path, image: plan.Image, architecture: str) -> Path:
+    """What makes one image of the saved native one and of the new `layer`: an index over both."""
+    native = probe.host().platform.removeprefix("linux/")
+    with layout.opened(saved, native) as (manifests, files):
+        whole = _complete(layer, files)
+    digest, size = layout.digest_of(whole)
+    config = json.dumps(plan.image_config(image, digest.removeprefix("sha256:"), architecture), sort_keys=True).encode()
+    manifest = foreign.manifest((layout.sha256(config), len(config)), (digest, size))
+    others = [one for each in manifests if (one := foreign.chosen([each], each["platform"]["architecture"]))]
+    kept = [one for one in others if one["platform"]["architecture"] != architecture]
+    index = foreign.index([*kept, foreign.manifest_of(layout.sha256(manifest), len(manifest), architecture)])
+    return layout.write(layer.with_suffix(".oci"), image.name, index, (manifest, config), whole)
+
+
+def _complete(layer: Path, native: tarfile.TarFile) -> Path:
+    """The layer with what the native one has generated, and headers of one kind. Raises EngineFailed."""
+    path = layer.with_suffix(".whole")
+    with tarfile.open(layer) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
+        for name in foreign.SAME:
+            if _text(old, name) != _text(native, name):
+                problem = f"the native image was made of other packages ({name} differs)"
+                raise EngineFailed(problem, "Remove it with `docker image rm`, and let `inv engine.up` make it again")
+        chosen = [(old, one) for one in old if not foreign.is_generated(one.name)]
+        chosen += [(native, one) for one in native if foreign.is_for_all(one.name)]
+        for source, entry in chosen:
+            new.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
+    return path
+
+
+def _text(files: tarfile.TarFile, name: str) -> bytes:
+    file = files.extractfile(name)
+    return file.read() if file else b""

@@ -1,0 +1,89 @@
+"""Carry the caches from one run of a CI to the next: short forms of cache.key, cache.save and cache.restore."""
+
+import json as json_
+from pathlib import Path
+
+from invoke.context import Context
+
+from goldi_tasks import probe, run, wiring
+from goldi_tasks import settings as project
+from goldi_tasks.cache import work
+from goldi_tasks.ci import offers
+from goldi_tasks.errors import CacheRefused, CommandFailed, NoPermission, NoSpace
+from goldi_tasks.plan import key as plan_key
+from goldi_tasks.plan.images import base_images
+from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._door import task
+
+_FILE = "The archive; by default in RUNNER_TEMP on GitHub, in the project on GitLab, else in the state directory."
+_MOUNTS = "Also the builder's cache mounts, which takes several times as long."
+
+
+@task(name="cache-key", help={"json": "Print it with where the archive lies and what older keys begin with."})
+def key(c: Context, json: bool = False) -> None:
+    """Print the key of the caches; on GitHub they are the step's outputs, too: key, restore-keys, path."""
+    settings, file = project.load(Path.cwd()), _archive("")
+    found = {"key": _key(settings), "restore-keys": plan_key.prefix(probe.host().platform), "path": str(file.parent)}
+    offers.output(found)
+    print(json_.dumps(found, indent=2) if json else found["key"])
+
+
+@task(name="cache-restore", help={"file": _FILE, "mounts": _MOUNTS})
+def restore(c: Context, file: str = "", mounts: bool = False) -> None:
+    """Restore the caches that an earlier run saved; where there are none, or damaged ones, CI goes on without."""
+    from goldi_tasks.cache.archive import restore as restoring
+    from goldi_tasks.cache.archive import told
+
+    settings, archive = project.load(Path.cwd()), _archive(file)
+    if run.is_dry():
+        print(f"would restore all caches from {archive}")
+        return
+    if not archive.is_file():
+        print(f"no caches to restore: {archive} is not there")
+        return
+    try:
+        builder = wiring.mounts(settings) if mounts else None
+        with work.at_work():
+            found = restoring.restore(settings, (), probe.host().platform, builder, archive)
+    except (CacheRefused, NoSpace, CommandFailed) as error:
+        # What is saved at the end of this run takes its place.
+        offers.note(archive, "")
+        print(f"{offers.warning()}goldi: going on without caches: {error}", flush=True)
+        return
+    print("\n".join(told.restored(found, str(archive))))
+
+
+@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS})
+def save(c: Context, file: str = "", mounts: bool = False) -> None:
+    """Save the caches for later runs, unless what was restored has this key already."""
+    from goldi_tasks.cache.archive import save as saving
+    from goldi_tasks.cache.archive import told
+
+    settings, archive = project.load(Path.cwd()), _archive(file)
+    if run.is_dry():
+        print(f"would save all caches to {archive}")
+        return
+    wanted = _key(settings)
+    if offers.saved_key(archive) == wanted:
+        print(f"nothing to save: {archive} has the key {wanted} already")
+        return
+    try:
+        archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise NoPermission(f"{archive.parent} cannot be made: {error.strerror}", "Name another file") from error
+    builder = wiring.mounts(settings) if mounts else None
+    offers.note(archive, "")
+    with work.at_work():
+        found = saving.save(settings, saving.usual(False), probe.host().platform, builder, str(archive))
+    offers.note(archive, wanted)
+    print("\n".join(told.saved(found)))
+
+
+def _archive(file: str) -> Path:
+    return offers.archive(project.load(Path.cwd()).key, file)
+
+
+def _key(settings: Settings) -> str:
+    from goldi_tasks.cache.archive import locks
+
+    return plan_key.key(probe.host().platform, base_images(settings, settings.made_images), locks.read(settings))
