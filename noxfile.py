@@ -74,6 +74,12 @@ def campaign(session: nox.Session) -> None:
     session.run(*CAMPAIGN, *(session.posargs or ("--rounds", "7")))
 
 
+@nox.session(default=False)
+def scaling(session: nox.Session) -> None:
+    """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
+    session.run("python", "-m", "tests.scaling", *session.posargs)
+
+
 @nox.session(name="long-campaign", default=False)
 def long_campaign(session: nox.Session) -> None:
     """The same until 200 processes were killed, and 10,000 generated archives and settings; half an hour and more."""

@@ -115,6 +115,12 @@ class Unhealthy(GoldiError):
     code = 21
 
 
+class RegistryFailed(GoldiError):
+    """A registry refuses a push, has enough of us, or does not answer."""
+
+    code = 25
+
+
 class CommandFailed(GoldiError):
     """A program ended with an exit code other than 0; `code` is the program's own."""
 

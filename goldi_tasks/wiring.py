@@ -172,6 +172,16 @@ def _provide(settings: Settings, image: str) -> bool:
     return True
 
 
+def scanner(settings: Settings) -> str:
+    """The image that lists the packages of what is pushed; "" where it cannot be had, which is told."""
+    from goldi_tasks.engine import images as engine_images
+
+    if run.is_dry() or engine_images.can_be_had(settings.scanner_image):
+        return settings.scanner_image
+    print(f"goldi: pushed without an SBOM: {settings.scanner_image} cannot be had (`images.scanner` names another)")
+    return ""
+
+
 def network(settings: Settings) -> str:
     """What a container is told of the host's network, for scripts/online.sh."""
     from goldi_tasks.build import network as told

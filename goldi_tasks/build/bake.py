@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, run, scratch
-from goldi_tasks.build import bakefile, context, elsewhere, foreign, inputs, made, network, record, summary
+from goldi_tasks.build import afar, bakefile, context, elsewhere, foreign, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
@@ -62,7 +62,10 @@ def build(
         foreign.check(settings, wanted, targets, variables)
         if provide(base_images(settings), wanted.platforms) and before:
             before = inputs.look(settings, wanted, targets, variables, before.printed)
-    if not plan.keeps_local_cache(docker):
+    if wanted.push:
+        plan.check_pushed(settings, wanted, file, targets)
+    out = afar.find(settings, docker, wanted, targets, variables, far=bool(at))
+    if out.local and not plan.keeps_local_cache(docker):
         print(
             "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         )
@@ -71,14 +74,16 @@ def build(
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}
     with scratch.directory() as folder:
         metadata = folder / "metadata.json"
-        command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
+        command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets, out.told)
 
         def keep(places: Mapping[str, Path]) -> Command:
             return plan.keep(settings, docker, _asked(wanted), places, variables, secrets)
 
-        kept = keep if plan.keeps(docker, wanted) else None
+        kept = keep if out.local and plan.keeps(docker, wanted) else None
+        sent = out.told.writes and plan.export(settings, docker, _asked(wanted), out.told, variables, secrets)
         title = f"building {' '.join(targets)}"
-        work = Work(settings, command, kept, Caches(directories, doors), mode, title, wanted.keep_cache)
+        caches = Caches(directories, doors)
+        work = Work(settings, command, kept, caches, mode, title, wanted.keep_cache, sent or None, out.told.own)
 
         def end(result: str) -> None:
             told = summary.gather(result, targets, work.heard, metadata, _size(settings, before), _since(began))

@@ -36,6 +36,11 @@ KEYS: dict[str, Key] = {
         f"{ROOTS}{cache.name}": Key(cache.root_variable, f"{ROOTS}{cache.name}", values.directory)
         for cache in paths.CACHES
     },
+    "registry": Key("GOLDI_REGISTRY", "registry", values.repository),
+    "main-branch": Key("GOLDI_MAIN_BRANCH", "main_branch", values.text),
+    "cache.backend": Key("GOLDI_CACHE_BACKEND", "cache_backend", values.one_of("local", "registry", "gha", "inline")),
+    "cache.ref": Key("GOLDI_CACHE_REF", "cache_ref", values.repository),
+    "images.scanner": Key("SCANNER_IMAGE", "scanner_image", values.text),
     "builder.driver": Key("GOLDI_BUILDER_DRIVER", "builder_driver", values.one_of(*DRIVERS)),
     "builder.endpoint": Key("GOLDI_BUILDER_ENDPOINT", "builder_endpoint", values.text),
     "builder.options": Key("GOLDI_BUILDER_OPTIONS", "builder_options", values.options),

@@ -39,6 +39,9 @@ class Settings:
     postgres_image: str = ""
     """`images.postgres` (POSTGRES_IMAGE): image of the stack's database; what the compose file says if not given."""
 
+    scanner_image: str = "docker/buildkit-syft-scanner:stable-1"
+    """`images.scanner` (SCANNER_IMAGE): what lists the packages of a pushed image (SBOM); a mirror's name works."""
+
     ca_bundle: str = ""
     """`ca-bundle` (GOLDI_CA_BUNDLE): certificates for build steps that download, a PEM file; found in
     SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE or NODE_EXTRA_CA_CERTS if not given."""
@@ -55,6 +58,20 @@ class Settings:
 
     idle_minutes: float = 30.0
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
+
+    registry: str = ""
+    """`registry` (GOLDI_REGISTRY): what stands before the name of an image that is pushed, such as `ghcr.io/team`."""
+
+    main_branch: str = "main"
+    """`main-branch` (GOLDI_MAIN_BRANCH): whose cache a branch reads that has none of its own yet."""
+
+    cache_backend: str = "local"
+    """`cache.backend` (GOLDI_CACHE_BACKEND): where caches of builds are kept: `local`, in directories of this machine,
+    `registry`, `gha` (GitHub's cache) or `inline`, in the images that are pushed. What is pushed has its cache in the
+    registry too, where this is `local`."""
+
+    cache_ref: str = ""
+    """`cache.ref` (GOLDI_CACHE_REF): repository of the registry's cache; `<registry>/<image>-cache` if not given."""
 
     max_age: float = 60 * 86400.0
     """`max-age` (GOLDI_MAX_AGE): what a project made and has not used for so long is removed, `60d` by default. In
@@ -98,6 +115,17 @@ class Settings:
     def key(self) -> str:
         """The project's name in the cache directories."""
         return paths.project_key(self.project)
+
+    @property
+    def pushed(self) -> str:
+        """The repository that images are pushed to; "" if none was named."""
+        name = f"{self.registry}/{self.image}" if self.registry else self.image
+        return name if "/" in name else ""
+
+    @property
+    def cache_repository(self) -> str:
+        """The repository of the registry's cache; "" if neither it nor a registry was named."""
+        return self.cache_ref or (f"{self.pushed}-cache" if self.pushed else "")
 
     @property
     def roots(self) -> paths.Roots:

@@ -18,16 +18,17 @@ from goldi_tasks import probe, rootless, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import TARGETS
-from goldi_tasks.plan.bake import Wanted
+from goldi_tasks.plan.bake import Wanted, check_from, check_tag
 from goldi_tasks.tasks._door import benchmark, task
 
 _OPTIONS: dict[str, Any] = {
-    "iterable": ["set"],
+    "iterable": ["set", "cache_from"],
     "help": {
         "no_cache": "Run every step, take nothing from a cache.",
         "set": "Override a target's value as bake does, TARGET.KEY=VALUE; may be repeated.",
         "platform": "Platforms, such as linux/amd64,linux/arm64; the engine's own by default.",
-        "push": "Push the images to their registry, with provenance.",
+        "push": "Push the images to their registry, as build.push does.",
+        "cache_from": "A cache to read beside ours, such as type=registry,ref=HOST/NAME:TAG; may be repeated.",
         "pull": "Look for newer base images.",
         "force": "Ask the builder even if nothing changed.",
         "keep_cache": "Export the local cache even if little is new in it.",
@@ -51,6 +52,9 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
         force=options["force"] or options["keep_cache"],
         keep_cache=options["keep_cache"],
         progress=options["progress"],
+        tags=tuple(map(check_tag, options.get("tag") or ())),
+        cache_from=tuple(map(check_from, options["cache_from"] or ())),
+        scanner=wiring.scanner(settings) if options.get("sbom") else "",
     )
 
     if not options["json"]:
@@ -73,6 +77,7 @@ def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
         set: Sequence[str] | None = None,
         platform: str = "",
         push: bool = False,
+        cache_from: Sequence[str] | None = None,
         pull: bool = False,
         force: bool = False,
         keep_cache: bool = False,
@@ -100,6 +105,7 @@ def target(
     set: Sequence[str] | None = None,
     platform: str = "",
     push: bool = False,
+    cache_from: Sequence[str] | None = None,
     pull: bool = False,
     force: bool = False,
     keep_cache: bool = False,
@@ -108,6 +114,33 @@ def target(
 ) -> None:
     """Build a target or group of the bake file by its name."""
     _build((name,), locals())
+
+
+@task(
+    iterable=["set", "cache_from", "tag"],
+    help={
+        **{name: text for name, text in _OPTIONS["help"].items() if name not in ("push", "force")},
+        "target": "The target or group that is built and pushed.",
+        "tag": "A tag instead of the bake file's; may be repeated.",
+        "sbom": "List the packages in an attestation, where the image that does it can be had.",
+    },
+)
+def push(
+    c: Context,
+    target: str = "production",
+    tag: Sequence[str] | None = None,
+    platform: str = "",
+    cache_from: Sequence[str] | None = None,
+    sbom: bool = True,
+    set: Sequence[str] | None = None,
+    no_cache: bool = False,
+    pull: bool = False,
+    keep_cache: bool = False,
+    progress: str = "auto",
+    json: bool = False,
+) -> None:
+    """Build an image and push it: with provenance, labels, and caches for those who build it next."""
+    _build((target,), {**locals(), "push": True, "force": True})
 
 
 @task(help={"target": "The target whose image is used: tools or devcontainer.", "command": "Run this and end."})
@@ -265,5 +298,20 @@ def _print_json(value: object, out: TextIO | None = None) -> None:
 
 
 ns = Collection(
-    "build", prod, dev, tools, devcontainer, every, target, shell, list_, print_, builder, binfmt, history, size, bench_
+    "build",
+    prod,
+    dev,
+    tools,
+    devcontainer,
+    every,
+    target,
+    push,
+    shell,
+    list_,
+    print_,
+    builder,
+    binfmt,
+    history,
+    size,
+    bench_,
 )

@@ -15,7 +15,8 @@ def builder(docker: Docker) -> tuple[str, ...]:
 def flags(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[str, ...]:
     """What bake is told of what comes out, and of how it was made."""
     # What others pull says how it was made; a local image does not, since that changes its id on every build.
-    provenance = ("--provenance=mode=max",) if wanted.push else ()
+    scanned = (f"--sbom=generator={wanted.scanner}",) if wanted.scanner else ()
+    provenance = ("--provenance=mode=max", *scanned) if wanted.push else ()
     chosen = wanted.outputs or any(".output" in text.partition("=")[0] for text in wanted.sets)
     if packing.chosen(docker) and not chosen:
         # Not beside --push, which an output of one's own takes the effect of (buildx 0.13).
