@@ -74,6 +74,12 @@ def campaign(session: nox.Session) -> None:
     session.run(*CAMPAIGN, *(session.posargs or ("--rounds", "7")))
 
 
+@nox.session(default=False)
+def scaling(session: nox.Session) -> None:
+    """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
+    session.run("python", "-m", "tests.scaling", *session.posargs)
+
+
 @nox.session(name="long-campaign", default=False)
 def long_campaign(session: nox.Session) -> None:
     """The same until 200 processes were killed, and 10,000 generated archives and settings; half an hour and more."""
@@ -81,6 +87,12 @@ def long_campaign(session: nox.Session) -> None:
     known = [name for name in generated if "GOLDI_EXAMPLES" in Path(name).read_text(encoding="utf-8")]
     session.run("pytest", "--numprocesses=2", *known, env={"GOLDI_EXAMPLES": "10000"})
     session.run(*CAMPAIGN, "--kills", "200", "--most", "4", *session.posargs)
+
+
+@nox.session(name="long-engines", default=False)
+def long_engines(session: nox.Session) -> None:
+    """The real tests on another engine, as root: newest (unless said), rootless or podman, then pytest's arguments."""
+    session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
 
 
 @nox.session(default=False)

@@ -51,6 +51,10 @@ class NoEngine(GoldiError):
     code = 11
 
 
+class NotDocker(NoEngine):
+    """What answers is no engine of Docker's, and cannot do what one does."""
+
+
 class NoPermission(GoldiError):
     """The engine's socket, or a directory, may not be used by this user."""
 
@@ -109,6 +113,12 @@ class Unhealthy(GoldiError):
     """`cache.doctor` found what is worse than a note."""
 
     code = 21
+
+
+class RegistryFailed(GoldiError):
+    """A registry refuses a push, has enough of us, or does not answer."""
+
+    code = 25
 
 
 class CommandFailed(GoldiError):

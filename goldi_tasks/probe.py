@@ -14,7 +14,7 @@ from typing import Any
 
 from goldi_tasks import run
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
+from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission, NotDocker
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BUILDER = "goldilocks-builder"
@@ -44,6 +44,7 @@ class Docker:
 
     `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
     `driver` is the current builder's. `builders` are the names of all builders, `kernel` is what the engine runs on.
+    `builder` is the one that the settings choose, "" for the current one; then `driver` is its.
     """
 
     engine: tuple[int, ...]
@@ -54,6 +55,7 @@ class Docker:
     rootless: bool
     platform: str
     kernel: str = ""
+    builder: str = ""
 
     @property
     def exports_local(self) -> bool:
@@ -121,20 +123,39 @@ def client() -> None:
 
 
 def engine_info(capture: Capture | None = None) -> dict[str, Any]:
-    """`docker info`, parsed. Raises NoDocker, NoEngine, NoPermission."""
+    """`docker info`, parsed. Raises NoDocker, NoEngine, NotDocker, NoPermission."""
     client()
+    ask = capture or run.capture
     try:
-        info = json.loads((capture or run.capture)(Command(("docker", "info", "--format", "{{json .}}"))))
+        info = json.loads(ask(Command(("docker", "info", "--format", "{{json .}}"))))
     except CommandFailed as error:
         info = {"ServerErrors": [error.problem]}
     # The client prints what it knows of itself and exits with 0 or 1, by version, when no engine answers.
     failures = " ".join(info.get("ServerErrors") or [])
+    if not failures and (podman := _podman(info, ask)):
+        remedy = "Unset DOCKER_HOST, or point it to an engine of Docker's; `inv engine.up` starts one"
+        raise NotDocker(f"Podman {podman} answers as the engine, and it has no BuildKit, which all images need", remedy)
     if "permission denied" in failures.lower():
         remedy = "Add yourself to the docker group (`sudo usermod -aG docker $USER`, then log in again), or use sudo"
         raise NoPermission("the Docker engine's socket may not be used by this user", remedy)
     if failures or not info.get("ServerVersion"):
         raise NoEngine("no Docker engine answers", "Start it, or run `inv engine.up`")
     return dict(info)
+
+
+def _podman(info: Mapping[str, Any], ask: Capture) -> str:
+    """The version of Podman where that answers, "" where Docker's engine does."""
+    if isinstance(client := info.get("version"), dict):
+        # Podman's own client under docker's name.
+        return str(client.get("Version"))
+    # Docker's names a registry here, and saves another question.
+    if info.get("IndexServerAddress") != "":
+        return ""
+    try:
+        parts = json.loads(ask(Command(("docker", "version", "--format", "{{json .Server.Components}}")))) or []
+    except CommandFailed:
+        return ""
+    return next((str(part["Version"]) for part in parts if part["Name"] == "Podman Engine"), "")
 
 
 def is_rootless(info: Mapping[str, Any]) -> bool:

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,10 +26,14 @@ from goldi_tasks.errors import CommandFailed, Interrupted
 # Seconds a child gets to clean up after Ctrl-C before it is asked again, and then ended. Buildx
 # needs about one to cancel its steps.
 GRACE = 10.0
+# The exit code of a program that took too long, as timeout(1) has it.
+LATE = 124
 # Seconds after which `stream` says that nothing came.
 TICK = 0.1
 
 _dry: ContextVar[bool] = ContextVar("goldi_dry", default=False)
+# Not a ContextVar: threads ask the same engine.
+_led: dict[str, str] = {}
 _held: ContextVar[tuple[int, ...]] = ContextVar("goldi_held", default=())
 
 
@@ -58,6 +63,18 @@ def holding(handle: int) -> Iterator[None]:
 
 
 @contextmanager
+def led(env: Mapping[str, str]) -> Iterator[None]:
+    """Inside, in every thread, programs are started with `env` beside their own: docker is led to another engine."""
+    before = dict(_led)
+    _led.update(env)
+    try:
+        yield
+    finally:
+        _led.clear()
+        _led.update(before)
+
+
+@contextmanager
 def unbroken() -> Iterator[None]:
     """Ctrl-C waits until the block has ended, for what would be left behind half begun; then KeyboardInterrupt."""
     before, came = signal.getsignal(signal.SIGINT), list[int]()
@@ -76,7 +93,7 @@ def unbroken() -> Iterator[None]:
 def live(command: Command, *, cwd: Path | None = None) -> None:
     """Run `command` with the caller's terminal. Raises CommandFailed with its exit code, Interrupted."""
     if is_dry():
-        print(command)
+        print(replace(command, env={**_led, **command.env}))
         return
     _expect_success(command, _wait(_start(command, cwd)))
 
@@ -200,10 +217,14 @@ def ask(command: Command, within: float) -> str:
     with _start(command, None, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as child:
         try:
             out, error_output = (part.decode("utf-8", "replace") for part in child.communicate(timeout=within))
-        except subprocess.TimeoutExpired:
+        except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-            raise CommandFailed(f"{_name(command)}: no answer within {within:g} s", 124) from None
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise CommandFailed(f"{_name(command)}: no answer within {within:g} s", LATE) from None
+            if isinstance(error, KeyboardInterrupt):
+                raise Interrupted from None
+            raise
     if child.returncode != 0:
         said = mask(error_output.strip() or out.strip() or f"exit code {child.returncode}")
         raise CommandFailed(f"{_name(command)}: {said}", max(child.returncode, 1))
@@ -303,7 +324,7 @@ def _expect_success(command: Command, code: int) -> None:
 
 
 def _environment(command: Command) -> dict[str, str]:
-    return {**os.environ, **command.env, **command.secrets}
+    return {**os.environ, **_led, **command.env, **command.secrets}
 
 
 def _name(command: Command) -> str:

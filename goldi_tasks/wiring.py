@@ -6,11 +6,11 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, probe, run, state, whose
+from goldi_tasks import envfile, probe, rootless, run, state, whose
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from goldi_tasks.compose.stack import Doors as StackDoors
 
 
-def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> None:
+def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None, *, here: bool = True) -> None:
     """Build `wanted` and `tell` what came of it, for people if that is not said.
 
+    What containers of this machine run is built `here`, by the current builder, the rest by the one that the settings
+    choose.
     Raises what bake.build raises, and CacheRefused.
     """
-    from goldi_tasks.build import bake, summary
+    from goldi_tasks.build import bake, elsewhere, summary
     from goldi_tasks.build.work import Doors
     from goldi_tasks.cache.local import mend, stage
 
@@ -39,8 +41,8 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None) -> Non
             dirs.ensure(settings.roots, directory)
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
-    with at_work(settings):
-        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases)
+    with at_work(settings), nullcontext() if here else elsewhere.at(settings) as at:
+        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases, at)
 
 
 @contextmanager
@@ -147,7 +149,7 @@ def stack(settings: Settings) -> "StackDoors":
 
 def _machine(settings: Settings) -> dict[str, str]:
     """What compose has to know of this machine."""
-    return compose.machine(settings, whose.owner(), _network_file(settings))
+    return compose.machine(settings, rootless.numbers(whose.owner()), _network_file(settings))
 
 
 def _network_file(settings: Settings) -> Path:
@@ -168,6 +170,16 @@ def _provide(settings: Settings, image: str) -> bool:
     build(settings, Wanted(("postgres",)), _if_built)
     envfile.write(settings.env_file, {"POSTGRES_IMAGE": made})
     return True
+
+
+def scanner(settings: Settings) -> str:
+    """The image that lists the packages of what is pushed; "" where it cannot be had, which is told."""
+    from goldi_tasks.engine import images as engine_images
+
+    if run.is_dry() or engine_images.can_be_had(settings.scanner_image):
+        return settings.scanner_image
+    print(f"goldi: pushed without an SBOM: {settings.scanner_image} cannot be had (`images.scanner` names another)")
+    return ""
 
 
 def network(settings: Settings) -> str:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import pytest
 
-from goldi_tasks import default_root, paths, probe
+from goldi_tasks import default_root, paths, probe, rootless
 from tests.recording import Recording
 
 REPO = Path(__file__).resolve().parent.parent
@@ -35,6 +35,7 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.delenv(name)
     probe.host.cache_clear()
     probe.forget()
+    rootless.answers.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -98,7 +98,8 @@ class Recording:
 
 def main(folder: Path, argv: list[str]) -> int:
     """Be docker: write the call down, answer it."""
-    shown = {name: value for name, value in os.environ.items() if name.startswith("GOLDI_") or name.endswith("_IMAGE")}
+    kept = ("GOLDI_", "DOCKER_", "BUILDX_", "KUBECONFIG")
+    shown = {name: value for name, value in os.environ.items() if name.startswith(kept) or name.endswith("_IMAGE")}
     _note(folder, {"argv": argv, "env": shown, "cwd": str(Path.cwd()), "pid": os.getpid()})
     answers = json.loads((folder / "answers").read_text("utf-8"))
     asked = max((key for key in answers if _words(argv)[: len(key.split())] == key.split()), key=len, default="")

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-BELOW = LEAVES | {"settings", "probe", "network", "emulation", "run", "plan"}
+BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
@@ -32,6 +32,7 @@ ARROWS = {
     "settings": LEAVES,
     "run": LEAVES,
     "probe": LEAVES | {"run"},
+    "rootless": LEAVES | {"run", "probe"},
     "network": LEAVES | {"run"},
     "emulation": LEAVES | {"run", "probe"},
     "plan": LEAVES | {"settings", "probe", "network", "emulation"},

@@ -27,3 +27,13 @@ def test_a_cache_is_exported_where_that_saves_time(
     (tmp_path / "index.json").touch()
     assert keeping.worth(ran(seconds), [tmp_path], environ) is worth
     assert keeping.worth(ran(seconds), [tmp_path, tmp_path / "other"], environ)
+
+
+@pytest.mark.parametrize(("seconds", "error", "sent"), [(0.1, "", False), (5.0, "", True), (0.1, "x: not found", True)])
+def test_a_cache_is_sent_where_it_is_not_yet_or_that_saves_time(seconds: float, error: str, sent: bool) -> None:
+    build = ran(seconds)
+    name = "reg.example/app-cache:x"
+    build.apply(Vertex("i", f"importing cache manifest from {name}", started=1.0, completed=2.0, error=error))
+    assert keeping.worth_sending(build, {name}, {}) is sent
+    assert keeping.worth_sending(build, {"another"}, {})
+    assert keeping.worth_sending(build, set(), {}), "nobody can say what is there"

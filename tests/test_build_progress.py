@@ -125,6 +125,31 @@ def test_a_step_may_be_started_again() -> None:
     assert build.steps["d"].number == 1
 
 
+def test_a_cached_step_stays_one_when_its_layers_come_later() -> None:
+    """As BuildKit tells it of a registry's cache: cached, and once more while it fetches what the image needs."""
+    build = Build()
+    for vertex in (
+        Vertex("d", "[2/2] RUN x", started=1.0, completed=1.0, cached=True),
+        Vertex("d", "[2/2] RUN x", started=2.0),
+        Vertex("d", "[2/2] RUN x", started=2.0, completed=3.0),
+    ):
+        build.apply(vertex)
+    assert [step.now.cached for step in build.counted] == [True]
+    build.apply(Log("d", b"it runs\n"))
+    build.apply(Vertex("d", "[2/2] RUN x", started=4.0, completed=5.0))
+    assert [step.now.cached for step in build.counted] == [False], "who says something was run"
+
+
+def test_a_cache_that_is_not_there_is_no_failure() -> None:
+    build = Build()
+    name = "reg.example/app-cache:production-linux-amd64-main"
+    build.apply(Vertex("i", f"importing cache manifest from {name}", started=1.0, completed=2.0, error="not found"))
+    build.apply(Vertex("j", "[app] importing cache manifest from local:123", started=1.0, completed=2.0))
+    assert build.imports == {name: "not found", "local:123": ""}
+    assert build.failures == []
+    assert build.counted == []
+
+
 def test_warnings_are_unpacked() -> None:
     short = base64.b64encode(b"JSONArgsRecommended").decode()
     assert streams.events(json.dumps({"warnings": [{"vertex": "d", "short": short}]})) == [

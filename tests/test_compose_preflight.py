@@ -1,9 +1,11 @@
 """Whose a port is, before the stack is touched."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from goldi_tasks import rootless
 from goldi_tasks.compose import ports, preflight
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import StackRefused
@@ -53,3 +55,27 @@ def test_a_service_that_dies_again_and_again_holds_its_ports_while_it_lists_none
 def test_a_port_of_somebody_else_is_refused(before: tuple[Container, ...], who: str) -> None:
     with pytest.raises(StackRefused, match=f"port 8000 of 127.0.0.1, which web publishes, is taken by {who}"):
         refuse(*before)
+
+
+@pytest.mark.parametrize(
+    ("inside", "user", "mode", "reads"),
+    [
+        ((1000, 100), "1000", 0o600, True),
+        ((1000, 100), "0", 0o600, False),
+        # A rootless engine: the caller is root there, and 1000 is nobody here.
+        ((0, 0), "0", 0o600, True),
+        ((0, 0), "1000", 0o600, False),
+        ((0, 0), "postgres", 0o644, True),
+    ],
+)
+def test_a_secret_is_for_whom_its_owner_is_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: tuple[int, int], user: str, mode: int, reads: bool
+) -> None:
+    monkeypatch.setattr(rootless, "numbers", lambda owner: inside)
+    file = tmp_path / "password"
+    file.touch(mode)
+    service = Service("db", "bears:latest", secrets=("password",), user=user)
+    stack = Stack("bears", {"db": service}, {}, {"password": str(file)})
+    refused = pytest.raises(StackRefused, match=r"db could not read its secret .*, which is for its owner alone")
+    with nullcontext() if reads else refused:
+        preflight.refuse(Settings(PROJECT), Compose({}), stack, [service], [], [])

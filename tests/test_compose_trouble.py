@@ -18,6 +18,7 @@ GONE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is t
     [
         ("yaml: line 7: mapping values are not allowed in this context", "the compose file is not valid YAML: line 7"),
         ("parsing /p/compose.yaml: yaml: line 2: did not find expected key", "compose.yaml is not valid YAML: line 2"),
+        ("failed to parse /p/a b/c.yml: yaml: line 90: did not find", "a b/c.yml is not valid YAML: line 90"),
         ('service "web" depends on undefined service "bd": invalid compose project', "web depends on bd, which is no"),
         ("validating /p/compose.yaml: services.web.port is not allowed", "compose.yaml: services.web.port is not"),
         ('service "web" refers to undefined volume x: invalid compose project', "the compose file: service"),

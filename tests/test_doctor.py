@@ -109,6 +109,12 @@ def test_leftovers_are_removed_from_caches_of_ours_only(tagged: bool) -> None:
     assert told.mend == (Mend("remove", "uv-cache") if tagged else None)
 
 
+def test_another_builder_is_named() -> None:
+    told = found(elsewhere="remote tcp://far:1234")["builder-elsewhere"]
+    assert "remote tcp://far:1234" in told.what
+    assert told.severity == "note"
+
+
 def test_leftovers_in_the_project_are_left_to_the_user() -> None:
     told = found(owner=7, leftovers=(Path("/p/node modules"),))["project-leftovers"]
     assert "sudo chown -hR 7 '/p/node modules'" in told.remedy

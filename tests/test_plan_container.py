@@ -22,7 +22,9 @@ def settings(project: Path) -> Settings:
 
 def argv(settings: Settings, host: Host = HOST) -> tuple[str, ...]:
     where = settings.project / "sub"
-    return container.run(settings, host, "three-bears:tools", where, Path("/told"), ("pytest", "-k", "a b")).argv
+    return container.run(
+        settings, host, (1000, 100), "three-bears:tools", where, Path("/told"), ("pytest", "-k", "a b")
+    ).argv
 
 
 def binds(found: tuple[str, ...]) -> dict[str, str]:

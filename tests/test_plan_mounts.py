@@ -71,7 +71,8 @@ def record(name: str, what: str, kind: str = "regular", free: str = "true") -> s
     return f"ID:\t\t{name}\nReclaimable:\t{free}\nDescription:\t{what}\nType:\t\t{kind}\n"
 
 
-def test_only_records_of_ours_go_and_never_a_mount() -> None:
+@pytest.mark.parametrize("tab", ["\t", "   "], ids=["buildx 0.13", "buildx 0.29"])
+def test_only_records_of_ours_go_and_never_a_mount(tab: str) -> None:
     old = record("d0", "local source for dockerfile", "source.local")
     after = [
         old,
@@ -84,8 +85,9 @@ def test_only_records_of_ours_go_and_never_a_mount() -> None:
         record("o1", "mount / from exec /bin/sh -c true"),
         "Total:\t1GB\n",
     ]
-    assert mounts.left("\n".join(after), old) == ["d1", "c1", "l1", "r1"]
-    assert mounts.filled("\n".join(after)) == {"x"}
+    text = "\n".join(after).replace("\t", tab)
+    assert mounts.left(text, old) == ["d1", "c1", "l1", "r1"]
+    assert mounts.filled(text) == {"x"}
 
 
 def test_the_id_of_a_mount_that_a_step_of_many_lines_made() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from goldi_tasks import probe, run
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
+from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission, NotDocker
 from tests.recording import BUILDX_LS, BUILDX_LS_GUIDE, CLASSIC, INFO
 
 Machine = Callable[..., None]
@@ -159,6 +159,30 @@ def test_no_permission_in_the_words_of_any_client(machine: Machine, said: str | 
     machine(info=said)
     with pytest.raises(NoPermission, match="usermod -aG docker"):
         probe.docker()
+
+
+PODMAN = INFO | {"ServerVersion": "5.4.2", "IndexServerAddress": ""}
+PARTS = '[{"Name": "Podman Engine", "Version": "5.4.2"}, {"Name": "Conmon", "Version": "conmon version 2.1.12"}]'
+
+
+@pytest.mark.parametrize(
+    "info",
+    [PODMAN, {"host": {"os": "linux"}, "version": {"APIVersion": "5.4.2", "Version": "5.4.2"}}],
+    ids=["behind Docker's client", "its own client under docker's name"],
+)
+def test_podman_is_refused_by_name(machine: Machine, info: dict[str, Any]) -> None:
+    machine(info=json.dumps(info), version=PARTS)
+    with pytest.raises(
+        NotDocker, match=r"Podman 5\.4\.2 answers as the engine.*`inv engine\.up` starts one"
+    ) as refused:
+        probe.docker()
+    assert refused.value.code == NoEngine.code == 11
+
+
+@pytest.mark.parametrize("parts", ['[{"Name": "Engine", "Version": "28.5.2"}]', "null", CommandFailed("no", 1)])
+def test_an_engine_that_names_no_registry_is_not_podman_for_that(machine: Machine, parts: str | Exception) -> None:
+    machine(info=json.dumps(PODMAN), version=parts)
+    assert probe.docker().engine == (5, 4, 2)
 
 
 def test_answers_are_kept_until_forgotten(machine: Machine) -> None:

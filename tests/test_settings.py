@@ -26,11 +26,22 @@ KEYS = [
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),
+    ("registry", "GOLDI_REGISTRY", "registry", "ghcr.io/one", "127.0.0.1:5000"),
+    ("main-branch", "GOLDI_MAIN_BRANCH", "main_branch", "trunk", "master"),
+    ("cache.backend", "GOLDI_CACHE_BACKEND", "cache_backend", "registry", "gha"),
+    ("cache.ref", "GOLDI_CACHE_REF", "cache_ref", "ghcr.io/one/cache", "two.example:5000/c"),
+    ("images.scanner", "SCANNER_IMAGE", "scanner_image", "mirror/scanner:1", "mirror/scanner:2"),
+    ("builder.driver", "GOLDI_BUILDER_DRIVER", "builder_driver", "remote", "kubernetes"),
+    ("builder.endpoint", "GOLDI_BUILDER_ENDPOINT", "builder_endpoint", "tcp://one:1", "tcp://two:2"),
+    ("builder.options", "GOLDI_BUILDER_OPTIONS", "builder_options", "a=1", "b=2,a=3"),
+    ("builder.certificates", "GOLDI_BUILDER_CERTIFICATES", "builder_certificates", "/one", "/two"),
+    ("builder.fallback", "GOLDI_BUILDER_FALLBACK", "builder_fallback", "True", "False"),
     ("max-age", "GOLDI_MAX_AGE", "max_age", "5s", "7s"),
     ("max-size", "GOLDI_MAX_SIZE", "max_size", "5B", "7B"),
 ]
 # What a value becomes that does not stay as it is written.
 READ = {"5s": "5.0", "7s": "7.0", "5B": "5", "7B": "7"}
+READ |= {"a=1": "(('a', '1'),)", "b=2,a=3": "(('a', '3'), ('b', '2'))"}
 
 
 @pytest.fixture
@@ -109,7 +120,7 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ('cache_root = "/x"', "unknown setting 'cache_root' in [tool.goldi]. Did you mean 'cache-root'?"),
         ('images.pyton = "x"', "unknown setting 'images.pyton' in [tool.goldi]. Did you mean 'images.python'?"),
         ('images.ruby = "x"', "unknown setting 'images.ruby' in [tool.goldi]"),
-        ('zzz = "x"', "unknown setting 'zzz' in [tool.goldi]. Known: app, ca-bundle, cache-root, "),
+        ('zzz = "x"', "unknown setting 'zzz' in [tool.goldi]. Known: app, builder.certificates, builder."),
         ('cache-roots = "/x"', "tool.goldi.cache-roots is not a table. Write it as [tool.goldi.cache-roots]."),
         (
             'cache-roots.pip = "/x"',
@@ -121,6 +132,13 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ),
         ("cache-roots.uv-cache = {}", "[tool.goldi]: cache-roots.uv-cache must be a string, not {}"),
         ('cache-roots.uv-cache = "/tmp/pip-cache/x"', "the cache root /tmp/pip-cache/x lies in pip-cache. "),
+        ("builder.driver = 1", "[tool.goldi]: builder.driver must be 'docker' or 'docker-container' or 'remote' or "),
+        ("builder.drivr = 1", "unknown setting 'builder.drivr' in [tool.goldi]. Did you mean 'builder.driver'?"),
+        ('builder = "remote"', "tool.goldi.builder is not a table. Write it as [tool.goldi.builder]."),
+        ('builder.options = "a"', "[tool.goldi]: builder.options must be names and values, not 'a'. Write name=value"),
+        ("builder.options = [1]", "[tool.goldi]: builder.options must be a string, not 1"),
+        ("builder.options.a = []", "[tool.goldi]: builder.options: a must be a text or a number"),
+        ('builder.certificates = "keys"', "[tool.goldi]: builder.certificates must be an absolute path, not 'keys'"),
         ("app = 1", "[tool.goldi]: app must be a string, not 1. Put it in quotes."),
         ("image = true", "[tool.goldi]: image must be a string, not True"),
         ("cache-root = 3", "[tool.goldi]: cache-root must be a string, not 3"),
@@ -305,3 +323,16 @@ def test_outside_a_project_the_environment_counts(tmp_path: Path) -> None:
     assert settings.outside({}).cache_root == Path("/tmp")
     with pytest.raises(SettingsError):
         settings.outside({"GOLDI_CACHE_ROOT": "relative"})
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'builder.options = { replicas = 2, requests.cpu = "100m", rootless = true, nodeselector = "a=b,c=d" }',
+        """builder.options = 'requests.cpu=100m,replicas=2,rootless=true,"nodeselector=a=b,c=d"'""",
+        """builder.options = ["requests.cpu=100m", "replicas=2", "rootless=true", '"nodeselector=a=b,c=d"']""",
+    ],
+)
+def test_options_are_a_table_or_what_buildx_takes(make_project: MakeProject, line: str) -> None:
+    expected = (("nodeselector", "a=b,c=d"), ("replicas", "2"), ("requests.cpu", "100m"), ("rootless", "true"))
+    assert settings.load(make_project(line), {}).builder_options == expected

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths, probe, run, scratch
-from goldi_tasks.build import bakefile, context, foreign, inputs, made, network, record, summary
+from goldi_tasks import paths, run, scratch
+from goldi_tasks.build import afar, bakefile, context, elsewhere, foreign, inputs, made, network, record, summary
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
+from goldi_tasks.plan.builder import Builder
 from goldi_tasks.settings import Settings
 
 # Is told what came of a build, also of one that failed.
@@ -28,34 +29,43 @@ def build(
     doors: Doors,
     tell: Tell = summary.show,
     provide: Provide = lambda images, platforms: False,
+    at: Builder | None = None,
 ) -> None:
     """Build `wanted`, keep a record of it, and `tell` what came of it.
 
-    `provide` makes base images for platforms that lack them, and says whether it did.
+    `provide` makes base images for platforms that lack them, and says whether it did. `at` is the builder that docker
+    was led to, None for the current one.
+
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
     """
     began, mode = time.time_ns(), view.choose(wanted.progress)
     file = bakefile.load(settings)
     targets = plan.members(file, wanted.targets)
     wanted = replace(wanted, outputs=packing.has_outputs(file))
-    variables = environment(settings, wanted)
+    variables, where = environment(settings, wanted), f"{at.name} {at.endpoint}" if at else ""
     with ThreadPoolExecutor() as pool:
 
         def ask() -> list[Future[Any]]:
             # Each asks programs for a tenth of a second.
-            return [pool.submit(probe.docker), pool.submit(network.secrets, settings)]
+            asks: list[Future[Any]] = [pool.submit(elsewhere.docker, at), pool.submit(network.secrets, settings)]
+            return [*asks, pool.submit(elsewhere.missing, settings, at, targets, variables)] if at else asks
 
         asked = ask() if wanted.force or made.changed(settings, targets) else []
-        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables)
+        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables, where=where)
         if before and not wanted.force and made.built(settings, before):
             tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
             return
-        docker, secrets = (one.result() for one in asked or ask())
+        docker, secrets, *_ = (one.result() for one in asked or ask())
     plan.check(wanted, docker)
-    foreign.check(settings, wanted, targets, variables)
-    if wanted.platforms and provide(base_images(settings), wanted.platforms) and before:
-        before = inputs.look(settings, wanted, targets, variables, before.printed)
-    if not plan.keeps_local_cache(docker):
+    if wanted.platforms and not at:
+        # What another machine emulates is its own business.
+        foreign.check(settings, wanted, targets, variables)
+        if provide(base_images(settings), wanted.platforms) and before:
+            before = inputs.look(settings, wanted, targets, variables, before.printed)
+    if wanted.push:
+        plan.check_pushed(settings, wanted, file, targets)
+    out = afar.find(settings, docker, wanted, targets, variables, far=bool(at))
+    if out.local and not plan.keeps_local_cache(docker):
         print(
             "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         )
@@ -64,14 +74,16 @@ def build(
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}
     with scratch.directory() as folder:
         metadata = folder / "metadata.json"
-        command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets)
+        command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets, out.told)
 
         def keep(places: Mapping[str, Path]) -> Command:
             return plan.keep(settings, docker, _asked(wanted), places, variables, secrets)
 
-        kept = keep if plan.keeps(docker, wanted) else None
+        kept = keep if out.local and plan.keeps(docker, wanted) else None
+        sent = out.told.writes and plan.export(settings, docker, _asked(wanted), out.told, variables, secrets)
         title = f"building {' '.join(targets)}"
-        work = Work(settings, command, kept, Caches(directories, doors), mode, title, wanted.keep_cache)
+        caches = Caches(directories, doors)
+        work = Work(settings, command, kept, caches, mode, title, wanted.keep_cache, sent or None, out.told.own)
 
         def end(result: str) -> None:
             told = summary.gather(result, targets, work.heard, metadata, _size(settings, before), _since(began))
@@ -83,7 +95,7 @@ def build(
             with _ending(end):
                 work.run()
                 # While the images are listed for the summary.
-                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed)
+                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed, where)
             if before and again:
                 made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
 

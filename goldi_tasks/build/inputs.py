@@ -46,22 +46,36 @@ def look(
     targets: tuple[str, ...],
     env: Mapping[str, str],
     printed: Mapping[str, Any] | None = None,
+    where: str = "",
 ) -> Inputs | None:
     """The inputs of `targets`; None where only the builder knows, or can say better what is wrong.
 
-    `printed` is from an earlier look of the same run: what it is made of is part of the fingerprint.
+    `where` names the builder if it is not the current one, which may be of another architecture. `printed` is from an
+    earlier look of the same run: what it is made of is part of the fingerprint.
     """
     if wanted.no_cache or wanted.pull or wanted.push or wanted.sets:
         return None
     try:
         if printed is None:
             printed = json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"]
-        return _inputs(settings, [printed[target] for target in targets], printed)
+        return _inputs(settings, [printed[target] for target in targets], printed, where)
     except (CommandFailed, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _inputs(settings: Settings, targets: list[Mapping[str, Any]], printed: Mapping[str, Any]) -> Inputs | None:
+def base_images(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> set[str]:
+    """The images that `targets` build on; none where that cannot be said, or buildx can say better what is wrong."""
+    try:
+        printed = json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"]
+        wanted = [printed[target] for target in targets]
+        return _base_images(settings, wanted, _texts(settings, wanted)) or set()
+    except (CommandFailed, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return set()
+
+
+def _inputs(
+    settings: Settings, targets: list[Mapping[str, Any]], printed: Mapping[str, Any], where: str
+) -> Inputs | None:
     """The inputs of `targets`, which are those of `printed` that are wanted."""
     known, texts = kept.read(settings), _texts(settings, targets)
     images = _base_images(settings, targets, texts)
@@ -77,6 +91,7 @@ def _inputs(settings: Settings, targets: list[Mapping[str, Any]], printed: Mappi
     found = context.look(settings.project, context.ignore_text(settings), known.get("files", {}), only)
     files = {**texts, "": settings.bake_file.read_text(encoding="utf-8")}
     bits = [_plain(printed), sorted(files.items()), sorted((name, ids.get(name)) for name in images), sorted(only)]
+    bits += [where] if where else []
     digest = hashlib.sha256(json.dumps([kept.VERSION, *bits, found.digest], sort_keys=True).encode()).hexdigest()
     paths = [settings.bake_file, *(settings.project / name for name in texts)]
     changed = max(found.changed, *(path.stat().st_ctime_ns for path in paths))

@@ -5,8 +5,17 @@ from collections.abc import Iterable
 
 from goldi_tasks import probe
 from goldi_tasks.build.watch.steps import Build
-from goldi_tasks.errors import GoldiError, NoDocker, NoEngine, NoPermission, NoSpace, UnknownName, did_you_mean
-from goldi_tasks.plan import dockerfile
+from goldi_tasks.errors import (
+    GoldiError,
+    NoDocker,
+    NoEngine,
+    NoPermission,
+    NoSpace,
+    RegistryFailed,
+    UnknownName,
+    did_you_mean,
+)
+from goldi_tasks.plan import dockerfile, registry
 
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
@@ -18,6 +27,8 @@ def found(build: Build, text: str) -> GoldiError | None:
     if any(map(_FULL.search, said)):
         remedy = "See `docker system df` and `inv cache.status`, and make room; what was built is still there"
         return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)
+    if refused := registry.read(said):
+        return RegistryFailed(refused.problem, refused.remedy)
     if stage := next(filter(None, map(_STAGE.search, said)), None):
         known = dockerfile.stages(text)
         return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())

@@ -38,7 +38,7 @@ class Summary:
     """`result` is built, failed, interrupted or up to date; `steps` are the instructions that a cache can save.
 
     `stages` are seconds by stage, `longest` the steps that took most, as seconds and name, `keeping` the seconds that
-    the export of local caches took.
+    the export of caches took, `read` the names of caches outside of the builder that were found.
     """
 
     result: str
@@ -52,6 +52,7 @@ class Summary:
     images: tuple[Image, ...]
     context: Context
     keeping: float = 0.0
+    read: tuple[str, ...] = ()
 
 
 def gather(
@@ -78,6 +79,7 @@ def gather(
         tuple((_seconds([step]), mask(step.title)) for step in slow if step.seconds() >= _SHORT),
         tuple(images(_read(metadata))),
         Context(*context, build.sent),
+        read=tuple(name for name, error in build.imports.items() if not error),
     )
 
 
@@ -103,6 +105,9 @@ def _print_times(found: Summary) -> None:
         took = [f"{stage} {seconds:.1f} s" for stage, seconds in found.stages.items() if seconds >= _SHORT]
         took += [f"export {found.export:.1f} s"] if found.export >= _SHORT else []
         took += [f"keeping the cache {found.keeping:.1f} s"] if found.keeping >= _SHORT else []
+        # BuildKit has numbers instead of names for those of this machine and of GitHub.
+        far = [name for name in found.read if "/" in name] if found.cached else []
+        took = [f"with the cache {' and '.join(far)}", *took] if far else took
         print(", ".join([f"{found.steps} steps, {found.cached} cached", *took]))
     for seconds, name in found.longest:
         print(f"{seconds:7.1f} s  {name[:80]}")

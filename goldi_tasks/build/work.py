@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from goldi_tasks import run
 from goldi_tasks.build import keeping, reason
@@ -17,6 +17,7 @@ from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, GoldiError
 from goldi_tasks.plan import bake as plan
+from goldi_tasks.plan import registry
 from goldi_tasks.settings import Settings
 
 # What buildx says when another process prunes the builder's cache while a build ends: BuildKit looks its steps up
@@ -28,6 +29,11 @@ _PRUNED = re.compile(
     r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state|"
     r".*parent snapshot \S+ does not exist|.*content digest \S+ not found)"
 )
+# What it says where a cache that it was to read breaks off, or the store is not what it must be.
+_AFAR = re.compile(r"^ERROR: .*(httpReadSeeker|failed to configure \w+ cache (importer|exporter))")
+_READS = re.compile(r"\.cache-from=type=(?!local)").search
+# Seconds in which an export to another machine says nothing: it is given up. A registry may take that long for a layer.
+SILENCE = 120.0
 
 
 class Stage(Protocol):
@@ -92,7 +98,8 @@ class Work:
     """A build that is to be run and watched in a `mode`.
 
     `keep` gives what exports its local caches to places, by target, if they are to be kept; if `sure`, also where
-    little is new. `heard` is what its last run said, `kept` the seconds that the export took.
+    little is new. `send` exports to a store that other machines read, in which this branch's are its `own`. `heard` is
+    what its last run said, `kept` the seconds that the exports took.
     """
 
     settings: Settings
@@ -102,32 +109,66 @@ class Work:
     mode: str
     title: str
     sure: bool = False
+    send: Command | None = None
+    own: frozenset[str] = frozenset()
     heard: Build = field(default_factory=Build)
     kept: float = 0.0
 
     def run(self) -> None:
         """All of it. Raises CommandFailed with buildx's exit code or what is wrong by our own lights, Interrupted."""
         if run.is_dry():
-            for command in (self.command, *((self.keep(self.caches.of),) if self.keep else ())):
+            exports = [self.keep(self.caches.of)] if self.keep else []
+            for command in (self.command, *exports, *filter(None, (self.send,))):
                 run.live(command)
             return
         self.caches.prepare()
         try:
-            self._bake()
+            self._push()
         except CommandFailed as error:
             raise reason.found(self.heard, self._dockerfile()) or error from None
+        self._tell_unread()
         if self.keep and (self.sure or keeping.worth(self.heard, self.caches.directories)):
             began = time.monotonic()
             self._export(self.keep)
             self.kept = time.monotonic() - began
+        if self.send and (self.sure or keeping.worth_sending(self.heard, self.own)):
+            began = time.monotonic()
+            self._send(self.send)
+            self.kept += time.monotonic() - began
+
+    def _tell_unread(self) -> None:
+        """Of a cache that there is and that could not be read; one that is not there yet is none."""
+        for name, error in self.heard.imports.items():
+            if (trouble := registry.of_cache(name, error)) and "/" in name:
+                print(f"goldi: built without the cache {name}, {trouble}", file=sys.stderr)
+
+    def _push(self) -> None:
+        """The build, with another try after a while where a registry did not take what is pushed."""
+        for delay in registry.DELAYS:
+            try:
+                return self._bake()
+            except CommandFailed:
+                trouble = registry.read(self.heard.said)
+                if not trouble or not trouble.passes:
+                    raise
+                print(f"goldi: {trouble.problem}: trying again in {delay:g} s", flush=True)
+                time.sleep(delay)
+        return self._bake()
+
+    def _send(self, command: Command) -> None:
+        """That a cache did not arrive is told, and no failure: the image is there."""
+        try:
+            self._follow_export(command, SILENCE)
+        except CommandFailed as error:
+            print(f"goldi: the cache was not exported: {error}", file=sys.stderr)
 
     def _bake(self) -> None:
         """A corrupt cache, or one that changes meanwhile, costs a rebuild and not the build; at last it is left out."""
         alone = plan.alone(self.command)
-        for command in (self.command, self.command, alone):
+        for command in (self.command, None, alone):
             before = self.caches.state()
             try:
-                return self._follow(command)
+                return self._follow(command or self.command)
             except CommandFailed:
                 if not self._shaken(before):
                     raise
@@ -142,6 +183,10 @@ class Work:
         BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
         """
         if self.caches.mend():
+            return True
+        if any(map(_AFAR.search, self.heard.said)) and any(map(_READS, self.command.argv)):
+            print("goldi: a cache of another machine fails the build, building without it")
+            self.command = plan.alone(self.command)
             return True
         changed = self.caches.state() != before
         if changed or any(map(_PRUNED.match, self.heard.said)):
@@ -174,10 +219,11 @@ class Work:
         file, project = self.settings.bake_file.parent / "Dockerfile", self.settings.project
         view.follow(command, project, self.mode, self.heard, title=self.title, dockerfile=file)
 
-    def _follow_export(self, command: Command) -> None:
+    def _follow_export(self, command: Command, patience: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
         nothing = self.settings.bake_file.parent
-        view.follow(command, self.settings.project, mode, Build(), title="keeping the cache", dockerfile=nothing)
+        options: dict[str, Any] = {"title": "keeping the cache", "dockerfile": nothing, "patience": patience}
+        view.follow(command, self.settings.project, mode, Build(), **options)
 
     def _dockerfile(self) -> str:
         file = self.settings.bake_file.parent / "Dockerfile"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import probe
+from goldi_tasks import probe, rootless
 from goldi_tasks.checks import memory, place, warm
 from goldi_tasks.checks.memory import Memory
 from goldi_tasks.errors import CheckLost
@@ -65,7 +65,8 @@ def _find_out(settings: Settings, ask: Image) -> Memory:
     from goldi_tasks.build import network  # 5 ms, for those who have something to find out
 
     image, inputs = ask()
-    user = "" if probe.is_rootless(probe.engine_info()) else "{0.uid}:{0.gid}".format(probe.host())
+    host = probe.host()
+    user = "{}:{}".format(*rootless.numbers((host.uid, host.gid)))
     told = hashlib.sha256(network.lines(settings).encode()).hexdigest()
     known = Memory(image, user, told, memory.decisive(settings, inputs))
     memory.keep(settings, known)

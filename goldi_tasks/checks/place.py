@@ -40,8 +40,7 @@ def furnish(tools: Tools) -> None:
     """Put into the shared directory what a container finds there: our scripts, and lists of users."""
     for name, text in _texts().items():
         state.write(tools.shared / name, text)
-    if tools.user:
-        _introduce(tools.shared, *map(int, tools.user.split(":")))
+    _introduce(tools.shared, *map(int, tools.user.split(":")))
 
 
 def scripts() -> str:

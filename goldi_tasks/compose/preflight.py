@@ -2,15 +2,14 @@
 
 import json
 import os
-import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import run, whose
+from goldi_tasks import rootless, run, whose
 from goldi_tasks.command import Command
-from goldi_tasks.compose import ports
+from goldi_tasks.compose import ports, published
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.plan import container
@@ -68,7 +67,8 @@ def _secret(name: str, file: Path, service: Service) -> None:
         make = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
         raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Make it: {make}")
     found = file.stat()
-    if not found.st_mode & stat.S_IROTH and str(found.st_uid) != service.user:
+    owner, _ = rootless.numbers((found.st_uid, found.st_gid))
+    if not found.st_mode & stat.S_IROTH and str(owner) != service.user:
         problem = f"{service.name} could not read its secret {file}, which is for its owner alone"
         raise StackRefused(
             problem, f"Run `chmod 700 {file.parent} && chmod 644 {file}`: the directory keeps others out"
@@ -133,11 +133,5 @@ def _told(service: Service, port: Port, who: str) -> str:
 def _remedy(settings: Settings, compose: Compose, service: Service, port: Port, ours: bool) -> str:
     """The variable of the compose file that says the port, if one does."""
     first = "Run `inv compose.down` first" if ours else "Stop it"
-    command = compose.command(("*",), "config", "--no-interpolate", "--format", "json")
-    try:
-        said = json.loads(run.capture(command, cwd=settings.project))["services"][service.name]["ports"]
-        published = next(str(one["published"]) for one in said if int(one["target"]) == port.target)
-    except (CommandFailed, ValueError, LookupError, TypeError, StopIteration):
-        published = ""
-    match = re.match(r"\$\{(\w+)", published)
-    return f"{first}, or set {match[1]} to another" if match else f"{first}, or publish another in the compose file"
+    name = published.variable(settings, compose, service, port)
+    return f"{first}, or set {name} to another" if name else f"{first}, or publish another in the compose file"

@@ -22,7 +22,7 @@ def explained(error: CommandFailed, project: Path) -> GoldiError:
 
 def _file(said: str, project: Path) -> GoldiError | None:
     """The compose file is wrong."""
-    if match := re.search(r"(?:^|\n)(?:parsing |failed to parse )?(?:(/\S+?): )?yaml: (.+)", said):
+    if match := re.search(r"(?:^|\n)(?:parsing |failed to parse )?(?:(/[^\n]+?): )?yaml: (.+)", said):
         name = Path(match[1]).relative_to(project) if match[1] and Path(match[1]).is_relative_to(project) else match[1]
         return SettingsError(f"{name or 'the compose file'} is not valid YAML: {match[2]}", "Correct that line")
     if match := re.search(r'service "(.+?)" depends on undefined service "?(.+?)"?: invalid', said):

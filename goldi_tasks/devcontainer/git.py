@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import rootless, run
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import owner
 from goldi_tasks.devcontainer.owner import Wrong
@@ -81,7 +81,8 @@ def _user(project: Path, environ: Mapping[str, str]) -> tuple[int, int]:
 
 def _in_container(image: str, report: Report) -> list[Wrong]:
     name = f"goldi-git-{uuid.uuid4().hex[:12]}"
-    command = plan.owner(image, name, report.folder, (str(report.uid), str(report.gid)))
+    numbers = rootless.numbers((report.uid, report.gid))
+    command = plan.owner(image, name, report.folder, tuple(map(str, numbers)))
     try:
         said = run.capture(command, stdin=Path(owner.__file__).read_text(encoding="utf-8"))
     except Interrupted:

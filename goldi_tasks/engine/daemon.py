@@ -13,7 +13,7 @@ from typing import Any
 from goldi_tasks import probe, run
 from goldi_tasks.command import Command
 from goldi_tasks.engine import Place, as_root, binfmt, lock, own, packages, traces
-from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission
+from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission, NotDocker
 from goldi_tasks.plan import engine as plan
 
 _PATIENCE = 60.0
@@ -106,9 +106,12 @@ def pid(place: Place) -> int | None:
 
 
 def _answering() -> str:
-    """The engine that answers with both plugins, as a phrase; "" if there is none."""
+    """The engine that answers with both plugins, as a phrase; "" if there is none. Raises NotDocker, NoPermission."""
     try:
         found = probe.docker()
+    except NotDocker:
+        # One beside it would not be reached.
+        raise
     except (NoDocker, NoEngine):
         return ""
     engine, buildx, compose = (".".join(map(str, part)) for part in (found.engine, found.buildx, probe.compose()))

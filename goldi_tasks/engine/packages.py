@@ -60,27 +60,27 @@ def age(place: Place) -> int | None:
         return None
 
 
-def ensure(place: Place, *, renew: bool) -> None:
+def ensure(place: Place, *, renew: bool, wanted: plan.Packages = plan.ENGINE) -> None:
     """Packages under `place.prefix`: fetched if there are none, or if `renew` and they are old. Raises EngineFailed."""
     days = age(place) if os.path.lexists(place.prefix) and own(place.prefix) else None
     if days is not None and (days <= plan.OLD_DAYS or not renew):
         return
     try:
-        _fetch(place)
+        _fetch(place, wanted)
     except EngineFailed as error:
         if days is None:
             raise
         print(f"goldi: packages stay as they are, {days} days old: {error}")
 
 
-def mirrors() -> dict[str, str]:
-    """Debian's repositories by suite, as the host's apt is configured. Raises EngineFailed if it names none."""
+def mirrors(suite: str = plan.SUITE) -> dict[str, str]:
+    """Where `suite` and its updates are, as the host's apt is configured. Raises EngineFailed if it names none."""
     if not Path(plan.KEYRING).is_file():
         raise EngineFailed(f"{plan.KEYRING} is missing", "Install debian-archive-keyring with apt")
     if mirror := os.environ.get("GOLDI_DEBIAN_MIRROR"):
-        return {plan.SUITE: mirror.rstrip("/")}
+        return {suite: mirror.rstrip("/")}
     codename = plan.release(_os_release()).get("VERSION_CODENAME", "")
-    found = plan.repositories(_apt("apt-get", "update", "--print-uris"), codename)
+    found = plan.repositories(_apt("apt-get", "update", "--print-uris"), codename, suite)
     if not found:
         problem = "the host's apt knows no Debian mirror"
         raise EngineFailed(problem, "Set GOLDI_DEBIAN_MIRROR to the address of one and run this again")
@@ -129,16 +129,16 @@ def secret(path: Path, text: str) -> Path:
     return path
 
 
-def _fetch(place: Place) -> None:
+def _fetch(place: Place, wanted: plan.Packages) -> None:
     """Download and unpack beside the prefix, then take its place: killed at any time, the next run starts afresh."""
     parent, name = place.prefix.parent, place.prefix.name
     for stale in (*parent.glob(f"{name}.new-*"), parent / f"{name}.old"):
         shutil.rmtree(stale, ignore_errors=True)
-    print(f"fetching {plan.SUITE}'s engine packages (90 MB) into {place.prefix}")
+    print(f"fetching {wanted.suite}'s engine packages (90 MB) into {place.prefix}")
     new = Path(tempfile.mkdtemp(prefix=f"{name}.new-", dir=parent))
     new.chmod(0o755)
     try:
-        debs = _download(new / "apt")
+        debs = _download(new / "apt", wanted)
         for deb in debs:
             _apt("dpkg-deb", "--extract", str(deb), str(new))
         shutil.rmtree(new / "apt")
@@ -160,7 +160,7 @@ def unpacked(folder: Path, name: str, host_name: str) -> Path:
     Where the host is no Debian its own release is asked, which calls it `host_name`.
     """
     folder.mkdir()
-    private, host = _configured(folder)
+    private, host = _configured(folder, plan.SUITE)
     debian = plan.release(_os_release()).get("ID") == "debian"
     config = private if debian else host
     _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=config)
@@ -170,12 +170,12 @@ def unpacked(folder: Path, name: str, host_name: str) -> Path:
     return folder / "files"
 
 
-def _configured(folder: Path) -> tuple[Path, Path]:
-    """Configurations of apt that keep to `folder`: for SUITE's packages, and for the host's release."""
+def _configured(folder: Path, suite: str) -> tuple[Path, Path]:
+    """Configurations of apt that keep to `folder`: for Debian's packages of `suite`, and for the host's release."""
     for part in ("private/sources", "private/lists", "host/lists", "host/cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     (folder / "private/status").touch()
-    secret(folder / "private/sources/debian.sources", plan.sources(mirrors()))
+    secret(folder / "private/sources/debian.sources", plan.sources(mirrors(suite)))
     settings = acquire()
     private, host = (
         secret(folder / f"{part}.conf", plan.apt_config(str(folder / part), settings, private=part == "private"))
@@ -184,14 +184,13 @@ def _configured(folder: Path) -> tuple[Path, Path]:
     return private, host
 
 
-def _download(folder: Path) -> list[Path]:
-    """The packages as files: SUITE's, and what the host's release has of runc and iptables if the host has not."""
-    private, host = _configured(folder)
+def _download(folder: Path, wanted: plan.Packages) -> list[Path]:
+    """The packages as files: the suite's, and of the host's release those whose program the host has not."""
+    private, host = _configured(folder, wanted.suite)
     _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
-    _apt("apt-get", "download", *plan.PACKAGES, config=private, cwd=folder)
+    _apt("apt-get", "download", *wanted.names, config=private, cwd=folder)
     system = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    # SUITE's runc needs a newer C library.
-    if missing := [name for name in ("runc", "iptables") if not shutil.which(name, path=system)]:
+    if missing := [name for program, name in wanted.of_host if not shutil.which(program, path=system)]:
         _apt("apt-get", "update", config=host)
         options = ("--yes", "--download-only", "--no-install-recommends")
         _apt("apt-get", "install", *options, *missing, config=host)

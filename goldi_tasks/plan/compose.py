@@ -17,6 +17,7 @@ FOLDER_LABEL = f"{PROJECT_LABEL}.working_dir"
 def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[str, str]:
     """What the compose file asks of this machine: where the source is, and whose it and the caches are.
 
+    `owner` is a uid and a gid, as containers know them.
     `network` is a file for scripts/online.sh. The root of a cache is "" where it is the common one.
     """
     return {

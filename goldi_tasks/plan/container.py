@@ -15,8 +15,16 @@ from goldi_tasks.settings import Settings
 DETACH = "ctrl-^,ctrl-_"
 
 
-def run(settings: Settings, host: Host, image: str, cwd: Path, network: Path, argv: tuple[str, ...]) -> Command:
-    """`docker run` of `argv` in `image`, in the directory `cwd` of the project.
+def run(
+    settings: Settings,
+    host: Host,
+    user: tuple[int, int],
+    image: str,
+    cwd: Path,
+    network: Path,
+    argv: tuple[str, ...],
+) -> Command:
+    """`docker run` of `argv` in `image`, in the directory `cwd` of the project, as the uid and gid `user`.
 
     `network` is a file for scripts/online.sh, which starts `argv`: what it says is not in the container's
     configuration, where `docker inspect` would show it.
@@ -28,7 +36,9 @@ def run(settings: Settings, host: Host, image: str, cwd: Path, network: Path, ar
             "--rm",
             "--init",
             *terminal(host),
-            *_user(host),
+            *("--user", "{}:{}".format(*user)),
+            # A home that everybody may write to.
+            *("--env", "HOME=/tmp"),
             *bind(settings.project, str(settings.project)),
             *(part for _, source, target in mounts(settings) for part in bind(source, target)),
             *secrets(settings, network),
@@ -67,7 +77,7 @@ def tool(
         (
             *("docker", "run", "--rm", "--name", name, "--pull", "never", "--network", "none", "--log-driver", "none"),
             *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-            *(("--user", user) if user else ()),
+            *("--user", user),
             *("--env", "HOME=/tmp", "--env", f"{cache.variable}={cache.value.format(target)}"),
             *bind(folder, target),
             *(part for file in files for part in bind(file, str(file), "readonly")),
@@ -94,11 +104,6 @@ def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
 def terminal(host: Host) -> tuple[str, ...]:
     """Input always; a terminal where the caller has one."""
     return ("--interactive", "--tty", "--detach-keys", DETACH) if host.tty else ("--interactive",)
-
-
-def _user(host: Host) -> tuple[str, ...]:
-    """Files that are written belong to the caller. /tmp is a home that everybody may write to."""
-    return ("--user", f"{host.uid}:{host.gid}", "--env", "HOME=/tmp")
 
 
 def secrets(settings: Settings, network: Path) -> tuple[str, ...]:

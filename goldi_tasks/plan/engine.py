@@ -12,7 +12,20 @@ from goldi_tasks.probe import version
 
 SUITE = "trixie"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-PACKAGES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose", "tini", "mmdebstrap")
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What an engine is made of: packages of a `suite`, and of the host's release those whose program it lacks."""
+
+    suite: str
+    names: tuple[str, ...]
+    of_host: tuple[tuple[str, str], ...]
+
+
+_NAMES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-compose", "tini", "mmdebstrap")
+# SUITE's runc needs a newer C library.
+ENGINE = Packages(SUITE, _NAMES, (("runc", "runc"), ("iptables", "iptables")))
 
 # Debian mends these packages about once a month.
 OLD_DAYS = 30
@@ -47,15 +60,16 @@ def release_packages(os_release: str) -> tuple[str, ...]:
     return names if number >= packaged else ()
 
 
-def repositories(listing: str, codename: str) -> dict[str, str]:
-    """The host's Debian mirrors by suite of SUITE, from what `apt-get update --print-uris` says; {} if it has none."""
+def repositories(listing: str, codename: str, suite: str = SUITE) -> dict[str, str]:
+    """The host's mirrors of `suite` and its updates, from what `apt-get update --print-uris` says; or {}."""
     pairs = re.findall(r"'(\S+)/dists/([^/\s]+)/main/binary-", listing)
     # Other people's repositories use the codename too; the distribution's has an -updates beside it.
     main = [uri for uri, suite in pairs if suite == codename]
     main.sort(key=lambda uri: ((uri, f"{codename}-updates") in pairs, uri.endswith("/debian")), reverse=True)
     security = [uri for uri, suite in pairs if suite == f"{codename}-security"]
-    found = {SUITE: main[:1], f"{SUITE}-security": security[:1] if main else []}
-    return {suite: uris[0] for suite, uris in found.items() if uris}
+    # Unstable has no other repository for what is urgent.
+    urgent = security[:1] if main and suite != "unstable" else []
+    return {name: uris[0] for name, uris in ((suite, main[:1]), (f"{suite}-security", urgent)) if uris}
 
 
 def sources(mirrors: dict[str, str]) -> str:

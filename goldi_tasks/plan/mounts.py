@@ -27,6 +27,8 @@ _AUTOMATIC = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _OPTIONS = ("sharing", "uid", "gid", "mode")
 _RECORD_ID = re.compile(r"^ID:\s*(\S+)", re.MULTILINE)
 _RECORD_TYPE = re.compile(r"^Type:\s*(\S+)", re.MULTILINE)
+# Newer buildx aligns with spaces.
+_RECORD_FREE = re.compile(r"^Reclaimable:\s*true", re.MULTILINE)
 _RECORD_MOUNT = re.compile(r'^Description:\s*cached mount .* with id "/(.+)"\s*$', re.MULTILINE | re.DOTALL)
 
 
@@ -103,7 +105,7 @@ def left(text: str, before: str) -> list[str]:
 def _is_ours(record: str, *, new: bool) -> bool:
     kind = _RECORD_TYPE.search(record)
     # A mount that we made says by which step it was made.
-    if kind is None or kind[1] == "exec.cachemount" or "Reclaimable:\ttrue" not in record:
+    if kind is None or kind[1] == "exec.cachemount" or not _RECORD_FREE.search(record):
         return False
     # What a build reads its Dockerfile from says of no build whose it is: one that appeared meanwhile may go.
     small = re.search(r"^Description:\s*local source for (dockerfile|context)$", record, re.MULTILINE)

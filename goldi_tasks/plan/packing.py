@@ -9,7 +9,7 @@ from goldi_tasks.probe import Docker
 # and after which engine 26 lists an image no more or fails ("parent snapshot does not exist").
 STAYS = "compression=zstd,compression-level=1"
 # With force: else layers would be pushed as they were packed for this machine, which not every client can read.
-_LEAVES = "compression=gzip,force-compression=true"
+LEAVES = "compression=gzip,force-compression=true"
 
 
 def chosen(docker: Docker) -> bool:
@@ -30,5 +30,5 @@ def outputs(targets: tuple[str, ...], push: bool, platforms: tuple[str, ...] = (
     # For another platform they are unpacked when first run, by containerd, which knows layers of this packing by
     # OCI's name only ("mismatched image rootfs and manifest layers", containerd 1.7, images.IsLayerType).
     stays = f"{STAYS},oci-mediatypes=true" if platforms else STAYS
-    output = f"type=image,push=true,{_LEAVES}" if push else f"type=image,{stays}"
+    output = f"type=image,push=true,{LEAVES}" if push else f"type=image,{stays}"
     return tuple(part for target in targets for part in ("--set", f"{target}.output={output}"))

@@ -57,10 +57,9 @@ class Job:
 class Tools:
     """What a tools container is made of; where any of it differs, it is another container.
 
-    `image` is an id. `trees` are directories that are mounted at their own paths. `user` is `uid:gid`, or "" on a
-    rootless engine, whose root is the caller. `caches` tells the mounted directories apart from others that were made
-    anew in their place. `shared` is the directory for SHARED, `network` a digest of what it is told of the network.
-    `scripts` is a digest of ours.
+    `image` is an id. `trees` are directories that are mounted at their own paths. `user` is `uid:gid` by the
+    numbers inside. `caches` tells the mounted directories apart from others that were made anew in their place.
+    `shared` is the directory for SHARED, `network` a digest of what it is told of the network, `scripts` one of ours.
     """
 
     settings: Settings
@@ -141,20 +140,23 @@ def _pytest() -> str:
 def _options(tools: Tools, network: Path, git: Pairs) -> tuple[str, ...]:
     """Rights, user, mounts. A missing image is ours to build, not to be looked for in a registry."""
     settings = tools.settings
-    users = (name for name in ("passwd", "group") if tools.user)
     config = {
         f"GIT_CONFIG_{part}_{n}": pair[i] for n, pair in enumerate(git) for i, part in enumerate(("KEY", "VALUE"))
     }
     return (
         *("--rm", "--init", "--pull", "never", "--log-driver", "none"),
         *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-        *(("--user", tools.user) if tools.user else ()),
+        *("--user", tools.user),
         *("--env", f"HOME={HOME}", "--env", f"GIT_CONFIG_COUNT={len(git)}"),
         *(part for name, value in config.items() for part in ("--env", f"{name}={value}")),
         *(part for tree in tools.trees for part in container.bind(tree, str(tree))),
         *(part for _, source, target in container.mounts(settings) for part in container.bind(source, target)),
         *container.bind(tools.shared, SHARED),
-        *(part for name in users for part in container.bind(tools.shared / name, f"/etc/{name}", "readonly")),
+        *(
+            part
+            for name in ("passwd", "group")
+            for part in container.bind(tools.shared / name, f"/etc/{name}", "readonly")
+        ),
         *container.secrets(settings, network),
     )
 

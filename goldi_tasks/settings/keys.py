@@ -8,6 +8,7 @@ from goldi_tasks import amounts, paths
 from goldi_tasks.settings import values
 
 ROOTS = "cache-roots."
+DRIVERS = ("docker", "docker-container", "remote", "kubernetes")
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,16 @@ KEYS: dict[str, Key] = {
         f"{ROOTS}{cache.name}": Key(cache.root_variable, f"{ROOTS}{cache.name}", values.directory)
         for cache in paths.CACHES
     },
+    "registry": Key("GOLDI_REGISTRY", "registry", values.repository),
+    "main-branch": Key("GOLDI_MAIN_BRANCH", "main_branch", values.text),
+    "cache.backend": Key("GOLDI_CACHE_BACKEND", "cache_backend", values.one_of("local", "registry", "gha", "inline")),
+    "cache.ref": Key("GOLDI_CACHE_REF", "cache_ref", values.repository),
+    "images.scanner": Key("SCANNER_IMAGE", "scanner_image", values.text),
+    "builder.driver": Key("GOLDI_BUILDER_DRIVER", "builder_driver", values.one_of(*DRIVERS)),
+    "builder.endpoint": Key("GOLDI_BUILDER_ENDPOINT", "builder_endpoint", values.text),
+    "builder.options": Key("GOLDI_BUILDER_OPTIONS", "builder_options", values.options),
+    "builder.certificates": Key("GOLDI_BUILDER_CERTIFICATES", "builder_certificates", values.folder),
+    "builder.fallback": Key("GOLDI_BUILDER_FALLBACK", "builder_fallback", values.switch),
     "max-age": Key("GOLDI_MAX_AGE", "max_age", amounts.age),
     "max-size": Key("GOLDI_MAX_SIZE", "max_size", amounts.size),
 }

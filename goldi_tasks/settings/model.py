@@ -39,6 +39,9 @@ class Settings:
     postgres_image: str = ""
     """`images.postgres` (POSTGRES_IMAGE): image of the stack's database; what the compose file says if not given."""
 
+    scanner_image: str = "docker/buildkit-syft-scanner:stable-1"
+    """`images.scanner` (SCANNER_IMAGE): what lists the packages of a pushed image (SBOM); a mirror's name works."""
+
     ca_bundle: str = ""
     """`ca-bundle` (GOLDI_CA_BUNDLE): certificates for build steps that download, a PEM file; found in
     SSL_CERT_FILE, REQUESTS_CA_BUNDLE, PIP_CERT, CURL_CA_BUNDLE or NODE_EXTRA_CA_CERTS if not given."""
@@ -56,6 +59,20 @@ class Settings:
     idle_minutes: float = 30.0
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
 
+    registry: str = ""
+    """`registry` (GOLDI_REGISTRY): what stands before the name of an image that is pushed, such as `ghcr.io/team`."""
+
+    main_branch: str = "main"
+    """`main-branch` (GOLDI_MAIN_BRANCH): whose cache a branch reads that has none of its own yet."""
+
+    cache_backend: str = "local"
+    """`cache.backend` (GOLDI_CACHE_BACKEND): where caches of builds are kept: `local`, in directories of this machine,
+    `registry`, `gha` (GitHub's cache) or `inline`, in the images that are pushed. What is pushed has its cache in the
+    registry too, where this is `local`."""
+
+    cache_ref: str = ""
+    """`cache.ref` (GOLDI_CACHE_REF): repository of the registry's cache; `<registry>/<image>-cache` if not given."""
+
     max_age: float = 60 * 86400.0
     """`max-age` (GOLDI_MAX_AGE): what a project made and has not used for so long is removed, `60d` by default. In
     seconds here; 0 is no limit. Once a day, after a build or a check; `cache.prune` does it too, and more."""
@@ -63,6 +80,27 @@ class Settings:
     max_size: int = 0
     """`max-size` (GOLDI_MAX_SIZE): what all cache directories may hold together, such as `20GB`; projects that were not
     used for longest go first. No limit by default: one that is too small costs what the next build needs."""
+
+    builder_driver: str = ""
+    """`builder.driver` (GOLDI_BUILDER_DRIVER): what builds: `docker`, `docker-container`, `remote` or `kubernetes`;
+    buildx's current builder if not given. It builds for checks and the stack anyhow: their images must be here."""
+
+    builder_endpoint: str = ""
+    """`builder.endpoint` (GOLDI_BUILDER_ENDPOINT): where it is: for docker `ssh://user@host`, `tcp://host:port` or a
+    docker context's name; for remote `tcp://host:port`, `ssh://`, `unix://`, `docker-container://` or `kube-pod://`;
+    for docker-container an engine as for docker; for kubernetes a kubeconfig file."""
+
+    builder_options: tuple[tuple[str, str], ...] = ()
+    """`builder.options` (GOLDI_BUILDER_OPTIONS): options of the driver, as a table, or as text as buildx takes it:
+    `namespace=ci,replicas=2`."""
+
+    builder_certificates: str = ""
+    """`builder.certificates` (GOLDI_BUILDER_CERTIFICATES): directory with ca.pem, cert.pem and key.pem, for an endpoint
+    that is reached by TLS."""
+
+    builder_fallback: bool = False
+    """`builder.fallback` (GOLDI_BUILDER_FALLBACK): whether the current builder builds where the other cannot be had;
+    else that is an error."""
 
     images_chosen: bool = False
     """Whether a base image was named by the user: then no engine task replaces it."""
@@ -77,6 +115,17 @@ class Settings:
     def key(self) -> str:
         """The project's name in the cache directories."""
         return paths.project_key(self.project)
+
+    @property
+    def pushed(self) -> str:
+        """The repository that images are pushed to; "" if none was named."""
+        name = f"{self.registry}/{self.image}" if self.registry else self.image
+        return name if "/" in name else ""
+
+    @property
+    def cache_repository(self) -> str:
+        """The repository of the registry's cache; "" if neither it nor a registry was named."""
+        return self.cache_ref or (f"{self.pushed}-cache" if self.pushed else "")
 
     @property
     def roots(self) -> paths.Roots:

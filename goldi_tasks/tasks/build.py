@@ -14,19 +14,21 @@ from typing import Any, TextIO
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import probe, rootless, run, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import TARGETS
-from goldi_tasks.plan.bake import Wanted
+from goldi_tasks.plan.bake import Wanted, check_from, check_tag
 from goldi_tasks.tasks._door import benchmark, task
 
 _OPTIONS: dict[str, Any] = {
-    "iterable": ["set"],
+    "iterable": ["set", "cache_from"],
     "help": {
         "no_cache": "Run every step, take nothing from a cache.",
         "set": "Override a target's value as bake does, TARGET.KEY=VALUE; may be repeated.",
         "platform": "Platforms, such as linux/amd64,linux/arm64; the engine's own by default.",
-        "push": "Push the images to their registry, with provenance.",
+        "push": "Push the images to their registry, as build.push does.",
+        "cache_from": "A cache to read beside ours, such as type=registry,ref=HOST/NAME:TAG; may be repeated.",
         "pull": "Look for newer base images.",
         "force": "Ask the builder even if nothing changed.",
         "keep_cache": "Export the local cache even if little is new in it.",
@@ -50,17 +52,20 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
         force=options["force"] or options["keep_cache"],
         keep_cache=options["keep_cache"],
         progress=options["progress"],
+        tags=tuple(map(check_tag, options.get("tag") or ())),
+        cache_from=tuple(map(check_from, options["cache_from"] or ())),
+        scanner=wiring.scanner(settings) if options.get("sbom") else "",
     )
 
     if not options["json"]:
-        wiring.build(settings, wanted)
+        wiring.build(settings, wanted, here=False)
         return
     from goldi_tasks.build import summary
 
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.
     with redirect_stdout(sys.stderr):
-        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out))
+        wiring.build(settings, wanted, lambda found: _print_json(summary.as_json(found), out), here=False)
 
 
 def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
@@ -72,6 +77,7 @@ def _task(name: str, targets: tuple[str, ...], doc: str) -> Any:
         set: Sequence[str] | None = None,
         platform: str = "",
         push: bool = False,
+        cache_from: Sequence[str] | None = None,
         pull: bool = False,
         force: bool = False,
         keep_cache: bool = False,
@@ -99,6 +105,7 @@ def target(
     set: Sequence[str] | None = None,
     platform: str = "",
     push: bool = False,
+    cache_from: Sequence[str] | None = None,
     pull: bool = False,
     force: bool = False,
     keep_cache: bool = False,
@@ -107,6 +114,33 @@ def target(
 ) -> None:
     """Build a target or group of the bake file by its name."""
     _build((name,), locals())
+
+
+@task(
+    iterable=["set", "cache_from", "tag"],
+    help={
+        **{name: text for name, text in _OPTIONS["help"].items() if name not in ("push", "force")},
+        "target": "The target or group that is built and pushed.",
+        "tag": "A tag instead of the bake file's; may be repeated.",
+        "sbom": "List the packages in an attestation, where the image that does it can be had.",
+    },
+)
+def push(
+    c: Context,
+    target: str = "production",
+    tag: Sequence[str] | None = None,
+    platform: str = "",
+    cache_from: Sequence[str] | None = None,
+    sbom: bool = True,
+    set: Sequence[str] | None = None,
+    no_cache: bool = False,
+    pull: bool = False,
+    keep_cache: bool = False,
+    progress: str = "auto",
+    json: bool = False,
+) -> None:
+    """Build an image and push it: with provenance, labels, and caches for those who build it next."""
+    _build((target,), {**locals(), "push": True, "force": True})
 
 
 @task(help={"target": "The target whose image is used: tools or devcontainer.", "command": "Run this and end."})
@@ -119,7 +153,9 @@ def shell(c: Context, target: str = "tools", command: str = "") -> None:
     wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings) as told:
-        run.live(container.run(settings, probe.host(), f"{settings.image}:{target}", Path.cwd(), told, argv))
+        host, image = probe.host(), f"{settings.image}:{target}"
+        user = rootless.numbers((host.uid, host.gid))
+        run.live(container.run(settings, host, user, image, Path.cwd(), told, argv))
 
 
 @task(name="list", help={"json": "Print it for scripts."})
@@ -145,19 +181,29 @@ def print_(c: Context, target: str = "default") -> None:
 
 
 @task(
-    help={"create": "Create goldilocks-builder as the guide does.", "reset": "Remove it with its cache, and create it."}
+    help={
+        "create": "Create it: the one that the settings choose, or goldilocks-builder as the guide does.",
+        "reset": "Remove it with its cache, and create it.",
+        "json": "Print it for scripts.",
+    }
 )
-def builder(c: Context, create: bool = False, reset: bool = False) -> None:
-    """Show the builder in use; create or reset the guide's goldilocks-builder."""
+def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
+    """Show the builder in use, and whether it answers; create or reset it."""
     from goldi_tasks.build import builder as buildx_builder
 
-    docker = probe.docker()
+    try:
+        settings = project.load(Path.cwd())
+    except NotAProject:
+        settings = project.outside()
     if reset:
-        buildx_builder.reset(docker, Path.cwd())
+        buildx_builder.reset(settings, Path.cwd())
     elif create:
-        buildx_builder.create(docker, Path.cwd())
+        buildx_builder.create(settings, Path.cwd())
+    elif json:
+        _print_json(buildx_builder.found(settings))
     else:
-        buildx_builder.show(docker)
+        for line in buildx_builder.lines(buildx_builder.found(settings)):
+            print(line)
 
 
 @task(
@@ -234,9 +280,12 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 )
 def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
     """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    from goldi_tasks.build import elsewhere
     from goldi_tasks.build import size as image_size
 
-    found = image_size.measure(project.load(Path.cwd()), target, top)
+    settings = project.load(Path.cwd())
+    with elsewhere.at(settings):
+        found = image_size.measure(settings, target, top)
     if json:
         _print_json(image_size.as_json(found))
         return
@@ -249,5 +298,20 @@ def _print_json(value: object, out: TextIO | None = None) -> None:
 
 
 ns = Collection(
-    "build", prod, dev, tools, devcontainer, every, target, shell, list_, print_, builder, binfmt, history, size, bench_
+    "build",
+    prod,
+    dev,
+    tools,
+    devcontainer,
+    every,
+    target,
+    push,
+    shell,
+    list_,
+    print_,
+    builder,
+    binfmt,
+    history,
+    size,
+    bench_,
 )

@@ -192,6 +192,13 @@ line() {
 
 # What compose has to know of this machine and this checkout; other lines of the file stay.
 write_env() {
+    inside=$owner inside_group=$group
+    # On a rootless engine root in a container is the caller.
+    if [ "$owner" != 0 ]; then
+        case $(docker info --format '{{.SecurityOptions}}' 2>/dev/null || true) in
+        *name=rootless*) inside=0 inside_group=0 ;;
+        esac
+    fi
     draft=$env.$$
     {
         if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|CACHE_ROOT_[A-Z_]*|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
@@ -202,8 +209,8 @@ write_env() {
         done
         line GOLDI_PROJECT "$project"
         line GOLDI_PROJECT_KEY "$key"
-        line GOLDI_UID "$owner"
-        line GOLDI_GID "$group"
+        line GOLDI_UID "$inside"
+        line GOLDI_GID "$inside_group"
     } >"$draft"
     # What did not change keeps its date: builds look at it.
     if cmp -s "$draft" "$env"; then rm -f "$draft"; else give "$draft" && mv "$draft" "$env"; fi

@@ -16,7 +16,7 @@ from goldi_tasks.default_root import OWN, choose
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
 from tests.conftest import REPO
-from tests.recording import CLASSIC, Recording
+from tests.recording import CLASSIC, INFO, Recording
 
 pytestmark = pytest.mark.contract
 
@@ -246,6 +246,30 @@ def test_under_sudo_the_directories_are_the_callers(shell: list[str], root: Path
         done = run(shell, root, path, env=sudo)
         assert (done.returncode, done.stderr) == (0, "")
     assert all((uid, gid) == (4242, 4243) for _, uid, gid in seen(root).values())
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can hand a directory over")
+@pytest.mark.parametrize(("options", "number"), [(["name=seccomp"], 4242), (["name=seccomp", "name=rootless"], 0)])
+def test_compose_is_told_who_the_caller_is_inside(
+    shell: list[str],
+    root: Path,
+    path: Path,
+    recording: Recording,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    number: int,
+) -> None:
+    sudo = {"SUDO_UID": "4242", "SUDO_GID": "4242", "DOCKER_HOST": "unix:///no/such/docker.sock"}
+    # What the script asks, and what the command asks.
+    recording.answer("info --format {{.SecurityOptions}}", stdout=f"[{' '.join(options)}]\n")
+    recording.answer("info", stdout=json.dumps(INFO | {"SecurityOptions": options}))
+    run(shell, root, recording.folder, path, env=sudo)
+    assert {f"GOLDI_UID={number}", f"GOLDI_GID={number}"} <= set(ENV.read_text().splitlines())
+    ENV.unlink()
+    for name, value in {**sudo, "PATH": f"{recording.folder}:{os.environ['PATH']}"}.items():
+        monkeypatch.setenv(name, value)
+    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))
+    assert {f"GOLDI_UID={number}", f"GOLDI_GID={number}"} <= set(ENV.read_text().splitlines())
 
 
 def test_what_was_there_before_is_not_marked(shell: list[str], root: Path, path: Path) -> None:

@@ -77,6 +77,7 @@ def test_quoting_survives(stage: Stage, program: str) -> None:
 
 
 def test_options_become_buildxs(stage: Stage) -> None:
+    stage.env["GOLDI_REGISTRY"] = "127.0.0.1:1"
     assert stage.goldi("build.target", "tools", "--no-cache", "--pull", "--push", "--progress", "plain").returncode == 0
     argv = stage.docker.only("bake")["argv"]
     assert {"--no-cache", "--pull", "tools.output=type=image,push=true,compression=gzip,force-compression=true"} < set(

@@ -139,6 +139,17 @@ def test_no_engine(stage: Stage, task: str, answer: dict[str, object]) -> None:
     assert not any("bake" in argv and "--print" not in argv for argv in stage.docker.calls)
 
 
+@pytest.mark.parametrize("task", ["build.prod", "build.builder", "engine.up", "engine.status"])
+def test_podman_at_dockers_socket(stage: Stage, task: str) -> None:
+    stage.docker.answer("info", stdout=json.dumps(INFO | {"ServerVersion": "5.4.2", "IndexServerAddress": ""}))
+    stage.docker.answer("version", stdout='[{"Name": "Podman Engine", "Version": "5.4.2"}]')
+    done = stage.goldi(task)
+    assert done.returncode == 11
+    said = "goldi: Podman 5.4.2 answers as the engine, and it has no BuildKit, which all images need. Unset DOCKER_HOST"
+    assert one_sentence(done).startswith(said)
+    assert not [argv for argv in stage.docker.calls if "bake" in argv and "--print" not in argv]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -170,6 +170,8 @@ def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault
     index = next((tiny.cache_root / ".buildx-cache-production").rglob("index.json"))
     ours = next(path for path in blobs(tiny) if 290_000 < path.stat().st_size < 320_000)
     content = ours.read_bytes()
+    # buildx makes them read-only, which only root need not mind.
+    ours.chmod(0o600)
     match fault:
         case "flipped":
             ours.write_bytes(content[:-100] + bytes([content[-100] ^ 1]) + content[-99:])

@@ -6,12 +6,15 @@ that has no other way out, and hand out what they get from where this machine ge
 
 import base64
 import ctypes
+import fcntl
+import os
 import re
 import shutil
 import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -239,7 +242,7 @@ def registry(made: Wall, enter: tuple[str, ...] = (), port: int = 5000) -> Itera
     assert made.certificate.is_file()
     folder = made.folder / "registry"
     folder.mkdir()
-    program = shutil.which("docker-registry") or _unpacked(folder)
+    program = docker_registry()
     (folder / "htpasswd").write_text(f"{USER}:{_BCRYPT}\n")
     address = f"{made.address}:{port}"
     config = f"""\
@@ -261,12 +264,27 @@ auth: {{htpasswd: {{realm: wall, path: {folder}/htpasswd}}}}
             process.wait(10)
 
 
-def _unpacked(folder: Path) -> str:
-    """Debian's package, in `folder`: the machine's own lists may be empty, and stay as they are."""
-    (folder / "lists/partial").mkdir(parents=True)
-    for words in (("update",), ("download", "docker-registry")):
-        apt = ("apt-get", "-o", f"Dir::State::lists={folder}/lists", *words)
-        subprocess.run(apt, cwd=folder, check=True, capture_output=True)
-    (deb,) = folder.glob("*.deb")
-    subprocess.run(("dpkg-deb", "--extract", deb, folder), check=True)
-    return str(folder / "usr/bin/docker-registry")
+def docker_registry() -> str:
+    """The program: the machine's own, or the package's."""
+    return shutil.which("docker-registry") or _unpacked()
+
+
+def _unpacked() -> str:
+    """Debian's package, unpacked once for all tests of a session; the machine's own lists may be empty, and stay so."""
+    folder = Path(tempfile.gettempdir(), f"goldi-test-docker-registry-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    program = folder / "usr/bin/docker-registry"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not program.is_file():
+            shutil.rmtree(folder / "new", ignore_errors=True)
+            (folder / "new/lists/partial").mkdir(parents=True)
+            for words in (("update",), ("download", "docker-registry")):
+                apt = ("apt-get", "-o", f"Dir::State::lists={folder}/new/lists", *words)
+                subprocess.run(apt, cwd=folder / "new", check=True, capture_output=True)
+            (deb,) = (folder / "new").glob("*.deb")
+            subprocess.run(("dpkg-deb", "--extract", deb, folder / "new"), check=True)
+            program.parent.mkdir(parents=True, exist_ok=True)
+            (folder / "new/usr/bin/docker-registry").rename(program)
+            shutil.rmtree(folder / "new")
+    return str(program)

@@ -11,6 +11,7 @@ from goldi_tasks.build.watch.progress import Status, Vertex
 # Lines of a step's output that are kept.
 TAIL = 20
 _NAME = re.compile(r"^(?:\[(?P<head>[^\]]*)\] )?(?P<what>.*)", re.DOTALL)
+_IMPORT = re.compile(r"(?:\[[^\]]*\] )?importing cache manifest from (?P<cache>\S+)")
 _COUNT = re.compile(r"\d+/\d+")
 # What a terminal would obey: escape sequences, then what is left of control characters.
 _CONTROL = re.compile(
@@ -41,6 +42,12 @@ class Step:
         # `[target platform stage 1/7]`: the first two are left out where there is one of them.
         named = [word for word in words[:-1] if "/" not in word][-1:] or ["stage-0"]
         return " ".join([*(word for word in words[:-1] if "/" in word), *named])
+
+    @cached_property
+    def imports(self) -> str:
+        """The cache that this step looks at: a reference, or BuildKit's name for another kind; "" for other steps."""
+        found = _IMPORT.match(self.now.name)
+        return found["cache"] if found else ""
 
     @property
     def placed(self) -> bool:

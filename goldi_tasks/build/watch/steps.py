@@ -1,6 +1,6 @@
 """A build as far as it has come, from events."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from goldi_tasks.build.watch.progress import Event, Log, Notice, Said, Status, Vertex
 from goldi_tasks.build.watch.step import Step, clean
@@ -37,8 +37,13 @@ class Build:
 
     @property
     def failures(self) -> list[Step]:
-        """The steps that failed by themselves."""
-        return [step for step in self.steps.values() if step.failed]
+        """The steps that failed by themselves; a cache that is not there fails no build."""
+        return [step for step in self.steps.values() if step.failed and not step.imports]
+
+    @property
+    def imports(self) -> dict[str, str]:
+        """The caches outside of the builder that were looked at, by name, each with why it could not be read or ""."""
+        return {step.imports: step.now.error for step in self.steps.values() if step.imports}
 
     @property
     def sent(self) -> int | None:
@@ -54,7 +59,8 @@ class Build:
 
     def _vertex(self, vertex: Vertex) -> list[str]:
         step = self.steps.setdefault(vertex.digest, Step(0, vertex))
-        step.now = vertex
+        # The layers of a step that a far cache has come when they are needed: it is told once more then, as if it ran.
+        step.now = replace(vertex, cached=True) if step.now.cached and not step.tail else vertex
         self.latest = max(self.latest, vertex.started or 0, vertex.completed or 0)
         if vertex.started is not None:
             step.spans[vertex.started] = vertex.completed

@@ -4,6 +4,7 @@ import base64
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -15,7 +16,7 @@ from goldi_tasks.build.watch.plain import Lines
 from goldi_tasks.build.watch.progress import Decoder, Event, Said
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command, mask
-from goldi_tasks.errors import UnknownName, did_you_mean
+from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 
 _DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
 MODES = ("auto", "plain", "quiet", "rawjson", "tty")
@@ -71,16 +72,26 @@ def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> str:
     return "tty" if redraws else "plain"
 
 
-def follow(command: Command, cwd: Path, mode: str, build: Build, *, title: str, dockerfile: Path) -> None:
+def follow(
+    command: Command,
+    cwd: Path,
+    mode: str,
+    build: Build,
+    *,
+    title: str,
+    dockerfile: Path,
+    patience: float | None = None,
+) -> None:
     """Run `command` in `cwd`, show it in a `mode` that `choose` gave, and keep what is heard in `build`.
 
     Failures are looked for in `dockerfile` where buildx does not say their place. Raises CommandFailed with
-    buildx's exit code, Interrupted.
+    buildx's exit code, or where nothing was heard for `patience` seconds, Interrupted.
     """
     decoder, held = Decoder(), list[str]()
     try:
         with run.stream(command, cwd=cwd) as texts, _view(mode, title, build) as view:
-            for text in _passed_on(texts) if mode == "rawjson" else texts:
+            heard = _within(texts, patience) if patience else texts
+            for text in _passed_on(heard) if mode == "rawjson" else heard:
                 _take(decoder, text, build, view, held)
             _take(decoder, None, build, view, held)
     finally:
@@ -88,6 +99,17 @@ def follow(command: Command, cwd: Path, mode: str, build: Build, *, title: str, 
             text = dockerfile.read_text(encoding="utf-8", errors="replace") if dockerfile.is_file() else ""
             for line in failure.report(build.failures, held, text):
                 _write(line)
+
+
+def _within(texts: Iterator[str], patience: float) -> Iterator[str]:
+    """The same `texts`. Raises CommandFailed where nothing comes for `patience` seconds."""
+    last = time.monotonic()
+    for text in texts:
+        if text:
+            last = time.monotonic()
+        elif time.monotonic() - last > patience:
+            raise CommandFailed(f"nothing was heard of it for {patience:g} s", 124)
+        yield text
 
 
 def _passed_on(texts: Iterator[str]) -> Iterator[str]:

@@ -67,6 +67,7 @@ class Answers:
     `builder` is the builder's name and `inspect` what buildx prints of it. `env` is the project's .env as it is, and
     `wanted` what it would say now; `volumes` are the project's, by name, with the directories they were made for.
     `homes` is where the settings have caches now, `leftovers` what in the project is another user's.
+    `elsewhere` is the builder that the settings choose, "" for the current one.
     """
 
     owner: int = 0
@@ -90,3 +91,4 @@ class Answers:
     volumes: Mapping[str, str] = field(default_factory=dict)
     homes: frozenset[str] = frozenset()
     leftovers: tuple[Path, ...] = ()
+    elsewhere: str = ""

@@ -60,7 +60,7 @@ def everything(where: Roots, settings: Settings | None) -> Answers:
         leftovers=given.get("the project", ()),
         volumes=given.get("the volumes", {}),
         **docker,
-        **(_project(settings) if settings else {}),
+        **(_project(settings, docker.get("docker")) if settings else {}),
     )
 
 
@@ -138,14 +138,16 @@ def _data(info: Mapping[str, Any]) -> Any:
     return space(folder) if folder.exists() else None
 
 
-def _project(settings: Settings) -> dict[str, Any]:
+def _project(settings: Settings, docker: probe.Docker | None) -> dict[str, Any]:
     """What .env says and should say, as it is written there, and where the caches of the project are."""
     lines = (text.strip().partition("=") for text in settings.made_images.splitlines())
-    machine = compose.machine(settings, whose.owner(), Path())
+    owner = (0, 0) if docker and docker.rootless else whose.owner()
+    machine = compose.machine(settings, owner, Path())
     names = [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
     return {
         "env": {name: value for name, sign, value in lines if sign},
         "wanted": {name: line(name, machine[name]).partition("=")[2] for name in names},
+        "elsewhere": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
         "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
 

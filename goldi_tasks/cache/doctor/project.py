@@ -1,4 +1,4 @@
-"""What the project says of this machine: its .env, and the compose volumes that were made by it."""
+"""What the project says of this machine: its .env, the compose volumes made by it, its builder."""
 
 from collections.abc import Iterator, Mapping
 
@@ -10,6 +10,9 @@ def findings(answers: Answers) -> Iterator[Finding]:
     """What is no longer as the settings have it."""
     if answers.env is not None:
         yield from _env(answers.env, answers.wanted)
+    if answers.elsewhere:
+        what = f"the builder of the settings is {answers.elsewhere}: this is about the current one, here"
+        yield Finding("builder-elsewhere", "note", what, "`inv build.builder` asks the other whether it answers")
     for name, device in sorted(answers.volumes.items()):
         if device not in answers.homes:
             what = f"the volume {name} is still {device}, which the settings do not say"

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
-from goldi_tasks import probe, run, whose
+from goldi_tasks import probe, rootless, run, whose
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, GoldiError, Interrupted
 from goldi_tasks.paths import Cache
@@ -51,7 +51,7 @@ def _present(images: Sequence[str]) -> list[str]:
 def _contained(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) -> bool:
     """Whether the image has the program; it ran then."""
     name = f"goldi-prune-{uuid.uuid4().hex[:12]}"
-    user = "" if probe.is_rootless(probe.engine_info()) else "{}:{}".format(*whose.owner())
+    user = "{}:{}".format(*rootless.numbers(whose.owner()))
     files = _configurations(folder) if cache.name == "pre-commit-cache" else []
     try:
         run.capture(container.tool(image, name, user, cache, folder.resolve(), files, argv))

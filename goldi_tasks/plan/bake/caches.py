@@ -23,14 +23,15 @@ def keeps(docker: Docker, wanted: Wanted) -> bool:
     return keeps_local_cache(docker) and not wanted.push and not any(".cache-to" in text for text in wanted.sets)
 
 
-def flags(docker: Docker, wanted: Wanted) -> tuple[str, ...]:
+def flags(docker: Docker, wanted: Wanted, store: bool = False) -> tuple[str, ...]:
     """The bake file exports a local and an inline cache; this leaves out what is of no use here.
 
     An inline cache serves those who pull the image, and gives it a new id on every build, so an image that
-    stays gets none. A local export is an error where it cannot be done (docker/buildx#701); elsewhere `keep` does it.
+    stays gets none. A local export is an error where it cannot be done (docker/buildx#701); elsewhere `keep` does it,
+    and what goes into a `store` too.
     """
     if wanted.push:
-        return () if keeps_local_cache(docker) else ("--set", "*.cache-to=type=inline")
+        return () if keeps_local_cache(docker) and not store else ("--set", "*.cache-to=type=inline")
     return ("--set", "*.cache-to=")
 
 

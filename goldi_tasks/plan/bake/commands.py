@@ -7,6 +7,7 @@ from pathlib import Path
 from goldi_tasks.command import Command
 from goldi_tasks.plan import packing
 from goldi_tasks.plan.bake import caches, output
+from goldi_tasks.plan.bake.beyond import NOTHING, Beyond
 from goldi_tasks.plan.bake.wanted import Wanted
 from goldi_tasks.probe import Docker
 from goldi_tasks.settings import Settings
@@ -20,10 +21,11 @@ def build(
     metadata: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
+    beyond: Beyond = NOTHING,
 ) -> Command:
     """The bake command for `wanted`, which stands for `targets`; run in the project's directory.
 
-    buildx writes what came of it to the file `metadata`.
+    buildx writes what came of it to the file `metadata`. What is `beyond` this machine is said of each target.
     """
     return Command(
         (
@@ -34,7 +36,8 @@ def build(
             "--file",
             str(settings.bake_file),
             *caches.allowed(settings, docker),
-            *caches.flags(docker, wanted),
+            *caches.flags(docker, wanted, bool(beyond.writes)),
+            *_sets(beyond.sets),
             *output.flags(docker, wanted, targets),
             *_flags(wanted),
             "--metadata-file",
@@ -58,27 +61,55 @@ def keep(
 
     It stands by itself since an export costs more than the steps of a small change do.
     """
-    sets = tuple(text for text in wanted.sets if ".no-cache" not in text.partition("=")[0])
-    again = replace(wanted, no_cache=False, pull=False, sets=sets)
     # From buildx 0.35 (BuildKit's `reset`) what the index does not lead to is removed at once.
     local = "type=local,mode=max" + (",reset=true" if docker.buildx >= (0, 35) else "")
     local += f",{packing.STAYS}" if packing.chosen(docker) else ""
-    exports = [
-        part for target, path in places.items() for part in ("--set", f'{target}.cache-to={local},"dest={path}"')
-    ]
+    exports = tuple(f'{target}.cache-to={local},"dest={path}"' for target, path in places.items())
+    return _only_caches(settings, docker, wanted, exports, env, secrets)
+
+
+def _only_caches(
+    settings: Settings,
+    docker: Docker,
+    wanted: Wanted,
+    said: tuple[str, ...],
+    env: Mapping[str, str],
+    secrets: Mapping[str, str],
+) -> Command:
+    sets = tuple(text for text in wanted.sets if ".no-cache" not in text.partition("=")[0])
+    again = replace(wanted, no_cache=False, pull=False, sets=sets)
     argv = ("docker", "buildx", *output.builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
-        (*argv, *caches.allowed(settings, docker), *_flags(again), *exports, *only, *wanted.targets),
+        (*argv, *caches.allowed(settings, docker), *_flags(again), *_sets(said), *only, *wanted.targets),
         env=env,
         secrets=secrets,
     )
 
 
+def export(
+    settings: Settings,
+    docker: Docker,
+    wanted: Wanted,
+    beyond: Beyond,
+    env: Mapping[str, str],
+    secrets: Mapping[str, str],
+) -> Command:
+    """The bake command that exports what `build` has built to where `beyond` says, and nothing else.
+
+    By itself, as `keep`: what fails costs a warning then, without the `ignore-error` that would say nothing of it.
+    """
+    exports = tuple(f"{target}.cache-to={to}" for target, to in beyond.writes.items())
+    return _only_caches(settings, docker, wanted, (*beyond.reads, *exports), env, secrets)
+
+
 def alone(command: Command) -> Command:
     """A bake command of `build` that takes nothing from caches outside of the builder."""
-    before, after = command.argv[: command.argv.index("--file")], command.argv[command.argv.index("--file") :]
-    return replace(command, argv=(*before, "--set", "*.cache-from=", *after))
+    # What is said of one target is added to what is said of all.
+    said = [number for number, word in enumerate(command.argv) if ".cache-from=" in word]
+    left = [word for number, word in enumerate(command.argv) if number not in said and number + 1 not in said]
+    begin = left.index("--file")
+    return replace(command, argv=(*left[:begin], "--set", "*.cache-from=", *left[begin:]))
 
 
 def anew(command: Command) -> Command:
@@ -92,11 +123,15 @@ def show(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -
     return Command(("docker", "buildx", "bake", "--file", str(settings.bake_file), "--print", *targets), env=env)
 
 
+def _sets(values: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for value in values for part in ("--set", value))
+
+
 def _flags(wanted: Wanted) -> tuple[str, ...]:
     return (
         *(("--no-cache",) if wanted.no_cache else ()),
         *(("--pull",) if wanted.pull else ()),
-        *(part for value in wanted.sets for part in ("--set", value)),
+        *_sets(wanted.sets),
         "--progress",
         wanted.progress,
     )

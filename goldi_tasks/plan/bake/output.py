@@ -7,18 +7,21 @@ from goldi_tasks.probe import BUILDER, Docker
 
 def builder(docker: Docker) -> tuple[str, ...]:
     """Which builder builds: the classic image store exports no local cache; a container driver's builder does."""
+    if docker.builder:
+        return ("--builder", docker.builder)
     return ("--builder", BUILDER) if not docker.exports_local and BUILDER in docker.builders else ()
 
 
 def flags(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[str, ...]:
     """What bake is told of what comes out, and of how it was made."""
     # What others pull says how it was made; a local image does not, since that changes its id on every build.
-    provenance = ("--provenance=mode=max",) if wanted.push else ()
+    scanned = (f"--sbom=generator={wanted.scanner}",) if wanted.scanner else ()
+    provenance = ("--provenance=mode=max", *scanned) if wanted.push else ()
     chosen = wanted.outputs or any(".output" in text.partition("=")[0] for text in wanted.sets)
     if packing.chosen(docker) and not chosen:
         # Not beside --push, which an output of one's own takes the effect of (buildx 0.13).
         return (*packing.outputs(targets, wanted.push, wanted.platforms), *provenance)
     if wanted.push:
         return ("--push", *provenance)
-    contained = docker.driver != "docker" or bool(builder(docker))
+    contained = docker.driver != "docker" or (not docker.builder and bool(builder(docker)))
     return ("--load",) if contained else ()

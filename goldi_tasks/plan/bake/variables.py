@@ -17,7 +17,7 @@ def variables(settings: Settings, wanted: Wanted, images: Mapping[str, str]) -> 
         "GOLDI_PLATFORMS": ",".join(wanted.platforms),
         "GOLDI_APP": settings.app,
         "GOLDI_FRONTEND": "npm" if settings.frontend else "none",
-        "GOLDI_IMAGE": settings.image,
+        "GOLDI_IMAGE": (wanted.push and settings.pushed) or settings.image,
         "GOLDI_INSTALLER": settings.installer,
         "GOLDI_CA_BUNDLE": settings.ca_bundle,
         **images,

@@ -13,7 +13,8 @@ PLATFORMS = ("linux/amd64", "linux/arm64")
 class Wanted:
     """A build that somebody asked for: targets or groups by name, and what they said about it.
 
-    `outputs` is whether the bake file says what comes out; `--set` may say it too.
+    `outputs` is whether the bake file says what comes out; `--set` may say it too. `tags` are instead of the bake
+    file's, `cache_from` are caches to read beside ours, `scanner` the image that lists the packages of what is pushed.
     """
 
     targets: tuple[str, ...]
@@ -26,6 +27,9 @@ class Wanted:
     keep_cache: bool = False
     progress: str = "auto"
     outputs: bool = False
+    tags: tuple[str, ...] = ()
+    cache_from: tuple[str, ...] = ()
+    scanner: str = ""
 
 
 def members(bake_file: Mapping[str, Mapping[str, Mapping[str, list[str]]]], names: tuple[str, ...]) -> tuple[str, ...]:

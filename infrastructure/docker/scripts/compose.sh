@@ -45,6 +45,7 @@ set +a
 bake() {
     # From buildx 0.20 on bake asks before it leaves the project; earlier ones do not know how.
     if docker buildx bake --help | grep -q -- --allow; then
+        [ -z "${GOLDI_CA_BUNDLE:-}" ] || set -- --allow "fs.read=$GOLDI_CA_BUNDLE" "$@"
         for root in "$GOLDI_CACHE_ROOT" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER:-}" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS:-}" \
             "${GOLDI_CACHE_ROOT_BUILDX_CACHE_RUNTIME:-}" "${GOLDI_CACHE_ROOT_BUILDX_CACHE_PRODUCTION:-}" \
             "${GOLDI_CACHE_ROOT_BUILDX_CACHE_DEVCONTAINER:-}"; do

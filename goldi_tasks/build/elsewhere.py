@@ -1,0 +1,178 @@
+"""The builder that the settings choose: checked, made if buildx does not know it, asked, and if need be given up."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from goldi_tasks import probe, run, state
+from goldi_tasks.build import bases, certificates, inputs, reach
+from goldi_tasks.command import Command
+from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, SettingsError, did_you_mean
+from goldi_tasks.plan import builder as plan
+from goldi_tasks.plan.builder import Builder
+from goldi_tasks.settings import Settings
+
+# Seconds that a builder may take to say a word; to start, where that takes an image or a pod; to be removed.
+ANSWER, START, END = 10.0, 180.0, 30.0
+
+
+def configuration(settings: Settings) -> Path:
+    """What buildx knows of this project's builders; it may not exist. Raises NoPermission."""
+    return state.folder("builders") / settings.key
+
+
+def chosen(settings: Settings) -> Builder | None:
+    """The builder that the settings choose, None for the current one. Raises SettingsError, NoPermission."""
+    # A build with the current builder asks nothing of the state directory.
+    return plan.chosen(settings, configuration(settings) if settings.builder_driver else Path())
+
+
+@contextmanager
+def at(settings: Settings) -> Iterator[Builder | None]:
+    """The builder that builds in the block, to which docker is led; None for the current one.
+
+    Raises SettingsError, NoEngine where it cannot be had, unless the current one may stand in for it.
+    """
+    found = chosen(settings)
+    if found:
+        try:
+            ready(settings, found)
+        except (NoEngine, NoDocker) as error:
+            if not settings.builder_fallback:
+                raise
+            print(f"goldi: {error.problem}: the current builder builds instead", file=sys.stderr, flush=True)
+            found = None
+    if not found:
+        yield None
+        return
+    # What was asked before was asked of another engine, and so is what is asked after.
+    probe.forget()
+    try:
+        with run.led(found.env):
+            yield found
+    finally:
+        probe.forget()
+
+
+def docker(found: Builder | None) -> probe.Docker:
+    """The engine that images come to, with the builder `found`; to be called where docker is led to it.
+
+    Raises NoDocker, NoEngine, NoPermission.
+    """
+    if not found:
+        return probe.docker()
+    # Not `buildx ls`, which asks every builder.
+    info, buildx = probe.engine_info(lambda command: run.ask(command, ANSWER)), probe.plugin_version("buildx")
+    if not buildx:
+        raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
+    return replace(probe.put_together(info, buildx, ()), driver=found.driver, builder=found.name)
+
+
+def ready(settings: Settings, found: Builder) -> None:
+    """Make `found` if need be, and see that it answers. Raises SettingsError, NoDocker, NoEngine, Interrupted."""
+    probe.client()
+    check(found)
+    try:
+        if why := reach.refusal(found):
+            raise CommandFailed(why, 1)
+        if not found.made:
+            run.ask(plan.ask(found), ANSWER)
+        elif not plan.runs(_inspected(settings, found)) and not run.is_dry():
+            _start(found)
+    except CommandFailed as error:
+        raise lost(found, error) from error
+
+
+def lost(found: Builder, error: CommandFailed) -> NoEngine:
+    """What is told of a builder that cannot be had."""
+    remedy = (
+        "See that it runs and that this machine may reach it, or set builder.fallback to build with the current one"
+    )
+    return NoEngine(f"{found} cannot be had: {plan.reason(error.problem)}", remedy)
+
+
+def missing(settings: Settings, found: Builder, targets: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Raises NoEngine for a base image made on this machine that the builder cannot have: it would look for minutes."""
+    own = {name for name in inputs.base_images(settings, targets, env) if name.startswith("localhost/")}
+    lacking = sorted(own if found.made else own - bases.ids(own).keys()) if own else []
+    if not lacking:
+        return
+    remedy = "Set PYTHON_IMAGE and NODE_IMAGE to names that it can pull"
+    if not found.made:
+        remedy += f", or send them there with `docker save {' '.join(lacking)} | docker load`, the latter led to it"
+    raise NoEngine(f"{found} does not have {' and '.join(lacking)}, made on this machine", remedy)
+
+
+def check(found: Builder) -> None:
+    """What of the settings only this machine can tell. Raises SettingsError."""
+    if found.scheme == "ssh" and not shutil.which("ssh"):
+        raise SettingsError(f"builder.endpoint is {found.endpoint}, and there is no ssh here", "Install an ssh client")
+    if found.certificates:
+        certificates.check(Path(found.certificates))
+    if found.driver == "kubernetes" and found.endpoint and not Path(found.endpoint).is_file():
+        raise SettingsError(f"builder.endpoint {found.endpoint} is not a file", "Point it to a kubeconfig file")
+    if found.context and found.context not in (known := contexts()):
+        raise SettingsError(
+            f"docker knows no context '{found.context}'", did_you_mean(found.context, known).capitalize()
+        )
+
+
+def contexts() -> list[str]:
+    """The names of docker's contexts."""
+    return run.ask(Command(("docker", "context", "ls", "--format", "{{.Name}}")), ANSWER).split()
+
+
+def remove(settings: Settings) -> None:
+    """Remove the builder that was made last for this project, with its cache."""
+    if name := _last(settings):
+        try:
+            run.ask(plan.remove(name, configuration(settings)), END)
+        except CommandFailed as error:
+            # What is not there any more is removed; what cannot be reached keeps what it has.
+            print(f"goldi: {name} is not removed: {plan.reason(error.problem)}", file=sys.stderr, flush=True)
+
+
+def _inspected(settings: Settings, found: Builder) -> str:
+    """What buildx says of the builder, which is made first if buildx does not know it. Raises CommandFailed."""
+    if _last(settings) == found.name:
+        try:
+            return run.ask(plan.ask(found), ANSWER)
+        except CommandFailed as error:
+            # Else buildx has forgotten it.
+            if error.code == run.LATE:
+                raise
+    if run.is_dry():
+        run.live(plan.create(found))
+        return ""
+    remove(settings)
+    configuration(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
+    run.ask(plan.create(found), ANSWER * 2.5)
+    state.write(_note(settings), found.name)
+    return run.ask(plan.ask(found), ANSWER)
+
+
+def _start(found: Builder) -> None:
+    """Start the builder, and wait until it answers. Raises CommandFailed."""
+    far = found.driver == "remote"
+    if not far:
+        print(f"goldi: starting {found}", file=sys.stderr, flush=True)
+    said = run.ask(plan.ask(found, start=True), ANSWER if far else START)
+    if not plan.runs(said):
+        told = re.search(r"^Error:\s+(.*)$", said, re.MULTILINE)
+        raise CommandFailed(told[1] if told else "it does not run", 1)
+
+
+def _note(settings: Settings) -> Path:
+    """Where the name of the builder that we made last for this project is kept."""
+    return configuration(settings) / "goldi"
+
+
+def _last(settings: Settings) -> str:
+    try:
+        return _note(settings).read_text(encoding="utf-8")
+    except OSError:
+        return ""

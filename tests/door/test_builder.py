@@ -1,0 +1,224 @@
+"""`goldi build.*` where the settings choose another builder: from them to docker's arguments and environment."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldi_tasks.build import certificates
+from goldi_tasks.errors import NoEngine, SettingsError
+from tests.door.conftest import Stage, one_sentence
+from tests.real import far
+
+pytestmark = pytest.mark.door
+
+RUNS = "Name: x\nNodes:\nStatus:           running\n"
+IDLE = RUNS.replace("running", "inactive")
+BAKED = {"production": {"image.name": "docker.io/library/three-bears:latest"}}
+
+
+def choose(stage: Stage, **given: str) -> None:
+    stage.env |= {f"GOLDI_BUILDER_{name.upper()}": value for name, value in given.items()}
+
+
+def calls(stage: Stage, *words: str) -> list[dict[str, Any]]:
+    return [entry for entry in stage.docker.log if tuple(entry.get("argv", ())[: len(words)]) == words]
+
+
+def test_builds_go_to_another_engine_and_the_images_are_looked_for_there(stage: Stage) -> None:
+    choose(stage, driver="docker", endpoint="tcp://far:2375")
+    # What the user's own say is of another engine.
+    stage.env |= {"DOCKER_CONTEXT": "mine", "DOCKER_TLS_VERIFY": "1"}
+    stage.docker.answer("buildx --builder default bake", metadata=BAKED)
+    done = stage.goldi("build.prod")
+    assert done.returncode == 0, done.stderr
+    bake = stage.docker.only("bake")
+    assert bake["argv"][:4] == ["buildx", "--builder", "default", "bake"]
+    assert "--load" not in bake["argv"]
+    there = {"DOCKER_HOST": "tcp://far:2375", "DOCKER_CONTEXT": "", "DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}
+    for entry in (bake, *calls(stage, "info"), *calls(stage, "image", "ls")):
+        assert entry["env"].items() >= there.items()
+    assert calls(stage, "info")
+    assert calls(stage, "image", "ls")
+    assert not calls(stage, "buildx", "ls"), "it waits for every builder"
+
+
+def test_what_containers_run_is_built_here(stage: Stage) -> None:
+    """Checks mount directories of this machine."""
+    choose(stage, driver="docker", endpoint="tcp://far:2375")
+    stage.docker.answer("image inspect", stdout="sha256:tools\n")
+    script = (
+        "import sys; from pathlib import Path; from goldi_tasks import settings, wiring\n"
+        "print(wiring.image(settings.load(Path.cwd()), 'tools'))"
+    )
+    done = stage.run(sys.executable, "-c", script)
+    assert done.returncode == 0, done.stderr
+    bake = stage.docker.only("bake")
+    assert "--builder" not in bake["argv"]
+    assert not any("DOCKER_HOST" in entry.get("env", {}) for entry in stage.docker.log)
+
+
+def test_a_builder_is_made_once_and_what_it_builds_comes_here(stage: Stage) -> None:
+    choose(stage, driver="kubernetes", options="namespace=ci,replicas=2")
+    stage.docker.answer("buildx inspect", stdout=IDLE)
+    stage.docker.answer("buildx inspect --bootstrap", stdout=RUNS)
+    assert "goldi: starting the builder" in stage.goldi("build.prod").stderr
+    stage.docker.answer("buildx inspect", stdout=RUNS)
+    assert "starting" not in stage.goldi("build.prod", "--force").stderr
+    [made] = calls(stage, "buildx", "create")
+    name = made["argv"][3]
+    options = ["--driver-opt", "namespace=ci", "--driver-opt", "replicas=2"]
+    assert made["argv"][4:] == ["--driver", "kubernetes", *options]
+    bakes = [entry for entry in calls(stage, "buildx", "--builder", name, "bake") if "--load" in entry["argv"]]
+    assert len(bakes) == 2
+    assert len(calls(stage, "buildx", "inspect", "--bootstrap", name)) == 1
+    # buildx knows it in a directory of ours, and of this project.
+    [folder] = {entry["env"]["BUILDX_CONFIG"] for entry in (made, *bakes)}
+    assert folder.startswith(f"{stage.env['HOME']}/.local/state/goldi/builders/the-pro-ject-")
+    assert not any("DOCKER_HOST" in entry.get("env", {}) for entry in stage.docker.log)
+
+    # Another setting: the one of before is ours, and goes.
+    choose(stage, options="namespace=ci,replicas=3")
+    assert stage.goldi("build.prod", "--force").returncode == 0
+    [removed] = calls(stage, "buildx", "rm")
+    assert removed["argv"] == ["buildx", "rm", "--force", name]
+    assert removed["env"]["BUILDX_CONFIG"] == folder
+    assert len({entry["argv"][3] for entry in calls(stage, "buildx", "create")}) == 2
+
+
+def test_one_that_buildx_has_forgotten_is_made_again(stage: Stage) -> None:
+    choose(stage, driver="docker-container")
+    stage.docker.answer("buildx inspect", stdout=RUNS, code=[0, 1, 0], stderr="ERROR: no builder")
+    assert stage.goldi("build.prod").returncode == 0
+    assert stage.goldi("build.prod", "--force").returncode == 0
+    assert len(calls(stage, "buildx", "create")) == 2
+
+
+def lost(stage: Stage) -> "subprocess.CompletedProcess[str]":
+    stage.docker.answer("version", code=1, stderr="Cannot connect to the Docker daemon at tcp://far:2375.\n")
+    choose(stage, driver="docker", endpoint="tcp://far:2375")
+    return stage.goldi("build.prod")
+
+
+def test_one_that_cannot_be_had_is_one_sentence(stage: Stage) -> None:
+    done = lost(stage)
+    assert done.returncode == NoEngine.code
+    said = one_sentence(done)
+    assert "the builder tcp://far:2375 (docker) cannot be had: Cannot connect to the Docker daemon" in said
+    assert "set builder.fallback" in said
+    assert not calls(stage, "buildx", "bake")
+
+
+def test_the_current_one_builds_instead_if_it_may(stage: Stage) -> None:
+    choose(stage, fallback="1")
+    done = lost(stage)
+    assert done.returncode == 0, done.stderr
+    assert "cannot be had: Cannot connect to the Docker daemon at tcp://far:2375: the current" in done.stderr
+    bake = stage.docker.only("bake")
+    assert "--builder" not in bake["argv"]
+    assert "DOCKER_HOST" not in bake["env"]
+
+
+def test_one_that_does_not_start(stage: Stage) -> None:
+    choose(stage, driver="docker-container")
+    stage.docker.answer("buildx inspect", stdout=IDLE)
+    stage.docker.answer("buildx inspect --bootstrap", code=1, stderr="#1 pulling\n#1 ERROR: no such host\n------\n")
+    done = stage.goldi("build.prod")
+    assert done.returncode == NoEngine.code
+    assert "cannot be had: no such host. See that" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("given", "problem", "remedy"),
+    [
+        ({"driver": "dockr"}, "GOLDI_BUILDER_DRIVER must be 'docker' or", "Choose one"),
+        ({"driver": "docker", "endpoint": "tpc://far:1"}, "the unknown scheme 'tpc'", "Did you mean 'tcp'?"),
+        ({"driver": "kubernetes", "options": "namespce=ci"}, "no option 'namespce'", "Did you mean 'namespace'?"),
+        ({"driver": "kubernetes", "options": "namespace"}, "must be names and values, not 'namespace'", "name=value"),
+        ({"driver": "kubernetes", "endpoint": "/no/where"}, "/no/where is not a file", "kubeconfig"),
+        ({"driver": "docker", "endpoint": "ssh://me@far"}, "there is no ssh here", "Install an ssh client"),
+        ({"driver": "docker", "endpoint": "far-machin"}, "no context 'far-machin'", "Did you mean 'far-machine'?"),
+        (
+            {"driver": "docker", "endpoint": "tcp://far:1", "certificates": "/no/where"},
+            "has no ca.pem: /no/where",
+            "Put",
+        ),
+        ({"endpoint": "tcp://far:1"}, "without a driver", "Set builder.driver"),
+    ],
+)
+def test_settings_are_checked_before_docker_is_asked(
+    stage: Stage, given: dict[str, str], problem: str, remedy: str
+) -> None:
+    choose(stage, fallback="1", **given)
+    stage.docker.answer("context ls", stdout="default\nfar-machine\n")
+    done = stage.goldi("build.prod")
+    assert done.returncode == SettingsError.code
+    said = one_sentence(done)
+    assert problem in said
+    assert remedy in said
+    assert {tuple(call[:2]) for call in stage.docker.calls} <= {("context", "ls")}
+
+
+def test_dry_makes_nothing(stage: Stage) -> None:
+    choose(stage, driver="remote", endpoint="docker-container://buildkitd")
+    done = stage.goldi("--dry", "build.prod")
+    assert done.returncode == 0, done.stderr
+    assert not calls(stage, "buildx", "create")
+    made, built = [line for line in done.stdout.splitlines() if "docker buildx" in line][:2]
+    assert "--driver remote docker-container://buildkitd" in made
+    assert "BUILDX_CONFIG=" in built
+    assert " docker buildx --builder goldilocks-" in built
+
+
+def test_the_builder_is_shown(stage: Stage) -> None:
+    assert "current builder has the docker driver" in stage.goldi("build.builder").stdout
+    assert json.loads(stage.goldi("build.builder", "--json").stdout)["chosen"] is False
+    choose(stage, driver="docker", endpoint="ssh://me@far")
+    told = json.loads(stage.goldi("build.builder", "--json").stdout)
+    assert (told["answers"], told["endpoint"]) == (False, "ssh://me@far")
+    assert "there is no ssh here" in told["why"]
+    assert "Until then builds fail." in stage.goldi("build.builder").stdout
+    choose(stage, endpoint="tcp://far:2375")
+    assert "it answers and exports local caches; images come to be on its engine" in stage.goldi("build.builder").stdout
+
+
+def test_certificates_that_docker_could_not_use(stage: Stage, tmp_path: Path) -> None:
+    keys = far.keys(tmp_path / "keys")
+
+    def refused(name: str, spoil: Callable[[Path], object]) -> str:
+        folder = tmp_path / name
+        shutil.copytree(keys / "client", folder)
+        spoil(folder)
+        with pytest.raises(SettingsError) as error:
+            certificates.check(folder)
+        return str(error.value)
+
+    certificates.check(keys / "client")
+    assert "has no key.pem" in refused("none", lambda folder: (folder / "key.pem").unlink())
+    said = refused("open", lambda folder: (folder / "key.pem").chmod(0o644))
+    assert f"others may read the key {tmp_path}/open/key.pem. Run `chmod go= " in said
+    said = refused("mixed", lambda folder: shutil.copyfile(keys / "server.key", folder / "key.pem"))
+    assert "cannot be used" in said
+    assert "cannot be used" in refused("text", lambda folder: (folder / "cert.pem").write_text("hello"))
+    assert "cannot be read" in refused("bytes", lambda folder: (folder / "ca.pem").write_bytes(b"\xff"))
+    signed = (
+        "x509",
+        "-req",
+        "-in",
+        "client.csr",
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "-1",
+    )
+    said = refused("old", lambda folder: far.openssl(keys, *signed, "-out", str(folder / "cert.pem")))
+    assert re.search(r"old/cert.pem expired on 20\d\d-\d\d-\d\d. Have a new one made", said)

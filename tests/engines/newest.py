@@ -1,0 +1,69 @@
+"""The newest engine that Debian has, unstable's, as root: its own client, buildx and compose too.
+
+For the tests it is the machine's engine: its socket, client and plugins are mounted over those.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from goldi_tasks.engine import Place, daemon, lock, own, packages, traces
+from goldi_tasks.plan import engine as plan
+from tests.engines import cage
+from tests.engines.network import network
+
+FETCHED = Path("/var/tmp/goldi-engines")
+# Its docker-init is a link to what tini-static has.
+PACKAGES = replace(plan.ENGINE, suite="unstable", names=(*plan.ENGINE.names, "tini-static"))
+# It is about the engine that `engine.up` makes of Debian 13's packages.
+TESTS = ("tests/real", "--ignore=tests/real/test_engine.py")
+_PLUGINS = [
+    Path(top, "docker/cli-plugins") for top in ("/usr/local/lib", "/usr/local/libexec", "/usr/lib", "/usr/libexec")
+]
+
+
+def run(folder: Path, arguments: Sequence[str]) -> int:
+    """Run the real tests, or pytest with `arguments`; its exit code."""
+    fetched = Place(prefix=own(FETCHED, 0o700) / PACKAGES.suite)
+    packages.ensure(fetched, renew=True, wanted=PACKAGES)
+    subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
+    with network() as enter:
+        return cage.run(__name__, folder, arguments, enter)
+
+
+def inside(folder: Path, arguments: Sequence[str]) -> int:
+    """The same in the cage."""
+    place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
+    with lock(place):
+        daemon.start(place)
+    instead: list[Path] = []
+    try:
+        for ours, theirs in _pairs(place):
+            cage.bind(ours, theirs)
+            instead.append(theirs)
+        env = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+        subprocess.run(("docker", "load", "--quiet"), env=env, check=True)
+        subprocess.run(cage.status(), env=env, stdin=subprocess.DEVNULL, check=True)
+        tests = cage.pytest(arguments or TESTS)
+        return subprocess.run(tests, env=env, stdin=subprocess.DEVNULL, check=False).returncode
+    finally:
+        for path in reversed(instead):
+            cage.unmount(path)
+        with lock(place):
+            daemon.stop(place)
+            traces.wipe(place)
+
+
+def _pairs(place: Place) -> Iterator[tuple[Path, Path]]:
+    """The socket, client and plugins of `place`, and where the machine has its own."""
+    yield place.socket, Path("/var/run/docker.sock").resolve()
+    client = shutil.which("docker")
+    theirs = {Path(client).resolve(): place.prefix / "usr/bin/docker"} if client else {}
+    plugins = place.prefix / "usr/libexec/docker/cli-plugins"
+    for plugin in ("docker-buildx", "docker-compose"):
+        found = [folder / plugin for folder in _PLUGINS if (folder / plugin).exists()]
+        theirs |= {path.resolve(): plugins / plugin for path in found}
+    yield from ((ours, path) for path, ours in theirs.items())

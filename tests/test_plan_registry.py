@@ -1,0 +1,90 @@
+"""What buildx 0.13.1 said of registries that did not want, word by word."""
+
+import pytest
+
+from goldi_tasks.plan import registry
+
+BLOB = "v2/bears/app/blobs/sha256:00c936769db5c0d7225dbf81bd305804ddb879079bba7d845694e0f003514d5a"
+PUSH = "ERROR: failed to solve: failed to push reg.example:5000/bears/app:1: "
+HEAD = f'failed to do request: Head "https://reg.example:5000/{BLOB}": '
+
+
+def status(text: str) -> str:
+    return f"{PUSH}unexpected status from HEAD request to https://reg.example:5000/{BLOB}: {text}"
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "passes", "words"),
+    [
+        (status("401 Unauthorized"), "refused", False, "401 Unauthorized"),
+        (status("403 Forbidden"), "refused", False, "403 Forbidden"),
+        (PUSH + "push access denied, repository does not exist", "refused", False, ""),
+        (status("404 Not Found"), "odd", False, "404 Not Found"),
+        (status("429 Too Many Requests"), "busy", True, "429 Too Many Requests"),
+        (status("500 Internal Server Error"), "broken", True, "500 Internal Server Error"),
+        (status("503 Service Unavailable"), "broken", True, "503 Service Unavailable"),
+        (PUSH + HEAD + "dial tcp 127.0.0.1:1: connect: connection refused", "dead", False, "connection refused"),
+        (PUSH + HEAD + "dial tcp: lookup reg.example on 10.0.0.1:53: no such host", "dead", False, "no such host"),
+        (PUSH + HEAD + "http: server gave HTTP response to HTTPS client", "plain", False, ""),
+        (PUSH + HEAD + "tls: first record does not look like a TLS handshake", "plain", False, ""),
+        (PUSH + HEAD + "tls: failed to verify certificate: x509: unknown authority", "untrusted", False, ""),
+        (PUSH + HEAD + "net/http: TLS handshake timeout", "cut", True, "TLS handshake timeout"),
+        (PUSH + HEAD + "read tcp 1.2.3.4:5->6.7.8.9:5000: read: connection reset by peer", "cut", True, ""),
+        (f"ERROR: target app: {status('429 Too Many Requests')[7:]}", "busy", True, "429 Too Many Requests"),
+    ],
+)
+def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: bool, words: str) -> None:
+    found = registry.read(["#1 something else", line])
+    assert found
+    assert (found.kind, found.passes, found.host) == (kind, passes, "reg.example:5000")
+    assert found.name == "reg.example:5000/bears/app:1"
+    assert words in found.words
+    assert "reg.example:5000" in found.problem
+    assert found.remedy
+    assert ("docker login reg.example:5000" in found.remedy) is (kind in ("refused", "busy"))
+
+
+def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> None:
+    base = "ERROR: failed to solve: reg.example/py:3: failed to resolve source metadata for reg.example/py:3: "
+    said = "unexpected status from HEAD request to https://reg.example/v2/py/manifests/3: "
+    found = registry.read([base + said + "429 Too Many Requests"])
+    assert found
+    assert (found.kind, found.name) == ("busy", "reg.example/py:3")
+    # Of what is wrong with a name buildx speaks best.
+    assert registry.read([base + said + "404 Not Found"]) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'ERROR: failed to solve: process "/bin/sh -c curl https://x.example/v2/ # 401 Unauthorized" exit code: 22',
+        "ERROR: failed to solve: not found",
+        "#8 ERROR: failed to push reg.example/a:1: 429 Too Many Requests",
+        "a step that says: failed to push reg.example/a: 401 Unauthorized",
+        "",
+    ],
+)
+def test_what_steps_say_is_no_word_of_a_registry(line: str) -> None:
+    found = registry.read([line])
+    assert found is None or "x.example" in found.host
+
+
+def test_a_cache_that_is_not_there_yet_is_no_trouble() -> None:
+    name = "reg.example/app-cache:main"
+    assert registry.of_cache(name, f"failed to configure registry cache importer: {name}: not found") == ""
+    assert registry.of_cache(name, "") == ""
+    refused = registry.of_cache(
+        name, "unexpected status from HEAD request to https://reg.example/v2/x: 401 Unauthorized"
+    )
+    assert refused.startswith("since the registry reg.example refuses this: 401 Unauthorized (Run `docker login")
+
+
+def test_a_name_has_a_registry_or_the_public_one() -> None:
+    assert registry.host("python:3") == registry.host("docker/x") == "docker.io"
+    assert registry.host("localhost/x") == "localhost"
+    assert registry.host("127.0.0.1:5000/a/b:1") == "127.0.0.1:5000"
+
+
+def test_a_push_is_tried_for_less_than_half_a_minute_longer() -> None:
+    assert list(registry.DELAYS) == sorted(registry.DELAYS)
+    assert sum(registry.DELAYS) < 30
