@@ -60,7 +60,8 @@ class Settings:
     """`idle-minutes` (GOLDI_IDLE_MINUTES): after how many minutes without a check that container ends itself."""
 
     registry: str = ""
-    """`registry` (GOLDI_REGISTRY): what stands before the name of an image that is pushed, such as `ghcr.io/team`."""
+    """`registry` (GOLDI_REGISTRY): what stands before the name of an image that is pushed, such as
+    `registry.example/team`."""
 
     main_branch: str = "main"
     """`main-branch` (GOLDI_MAIN_BRANCH): whose cache a branch reads that has none of its own yet."""

@@ -56,12 +56,12 @@ def file(value: object, where: str) -> str:
 
 
 def repository(value: object, where: str) -> str:
-    """A place in a registry, as an image's name has it before its tag: `ghcr.io/team`, `127.0.0.1:5000`."""
+    """A place in a registry, as an image's name has it before its tag: `registry.example/team`, `127.0.0.1:5000`."""
     found = text(value, where)
     # The grammar of distribution's `reference` package: a host, maybe a port, then lower-case parts.
     host, part = r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]+)?", r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*"
     if not re.fullmatch(rf"{host}(?:/{part})*", found):
-        remedy = "Write host and path alone, in lower case, such as ghcr.io/team: no https://, no tag"
+        remedy = "Write host and path alone, in lower case, such as registry.example/team: no https://, no tag"
         raise SettingsError(f"{where} must be a place in a registry, not {mask(repr(found))}", remedy)
     return found
 

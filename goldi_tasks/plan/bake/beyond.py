@@ -76,7 +76,7 @@ def check_pushed(settings: Settings, wanted: Wanted, bake_file: Mapping[str, Any
     if settings.pushed or named or not any("${GOLDI_IMAGE}" in tag for tag in tags):
         return
     problem = f"no registry is named that {settings.image} could be pushed to"
-    raise SettingsError(problem, "Set `registry` in [tool.goldi], such as ghcr.io/team, or GOLDI_REGISTRY")
+    raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
 
 
 def _says(settings: Settings, wanted: Wanted, targets: tuple[str, ...], labels: Mapping[str, str]) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def choose(settings: Settings, wanted: Wanted, docker: Docker, branch: str) -> S
     place = {"registry": settings.cache_repository, "inline": settings.pushed}.get(backend, "")
     if backend != "gha" and not place:
         problem = f"the settings want caches of kind {backend} and name no registry"
-        raise SettingsError(problem, "Set `registry` in [tool.goldi], such as ghcr.io/team, or GOLDI_REGISTRY")
+        raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
     # Machines of two architectures would overwrite each other's.
     platforms = paths.platform_key(wanted.platforms or (docker.platform,))
     return Store(backend, place, branch, settings.main_branch, platforms)
