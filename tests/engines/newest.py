@@ -4,7 +4,6 @@ For the tests it is the machine's engine: its socket, client and plugins are mou
 """
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -45,6 +44,7 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
             cage.bind(ours, theirs)
             instead.append(theirs)
         env = {name: value for name, value in os.environ.items() if not name.startswith("DOCKER_")}
+        env["PATH"] = f"{place.prefix}/usr/bin:{env['PATH']}"
         subprocess.run(("docker", "load", "--quiet"), env=env, check=True)
         subprocess.run(cage.status(), env=env, stdin=subprocess.DEVNULL, check=True)
         tests = cage.pytest(arguments or TESTS)
@@ -58,12 +58,9 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
 
 
 def _pairs(place: Place) -> Iterator[tuple[Path, Path]]:
-    """The socket, client and plugins of `place`, and where the machine has its own."""
+    """The socket and the plugins of `place`, and where the machine has its own; the client is found by PATH."""
     yield place.socket, Path("/var/run/docker.sock").resolve()
-    client = shutil.which("docker")
-    theirs = {Path(client).resolve(): place.prefix / "usr/bin/docker"} if client else {}
-    plugins = place.prefix / "usr/libexec/docker/cli-plugins"
-    for plugin in ("docker-buildx", "docker-compose"):
-        found = [folder / plugin for folder in _PLUGINS if (folder / plugin).exists()]
-        theirs |= {path.resolve(): plugins / plugin for path in found}
-    yield from ((ours, path) for path, ours in theirs.items())
+    for folder in _PLUGINS:
+        if (folder / "docker-buildx").exists():
+            # The directory: what its links lead to is copied by tests that have an engine of their own.
+            yield place.prefix / "usr/libexec/docker/cli-plugins", folder
