@@ -96,20 +96,15 @@ def test_a_push_has_labels_provenance_an_sbom_and_a_cache(tiny: Project, shop: s
 
         forget(tiny)
         other = env | {"GITHUB_REF_NAME": "another"}
-        found = summary(tiny, "build.prod", GOLDI_CACHE_BACKEND="registry", **other)
-        assert (found["steps"], found["cached"]) == (3, 3), "another branch begins with what main has"
-        assert found["read"] == [f"{name}-cache:{scopes[0]}"]
-        scopes = asked(shop, f"bears/{tiny.image}-cache/tags/list")["tags"]
-        assert [scope for scope in scopes if scope.endswith("-another")], "and keeps its own"
-        forget(tiny)
-        seen = tiny.goldi("build.prod", "--force", GOLDI_CACHE_BACKEND="registry", **other)
-        assert f"3 steps, 3 cached, with the cache {name}-cache:" in seen
-        forget(tiny)
-        found = summary(tiny, "build.prod", "--force", "--cache-from", f"type=registry,ref={name}-cache:{scopes[0]}")
-        assert (found["steps"], found["cached"]) == (3, 3), "what --cache-from names is read beside ours"
+        said = tiny.goldi("build.prod", GOLDI_CACHE_BACKEND="registry", **other)
+        # Another branch begins with what main has, and keeps its own.
+        assert f"3 steps, 3 cached, with the cache {name}-cache:{scopes[0]}" in said
+        kept = asked(shop, f"bears/{tiny.image}-cache/tags/list")["tags"]
+        assert [scope for scope in kept if scope.endswith("-another")]
         forget(tiny)
         found = summary(tiny, "build.prod", "--force", "--cache-from", f"{name}:1.0")
-        assert found["cached"] == 3, "the image has its own cache in it"
+        assert (found["steps"], found["cached"]) == (3, 3), "the image has its own cache in it"
+        assert found["read"] == [f"{name}:1.0"]
 
 
 def test_what_a_registry_has_against_a_push_is_told(tiny: Project, shop: str, tmp_path: Path) -> None:
