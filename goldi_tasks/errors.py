@@ -118,7 +118,7 @@ class Unhealthy(GoldiError):
 class RegistryFailed(GoldiError):
     """A registry refuses a push, has enough of us, or does not answer."""
 
-    code = 25
+    code = 22
 
 
 class CommandFailed(GoldiError):

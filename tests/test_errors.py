@@ -23,7 +23,7 @@ def test_exit_codes_are_pinned_since_scripts_test_for_them() -> None:
         "StackFailed": 19,
         "NoDevcontainer": 20,
         "Unhealthy": 21,
-        "RegistryFailed": 25,
+        "RegistryFailed": 22,
     }
 
 

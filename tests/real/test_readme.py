@@ -1,4 +1,4 @@
-"""The workflow and the README are true: every command in them runs, in their order, in a clean clone."""
+"""The workflow, the README and its pages are true: every command in them runs, in their order, in a clean clone."""
 
 import fcntl
 import json
@@ -19,8 +19,9 @@ pytestmark = pytest.mark.real
 
 
 def commands() -> list[str]:
-    """The lines of the README's `sh` blocks, without their comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.M | re.S)
+    """The lines of the `sh` blocks of the README, then of its pages, without their comments."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    blocks = [block for page in pages for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)]
     return [shlex.join(shlex.split(line, comments=True)) for line in "".join(blocks).splitlines()]
 
 

@@ -112,7 +112,7 @@ def test_what_a_registry_has_against_a_push_is_told(tiny: Project, shop: str, tm
     with relay(Relay(shop)) as before, without(f"{before.address}/{tiny.image}"):
         env: dict[str, Any] = {"GOLDI_REGISTRY": before.address, "DOCKER_CONFIG": str(tmp_path)}
         before.mood = 403
-        said = tiny.goldi("build.push", code=25, **env)
+        said = tiny.goldi("build.push", code=22, **env)
         assert said.splitlines()[-1] == (
             f"goldi: the registry {before.address} refuses {before.address}/{tiny.image}:latest: 403 Forbidden. "
             f"Run `docker login {before.address}` with an account that may do that."
@@ -126,7 +126,7 @@ def test_what_a_registry_has_against_a_push_is_told(tiny: Project, shop: str, tm
         assert asked(shop, f"{tiny.image}/tags/list")["tags"] == ["latest"]
     gone = f"127.0.0.1:{free_port()}"
     with without(f"{gone}/{tiny.image}"):
-        said = tiny.goldi("build.push", code=25, GOLDI_REGISTRY=gone)
+        said = tiny.goldi("build.push", code=22, GOLDI_REGISTRY=gone)
     assert f"goldi: the cache registry {gone} does not answer (connection refused): building without it" in said
     assert f"goldi: the registry {gone} does not answer: connection refused. Look whether it is up" in said
 
@@ -136,7 +136,7 @@ def test_a_login_is_dockers_own(tiny: Project, tmp_path: Path) -> None:
     auth = f"auth: {{htpasswd: {{realm: bears, path: {tmp_path}/htpasswd}}}}\n"
     with registry(tmp_path / "registry", auth=auth) as address, without(f"{address}/{tiny.image}"):
         env: dict[str, Any] = {"GOLDI_REGISTRY": address, "DOCKER_CONFIG": str(tmp_path / "docker")}
-        said = tiny.goldi("build.push", code=25, **env)
+        said = tiny.goldi("build.push", code=22, **env)
         assert f"Run `docker login {address}` with an account" in said.splitlines()[-1]
         # A cache that wants a login costs a warning.
         said = tiny.goldi("build.prod", GOLDI_CACHE_BACKEND="registry", **env)
