@@ -32,7 +32,8 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None, *, her
     choose.
     Raises what bake.build raises, and CacheRefused.
     """
-    from goldi_tasks.build import bake, elsewhere, summary
+    from goldi_tasks.build import bake, summary
+    from goldi_tasks.build.builders import elsewhere
     from goldi_tasks.build.work import Doors
     from goldi_tasks.cache.local import mend, stage
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, run, scratch
-from goldi_tasks.build import afar, bakefile, context, elsewhere, foreign, inputs, made, network, record, summary
+from goldi_tasks.build import bakefile, context, foreign, inputs, made, network, record, summary
+from goldi_tasks.build.afar import find as afar
+from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command

@@ -21,7 +21,7 @@ from goldi_tasks.tasks.build._json import print_json
 )
 def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
     """Show the builder in use, and whether it answers; create or reset it."""
-    from goldi_tasks.build import builder as buildx_builder
+    from goldi_tasks.build.builders import show as buildx_builder
 
     try:
         settings = project.load(Path.cwd())

@@ -80,8 +80,8 @@ def history(c: Context, json: bool = False, number: int = 10, show: str = "") ->
 )
 def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
     """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
-    from goldi_tasks.build import elsewhere
     from goldi_tasks.build import size as image_size
+    from goldi_tasks.build.builders import elsewhere
 
     settings = project.load(Path.cwd())
     with elsewhere.at(settings):

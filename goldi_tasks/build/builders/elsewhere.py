@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldi_tasks import probe, run, state
-from goldi_tasks.build import bases, certificates, inputs, reach
+from goldi_tasks.build import bases, inputs
+from goldi_tasks.build.builders import certificates, reach
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, SettingsError, did_you_mean
 from goldi_tasks.plan import builder as plan

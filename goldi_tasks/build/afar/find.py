@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from goldi_tasks import paths, run
-from goldi_tasks.build import answers, git
+from goldi_tasks.build.afar import answers, git
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import registry, revision
 from goldi_tasks.probe import Docker

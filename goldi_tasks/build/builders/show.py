@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import probe, run
-from goldi_tasks.build import elsewhere
+from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.command import Command
 from goldi_tasks.errors import GoldiError, NotAProject
 from goldi_tasks.plan.builder import Builder
