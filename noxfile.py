@@ -74,12 +74,6 @@ def campaign(session: nox.Session) -> None:
     session.run(*CAMPAIGN, *(session.posargs or ("--rounds", "7")))
 
 
-@nox.session(default=False)
-def scaling(session: nox.Session) -> None:
-    """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
-    session.run("python", "-m", "tests.scaling", *session.posargs)
-
-
 @nox.session(name="long-campaign", default=False)
 def long_campaign(session: nox.Session) -> None:
     """The same until 200 processes were killed, and 10,000 generated archives and settings; half an hour and more."""
@@ -95,8 +89,14 @@ def long_engines(session: nox.Session) -> None:
     session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
 
 
-@nox.session(default=False)
-def platforms(session: nox.Session) -> None:
+@nox.session(name="long-scaling", default=False)
+def long_scaling(session: nox.Session) -> None:
+    """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
+    session.run("python", "-m", "tests.scaling", *session.posargs)
+
+
+@nox.session(name="long-platforms", default=False)
+def long_platforms(session: nox.Session) -> None:
     """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""
     with engine(session):
         session.run("pytest", "-m", "real", "--capture=no", "tests/real/platforms.py", *session.posargs)

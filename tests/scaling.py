@@ -1,4 +1,4 @@
-"""How a second machine starts: cold, from a registry's cache, from an archive. `nox -s scaling`, as root; minutes.
+"""How a second machine starts: cold, from a registry's cache, from an archive. `nox -s long-scaling`, as root; minutes.
 
 Each machine is an empty engine with directories and a network of its own, the network of a container, which has a
 way out. Between them there is a registry, or a file. Seconds and bytes are printed as a table.

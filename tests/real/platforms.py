@@ -1,4 +1,4 @@
-"""The reference app for two platforms: by hand, `nox -s platforms`; the first time our arm64 image is made for it."""
+"""The reference app for two platforms, by hand: `nox -s long-platforms`. The first time it makes our arm64 image."""
 
 import json
 import os
