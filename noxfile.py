@@ -35,7 +35,7 @@ LINT = (
     ("shellcheck", *SCRIPTS),
 )
 PURE = "not (door or contract or real)"
-REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real")
+REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real and not machines")
 CAMPAIGN = ("python", "-m", "tests.campaign")
 
 # What somebody runs all day, in the tools image.
@@ -57,9 +57,11 @@ def host(session: nox.Session) -> None:
 
 @nox.session
 def suite(session: nox.Session) -> None:
-    """What CI checks, and all tiers of tests, on the engine that answers or on one that is started for it."""
+    """All tiers of tests, on the engine that answers or on one that is started for it.
+
+    `ci.check` is among them: as a step of the workflow, in a clean clone (tests/real/test_readme.py).
+    """
     with engine(session):
-        session.run("goldi", "ci.check")
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
         # What takes longest is told: all of it has to stay below 25 minutes.
         session.run("pytest", *REAL, "--durations=20", *session.posargs)
@@ -93,6 +95,13 @@ def long_engines(session: nox.Session) -> None:
 def long_scaling(session: nox.Session) -> None:
     """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
     session.run("python", "-m", "tests.scaling", *session.posargs)
+
+
+@nox.session(name="long-machines", default=False)
+def long_machines(session: nox.Session) -> None:
+    """Builders on a far engine, a second machine, two platforms: small projects, as root; some minutes."""
+    with engine(session):
+        session.run("pytest", "-m", "machines", *session.posargs)
 
 
 @nox.session(name="long-platforms", default=False)

@@ -22,7 +22,11 @@ from tests.real import far
 from tests.real.conftest import GOLDI, Project, docker
 from tests.real.second_engine import Call, fetch
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.machines,
+    pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
+]
 
 START = """
 from goldi_tasks.plan import engine

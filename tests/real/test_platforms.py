@@ -12,7 +12,11 @@ import pytest
 from goldi_tasks import emulation
 from tests.real.conftest import REPOSITORY, Project, docker
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="an emulator is registered as root")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.machines,
+    pytest.mark.skipif(os.getuid() != 0, reason="an emulator is registered as root"),
+]
 
 BOTH = "linux/amd64,linux/arm64"
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
