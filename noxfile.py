@@ -35,7 +35,7 @@ LINT = (
     ("shellcheck", *SCRIPTS),
 )
 PURE = "not (door or contract or real)"
-REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real and not machines")
+REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real and not by_hand")
 CAMPAIGN = ("python", "-m", "tests.campaign")
 
 # What somebody runs all day, in the tools image.
@@ -97,11 +97,11 @@ def long_scaling(session: nox.Session) -> None:
     session.run("python", "-m", "tests.scaling", *session.posargs)
 
 
-@nox.session(name="long-machines", default=False)
-def long_machines(session: nox.Session) -> None:
-    """Builders on a far engine, a second machine, two platforms: small projects, as root; some minutes."""
+@nox.session(name="long-tests", default=False)
+def long_tests(session: nox.Session) -> None:
+    """Builders on a far engine, a second machine, two platforms, and benchmarks: as root; ten minutes."""
     with engine(session):
-        session.run("pytest", "-m", "machines", *session.posargs)
+        session.run("pytest", "-m", "by_hand", *session.posargs)
 
 
 @nox.session(name="long-platforms", default=False)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.conftest import GOLDI, Project, docker
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.by_hand]
 
 DOCKERFILE = """\
 ARG PYTHON_IMAGE

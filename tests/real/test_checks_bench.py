@@ -10,7 +10,7 @@ from goldi_tasks.checks.bench import table
 from goldi_tasks.paths import project_key
 from tests.real.conftest import GOLDI, Project, docker
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.by_hand]
 
 
 def tree(project: Project) -> dict[str, tuple[int, bytes]]:

@@ -14,7 +14,7 @@ from tests.real.conftest import REPOSITORY, Project, docker
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.machines,
+    pytest.mark.by_hand,
     pytest.mark.skipif(os.getuid() != 0, reason="an emulator is registered as root"),
 ]
 

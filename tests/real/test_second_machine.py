@@ -15,7 +15,7 @@ from tests.real.conftest import GOLDI, Project
 from tests.real.second_engine import Call, fetch
 from tests.real.shop import registry
 
-pytestmark = [pytest.mark.real, pytest.mark.machines]
+pytestmark = [pytest.mark.real, pytest.mark.by_hand]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")

@@ -157,7 +157,7 @@ def test_a_wrong_password_is_told_and_not_shown(
 def test_a_base_image_wants_a_login_and_a_pushed_image_has_its_provenance(
     tiny: Project, world: World, user: dict[str, Any], tmp_path: Path
 ) -> None:
-    stranger = tiny.goldi("build.prod", "--pull", code=1, **{**user, "DOCKER_CONFIG": str(tmp_path / "nobody")})
+    stranger = tiny.goldi("build.prod", "--pull", code=22, **{**user, "DOCKER_CONFIG": str(tmp_path / "nobody")})
     assert "no basic auth credentials" in stranger or "401 Unauthorized" in stranger
     tiny.goldi("build.prod", "--pull", **user)
     name = f"{world.registry}/bears/app:1"
