@@ -23,6 +23,9 @@ def refusal(builder: Builder) -> str:
     except TimeoutError:
         return f"no answer within {_WITHIN:g} s"
     except OSError as error:
+        if "EOF occurred" in str(error):
+            # So a server may refuse us before it comes to say why.
+            return "it ends the connection, perhaps over the client's certificate"
         # Of the TLS library, of the look-up of names, of the system.
         reason = getattr(error, "verify_message", "") or getattr(error, "reason", "") or error.strerror or str(error)
         return str(reason).lower().replace("_", " ")
