@@ -67,7 +67,7 @@ def suite(session: nox.Session) -> None:
         session.run("pytest", *REAL, "--durations=20", *session.posargs)
         if os.getuid() == 0:
             # It has an engine of its own.
-            session.run(*CAMPAIGN, "--rounds", "7")
+            session.run(*CAMPAIGN, "--rounds", "4")
 
 
 @nox.session(default=False)
