@@ -1,10 +1,10 @@
 """What a build for other platforms needs before it begins: that they run here."""
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from goldi_tasks import emulation, run
+from goldi_tasks.build import bakefile
 from goldi_tasks.errors import CommandFailed, NoEngine
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import dockerfile, platforms
@@ -13,7 +13,7 @@ from goldi_tasks.settings import Settings
 
 def check(settings: Settings, wanted: plan.Wanted, targets: tuple[str, ...], env: Mapping[str, str]) -> None:
     """Raises NoEngine where a platform of `wanted` cannot run here, and something would have to on it."""
-    if not wanted.platforms or run.is_dry():
+    if run.is_dry():
         return
     lacking = {row.platform: row for row in platforms.rows(emulation.ask()) if row.runs == "no"}
     missing = [one for one in wanted.platforms if one in lacking]
@@ -24,7 +24,7 @@ def check(settings: Settings, wanted: plan.Wanted, targets: tuple[str, ...], env
 
 def _printed(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> Collection[Mapping[str, Any]]:
     try:
-        return list(json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"].values())
+        return bakefile.printed(settings, targets, env).values()
     except (CommandFailed, ValueError, LookupError):
         return [{}]
 

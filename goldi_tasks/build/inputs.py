@@ -9,8 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from goldi_tasks import run
-from goldi_tasks.build import bases, context, kept
+from goldi_tasks.build import bakefile, bases, context, kept
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import dockerfile
@@ -57,7 +56,7 @@ def look(
         return None
     try:
         if printed is None:
-            printed = json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"]
+            printed = bakefile.printed(settings, targets, env)
         return _inputs(settings, [printed[target] for target in targets], printed, where)
     except (CommandFailed, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
@@ -66,7 +65,7 @@ def look(
 def base_images(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> set[str]:
     """The images that `targets` build on; none where that cannot be said, or buildx can say better what is wrong."""
     try:
-        printed = json.loads(run.capture(plan.show(settings, targets, env), cwd=settings.project))["target"]
+        printed = bakefile.printed(settings, targets, env)
         wanted = [printed[target] for target in targets]
         return _base_images(settings, wanted, _texts(settings, wanted)) or set()
     except (CommandFailed, OSError, ValueError, LookupError, TypeError, AttributeError):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from goldi_tasks import run
 from goldi_tasks.build import keeping, reason
@@ -222,8 +222,8 @@ class Work:
     def _follow_export(self, command: Command, patience: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
         nothing = self.settings.bake_file.parent
-        options: dict[str, Any] = {"title": "keeping the cache", "dockerfile": nothing, "patience": patience}
-        view.follow(command, self.settings.project, mode, Build(), **options)
+        title, project = "keeping the cache", self.settings.project
+        view.follow(command, project, mode, Build(), title=title, dockerfile=nothing, patience=patience)
 
     def _dockerfile(self) -> str:
         file = self.settings.bake_file.parent / "Dockerfile"

@@ -1,13 +1,13 @@
 """What a build has to do with other machines: which caches it reads and writes there, and what is said of a push."""
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from goldi_tasks import paths, run
-from goldi_tasks.build.afar import answers, git
+from goldi_tasks.build import bakefile
+from goldi_tasks.build.afar import git
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import registry, revision
 from goldi_tasks.probe import Docker
@@ -60,7 +60,12 @@ def _missing(store: plan.Store, docker: Docker, far: bool) -> str:
         lacking = plan.lacks(os.environ, docker.buildx)
         return f"GitHub's cache cannot be reached, since {lacking} is not set" if lacking else ""
     host = registry.host(store.place)
-    why = "" if run.is_dry() or far else answers.trouble(host)
+    if run.is_dry() or far:
+        return ""
+    # Imported here: 20 ms of http and TLS that a build without a registry has no use for.
+    from goldi_tasks.build.afar import answers
+
+    why = answers.trouble(host)
     return f"the cache registry {host} does not answer ({why})" if why else ""
 
 
@@ -71,7 +76,7 @@ def _own(
     others = tuple(target for target in targets if target not in paths.TARGETS)
     printed: dict[str, Any] = {}
     if others:
-        printed = json.loads(run.capture(plan.show(settings, others, env), cwd=settings.project))["target"]
+        printed = bakefile.printed(settings, others, env)
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in paths.TARGETS}
     return {
         target: plan.of_bake(printed[target]) if target in printed else [plan.local(directories[target])]

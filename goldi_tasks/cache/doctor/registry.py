@@ -4,21 +4,22 @@ from collections.abc import Iterator
 
 from goldi_tasks.cache.doctor.answers import Answers
 from goldi_tasks.cache.doctor.finding import Finding
+from goldi_tasks.plan import registry
 
 HUB = "registry-1.docker.io"
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
     """Registries that do not answer, and mirrors that the engine asks first."""
-    for registry in answers.registries:
-        if registry.answers:
+    for asked in answers.registries:
+        if asked.answers:
             continue
-        if registry.image:
-            what = f"{registry.host} does not answer, and {registry.image} is not on this machine"
+        if asked.image:
+            what = f"{asked.host} does not answer, and {asked.image} is not on this machine"
             remedy = "Run `inv engine.up`, which makes base images where there is no registry, or name a mirror's image"
             yield Finding("registry", "warning", what, remedy)
         else:
-            what = f"{registry.host} does not answer: newer base images cannot be had"
+            what = f"{asked.host} does not answer: newer base images cannot be had"
             yield Finding("registry", "note", what, "The ones that are here are used")
     mirrors = (answers.info.get("RegistryConfig") or {}).get("Mirrors") or []
     if mirrors:
@@ -27,6 +28,5 @@ def findings(answers: Answers) -> Iterator[Finding]:
 
 def host(image: str) -> str:
     """The registry of an image: the first part of its name if that can be a host, else Docker's."""
-    first, slash, _ = image.partition("/")
-    named = slash and ("." in first or ":" in first or first == "localhost")
-    return first if named and first not in ("docker.io", "index.docker.io") else HUB
+    found = registry.host(image)
+    return HUB if found in ("docker.io", "index.docker.io") else found

@@ -22,7 +22,8 @@ _MOUNTS = "Also the builder's cache mounts, which takes several times as long."
 @task(name="cache-key", help={"json": "Print it with where the archive lies and what older keys begin with."})
 def key(c: Context, json: bool = False) -> None:
     """Print the key of the caches; on GitHub they are the step's outputs, too: key, restore-keys, path."""
-    settings, file = project.load(Path.cwd()), _archive("")
+    settings = project.load(Path.cwd())
+    file = offers.archive(settings.key)
     found = {"key": _key(settings), "restore-keys": plan_key.prefix(probe.host().platform), "path": str(file.parent)}
     offers.output(found)
     print(json_.dumps(found, indent=2) if json else found["key"])
@@ -34,7 +35,8 @@ def restore(c: Context, file: str = "", mounts: bool = False) -> None:
     from goldi_tasks.cache.archive import restore as restoring
     from goldi_tasks.cache.archive import told
 
-    settings, archive = project.load(Path.cwd()), _archive(file)
+    settings = project.load(Path.cwd())
+    archive = offers.archive(settings.key, file)
     if run.is_dry():
         print(f"would restore all caches from {archive}")
         return
@@ -59,7 +61,8 @@ def save(c: Context, file: str = "", mounts: bool = False) -> None:
     from goldi_tasks.cache.archive import save as saving
     from goldi_tasks.cache.archive import told
 
-    settings, archive = project.load(Path.cwd()), _archive(file)
+    settings = project.load(Path.cwd())
+    archive = offers.archive(settings.key, file)
     if run.is_dry():
         print(f"would save all caches to {archive}")
         return
@@ -77,10 +80,6 @@ def save(c: Context, file: str = "", mounts: bool = False) -> None:
         found = saving.save(settings, saving.usual(False), probe.host().platform, builder, str(archive))
     offers.note(archive, wanted)
     print("\n".join(told.saved(found)))
-
-
-def _archive(file: str) -> Path:
-    return offers.archive(project.load(Path.cwd()).key, file)
 
 
 def _key(settings: Settings) -> str:
