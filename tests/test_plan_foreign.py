@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from goldi_tasks.plan import dockerfile, engine, foreign, packing
+from goldi_tasks.plan import dockerfile, engine, foreign, oci, packing
 from tests.conftest import REPO
 
 PYTHON = engine.IMAGES["PYTHON_IMAGE"]
@@ -47,13 +47,13 @@ def test_what_tells_processors_apart_does_not() -> None:
 
 
 def test_an_index_is_the_same_in_whatever_order_platforms_came() -> None:
-    arm, amd = (foreign.manifest_of(f"sha256:{name}", 3, name) for name in ("arm64", "amd64"))
-    text = foreign.index([arm, amd])
-    assert text == foreign.index([amd, arm])
+    arm, amd = (oci.manifest_of(f"sha256:{name}", 3, name) for name in ("arm64", "amd64"))
+    text = oci.index([arm, amd])
+    assert text == oci.index([amd, arm])
     assert [one["platform"]["architecture"] for one in json.loads(text)["manifests"]] == ["amd64", "arm64"]
     noted = [{**arm, "annotations": {"a": "b"}}]
-    assert foreign.chosen(noted, "arm64") == arm
-    assert foreign.chosen(noted, "amd64") is None
+    assert oci.chosen(noted, "arm64") == arm
+    assert oci.chosen(noted, "amd64") is None
 
 
 def test_of_our_dockerfile_only_the_image_itself_is_emulated() -> None:

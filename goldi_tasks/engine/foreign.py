@@ -1,6 +1,5 @@
 """Our base images for another processor: made when a build asks for it, and put under the name of the native one."""
 
-import json
 import sys
 import tarfile
 import time
@@ -12,7 +11,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.engine import HERE, Place, as_root, images, layout, lock, packages
 from goldi_tasks.errors import CommandFailed, EngineFailed
 from goldi_tasks.plan import engine as plan
-from goldi_tasks.plan import foreign
+from goldi_tasks.plan import foreign, oci
 
 
 def ensure(named: Mapping[str, str], platforms: Sequence[str], place: Place = HERE) -> bool:
@@ -81,17 +80,17 @@ def _joined(saved: Path, layer: Path, image: plan.Image, architecture: str) -> P
     native = probe.host().platform.removeprefix("linux/")
     with layout.opened(saved, native) as (manifests, files):
         whole = _complete(layer, files)
-    digest, size = layout.digest_of(whole)
-    config = json.dumps(plan.image_config(image, digest.removeprefix("sha256:"), architecture), sort_keys=True).encode()
-    manifest = foreign.manifest((layout.sha256(config), len(config)), (digest, size))
-    others = [one for each in manifests if (one := foreign.chosen([each], each["platform"]["architecture"]))]
+    config = plan.image_config(image, whole.diff_id, architecture)
+    manifest = oci.manifest((layout.sha256(config), len(config)), (whole.digest, whole.size))
+    others = [one for each in manifests if (one := oci.chosen([each], each["platform"]["architecture"]))]
     kept = [one for one in others if one["platform"]["architecture"] != architecture]
-    index = foreign.index([*kept, foreign.manifest_of(layout.sha256(manifest), len(manifest), architecture)])
-    return layout.write(layer.with_suffix(".oci"), image.name, index, (manifest, config), whole)
+    index = oci.index([*kept, oci.manifest_of(layout.sha256(manifest), len(manifest), architecture)])
+    top = oci.top(image.name, oci.index_of(layout.sha256(index), len(index)))
+    return layout.write(layer.with_suffix(".oci"), top, (index, manifest, config), whole)
 
 
-def _complete(layer: Path, native: tarfile.TarFile) -> Path:
-    """The layer with what the native one has generated, and headers of one kind. Raises EngineFailed."""
+def _complete(layer: Path, native: tarfile.TarFile) -> layout.Layer:
+    """The layer, packed, with what the native one has generated, and headers of one kind. Raises EngineFailed."""
     path = layer.with_suffix(".whole")
     with tarfile.open(layer) as old, tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as new:
         for name in foreign.SAME:
@@ -102,7 +101,7 @@ def _complete(layer: Path, native: tarfile.TarFile) -> Path:
         chosen += [(native, one) for one in native if foreign.is_for_all(one.name)]
         for source, entry in chosen:
             new.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
-    return path
+    return layout.packed(path)
 
 
 def _text(files: tarfile.TarFile, name: str) -> bytes:

@@ -1,8 +1,5 @@
 """Base images for where no registry answers: made from Debian's packages, from the same packages the same bits."""
 
-import hashlib
-import io
-import json
 import shutil
 import sys
 import tarfile
@@ -14,9 +11,10 @@ from pathlib import Path
 from goldi_tasks import envfile, probe, run
 from goldi_tasks import settings as project
 from goldi_tasks.command import Command
-from goldi_tasks.engine import HERE, Place, as_root, lock, own, packages
+from goldi_tasks.engine import HERE, Place, as_root, layout, lock, own, packages
 from goldi_tasks.errors import CommandFailed, EngineFailed, NotAProject
 from goldi_tasks.plan import engine as plan
+from goldi_tasks.plan import oci
 from goldi_tasks.plan.images import base_images
 
 
@@ -80,9 +78,9 @@ def _make(place: Place, work: Path, image: plan.Image) -> None:
     command = plan.mmdebstrap(image, str(work))
     try:
         run.capture(Command(command.argv, {**command.env, "PATH": path, "TMPDIR": str(work)}))
-        layer = _normal(work / f"{image.title}.layer")
+        layer = layout.packed(_normal(work / f"{image.title}.layer"))
         archive = _archive(layer, image)
-        layer.unlink()
+        layer.path.unlink()
         run.capture(Command(("docker", "load", "--input", str(archive)), {"PATH": path}))
     except CommandFailed as error:
         remedy = "Set PYTHON_IMAGE and NODE_IMAGE to images that can be had, or mend that and run this again"
@@ -99,24 +97,14 @@ def _normal(layer: Path) -> Path:
     return normal
 
 
-def _archive(layer: Path, image: plan.Image) -> Path:
+def _archive(layer: layout.Layer, image: plan.Image) -> Path:
     """What `docker load` reads: the layer, the configuration and the list of both, without anything of today."""
-    with layer.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    architecture = probe.host().platform.removeprefix("linux/")
-    config = json.dumps(plan.image_config(image, digest, architecture), sort_keys=True).encode()
-    config_name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = [{"Config": config_name, "RepoTags": [image.name], "Layers": [f"{digest}.tar"]}]
-    path = layer.with_suffix(".tar")
-    with tarfile.open(path, "w") as archive, layer.open("rb") as file:
-        for name, text in ((config_name, config), ("manifest.json", json.dumps(manifest).encode())):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text))
-        entry = tarfile.TarInfo(f"{digest}.tar")
-        entry.size = layer.stat().st_size
-        archive.addfile(entry, file)
-    return path
+    config = plan.image_config(image, layer.diff_id, probe.host().platform.removeprefix("linux/"))
+    described = layout.sha256(config)
+    manifest = oci.manifest((described, len(config)), (layer.digest, layer.size))
+    top = oci.top(image.name, oci.manifest_of(layout.sha256(manifest), len(manifest)))
+    legacy = oci.legacy(image.name, described, layer.digest)
+    return layout.write(layer.path.with_suffix(".tar"), top, (manifest, config), layer, legacy)
 
 
 def _remove(folder: Path) -> None:

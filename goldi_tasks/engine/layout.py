@@ -1,15 +1,17 @@
 """Images as `docker save` writes and `docker load` reads them: a tar file of an OCI layout."""
 
+import gzip
 import hashlib
 import io
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from goldi_tasks.plan import foreign as plan
+from goldi_tasks.plan import oci
 
 
 @contextmanager
@@ -22,38 +24,62 @@ def opened(saved: Path, architecture: str) -> Iterator[tuple[list[dict[str, Any]
         else:
             config = _blob(whole, _blob(whole, manifests[0])["config"])
             manifests = [{**manifests[0], "platform": {"architecture": config["architecture"], "os": "linux"}}]
-        ours = plan.chosen(manifests, architecture) or manifests[0]
-        layer = whole.extractfile(_name(_blob(whole, ours)["layers"][0]))
+        ours = oci.chosen(manifests, architecture) or manifests[0]
+        layer = whole.extractfile(_name(_blob(whole, ours)["layers"][0]["digest"]))
         with tarfile.open(fileobj=layer) as files:
             yield manifests, files
 
 
-def write(path: Path, name: str, index: bytes, blobs: Sequence[bytes], layer: Path) -> Path:
-    """The layout of an index under `name`, with the blobs that the engine lacks; nothing of today is in it."""
+@dataclass(frozen=True)
+class Layer:
+    """A packed layer: the file, its digest and size, and the digest of what is packed in it."""
+
+    path: Path
+    digest: str
+    size: int
+    diff_id: str
+
+
+def packed(tar: Path) -> Layer:
+    """`tar` as a layer, packed like one from a registry, and removed.
+
+    What builds on it exports it with every cache, as it is here: packed that is less than half. The fastest level
+    serves (measured: 48 MB of 117 in 2.8 s; level 6 makes 44 MB in 6.9 s).
+    """
+    path, unpacked = tar.with_suffix(".gz"), hashlib.sha256()
+    # No name and no time: the same tar gives the same bits.
+    with tar.open("rb") as source, path.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as target:
+        while part := source.read(1 << 20):
+            unpacked.update(part)
+            target.write(part)
+    tar.unlink()
+    with path.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return Layer(path, f"sha256:{digest}", path.stat().st_size, f"sha256:{unpacked.hexdigest()}")
+
+
+def write(path: Path, top: bytes, blobs: Sequence[bytes], layer: Layer, legacy: bytes = b"") -> Path:
+    """The layout whose index.json is `top`, with the blobs that the engine lacks; nothing of today is in it."""
+    texts = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": top}
+    texts |= {"manifest.json": legacy} if legacy else {}
+    texts |= {_name(sha256(blob)): blob for blob in blobs}
     with tarfile.open(path, "w") as archive:
-        top = plan.top(name, sha256(index), len(index))
-        texts = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": top}
-        for path_in, text in (*texts.items(), *((f"blobs/{sha256(blob)}", blob) for blob in (index, *blobs))):
-            entry = tarfile.TarInfo(path_in.replace("sha256:", "sha256/"))
-            entry.size = len(text)
-            archive.addfile(entry, io.BytesIO(text))
-        digest, size = digest_of(layer)
-        entry = tarfile.TarInfo(f"blobs/{digest.replace(':', '/')}")
-        entry.size = size
-        with layer.open("rb") as source:
-            archive.addfile(entry, source)
+        for name, text in texts.items():
+            _add(archive, name, len(text), io.BytesIO(text))
+        with layer.path.open("rb") as source:
+            _add(archive, _name(layer.digest), layer.size, source)
     return path
+
+
+def _add(archive: tarfile.TarFile, name: str, size: int, source: IO[bytes]) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    archive.addfile(entry, source)
 
 
 def sha256(text: bytes) -> str:
     """The digest of a blob."""
     return f"sha256:{hashlib.sha256(text).hexdigest()}"
-
-
-def digest_of(file: Path) -> tuple[str, int]:
-    """Digest and size of a file."""
-    with file.open("rb") as opened:
-        return f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}", file.stat().st_size
 
 
 def _read(whole: tarfile.TarFile, name: str) -> Any:
@@ -62,8 +88,8 @@ def _read(whole: tarfile.TarFile, name: str) -> Any:
 
 
 def _blob(whole: tarfile.TarFile, described: dict[str, Any]) -> Any:
-    return _read(whole, _name(described))
+    return _read(whole, _name(described["digest"]))
 
 
-def _name(described: dict[str, Any]) -> str:
-    return f"blobs/{described['digest'].replace(':', '/')}"
+def _name(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"

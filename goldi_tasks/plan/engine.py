@@ -1,6 +1,7 @@
 """The private engine as values: whose packages, from which sources, how configured, which traces to wipe."""
 
 import ipaddress
+import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -266,18 +267,19 @@ def mmdebstrap(image: Image, folder: str) -> Command:
     return Command((*cage, "mmdebstrap", *options, *hooks, include, SUITE, *files), {"SOURCE_DATE_EPOCH": str(_EPOCH)})
 
 
-def image_config(image: Image, digest: str, architecture: str) -> dict[str, Any]:
-    """The configuration of an image of one layer with sha256 `digest`."""
+def image_config(image: Image, diff_id: str, architecture: str) -> bytes:
+    """The configuration of an image of one layer, which is `diff_id` when it is unpacked (sha256:...)."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     labels = {
         "org.opencontainers.image.title": image.name,
         "org.opencontainers.image.description": f"Debian 13 with {', '.join(image.packages)}; made by goldi_tasks",
     }
-    return {
+    config = {
         "architecture": architecture,
         "os": "linux",
         "created": _CREATED,
         "config": {"Env": [f"PATH={path}", "LANG=C.UTF-8"], "Cmd": ["bash"], "Labels": labels},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "rootfs": {"type": "layers", "diff_ids": [diff_id]},
         "history": [{"created": _CREATED, "created_by": "mmdebstrap"}],
     }
+    return json.dumps(config, sort_keys=True).encode()

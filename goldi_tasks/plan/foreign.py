@@ -5,9 +5,7 @@ same for every processor: the certificates' directory (two thirds of it) and Pyt
 native image.
 """
 
-import json
 import re
-from typing import Any
 
 from goldi_tasks.command import Command
 from goldi_tasks.plan import engine
@@ -40,11 +38,6 @@ _GENERATED = re.compile(r"\./etc/ssl/certs/.|.*/__pycache__(/|$)")
 # Where they differ, the packages that the two generate from do.
 SAME = ("./etc/ca-certificates.conf",)
 
-_INDEX = "application/vnd.oci.image.index.v1+json"
-_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-_CONFIG = "application/vnd.oci.image.config.v1+json"
-_LAYER = "application/vnd.oci.image.layer.v1.tar"
-
 
 def script() -> str:
     """The shell script that unpacks and configures what mmdebstrap has downloaded."""
@@ -74,44 +67,3 @@ def is_generated(name: str) -> bool:
 def is_for_all(name: str) -> bool:
     """Whether what is generated at `name` is of use to every processor: one file of Python's tells them apart."""
     return is_generated(name) and "/_sysconfigdata_" not in name
-
-
-def chosen(manifests: list[dict[str, Any]], architecture: str) -> dict[str, Any] | None:
-    """Of an index's descriptors the one for `architecture`, without whatever else is noted of it."""
-    for one in manifests:
-        if one.get("platform", {}).get("architecture") == architecture:
-            return described(str(one["mediaType"]), str(one["digest"]), int(one["size"]), architecture)
-    return None
-
-
-def described(kind: str, digest: str, size: int, architecture: str = "") -> dict[str, Any]:
-    """An OCI descriptor (image-spec, descriptor.md), of a platform where an `architecture` is given."""
-    platform = {"platform": {"architecture": architecture, "os": "linux"}} if architecture else {}
-    return {"mediaType": kind, "digest": digest, "size": size, **platform}
-
-
-def manifest(config: tuple[str, int], layer: tuple[str, int]) -> bytes:
-    """The manifest of an image of one layer; both by digest and size."""
-    said = {"schemaVersion": 2, "mediaType": _MANIFEST, "config": described(_CONFIG, *config)}
-    return _text(said | {"layers": [described(_LAYER, *layer)]})
-
-
-def manifest_of(digest: str, size: int, architecture: str) -> dict[str, Any]:
-    """The descriptor of such a manifest."""
-    return described(_MANIFEST, digest, size, architecture)
-
-
-def index(manifests: list[dict[str, Any]]) -> bytes:
-    """One index over the images of several platforms, in a fixed order."""
-    ordered = sorted(manifests, key=lambda one: str(one["platform"]["architecture"]))
-    return _text({"schemaVersion": 2, "mediaType": _INDEX, "manifests": ordered})
-
-
-def top(name: str, digest: str, size: int) -> bytes:
-    """The index.json of an OCI layout from which `docker load` takes an index, and the name of it."""
-    named = {"annotations": {"io.containerd.image.name": name}}
-    return _text({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [described(_INDEX, digest, size) | named]})
-
-
-def _text(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, sort_keys=True).encode()
