@@ -187,7 +187,7 @@ def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault
     said = tiny.goldi("build.prod", "--keep-cache")
     assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
     # A look at names and sizes does not see a flipped byte.
-    assert f"{'corrupt' if fault == 'flipped' else 'damaged'} local cache dropped" in said
+    assert f"{'corrupt' if fault == 'flipped' else 'damaged'} local cache dropped" in said, said
     assert not mend.verify(index.parent).bad
     assert json.loads(index.read_bytes())["manifests"]
 
