@@ -29,6 +29,7 @@ def test_caches_stay_on_this_machine_if_nothing_else_is_said(settings: Settings)
     found = bake.choose(settings, PUSH, DEBIAN, "bowl")
     assert found == STORE, "what is pushed has its cache there"
     assert bake.choose(replace(settings, registry=""), PUSH, DEBIAN, "bowl") is None
+    assert bake.choose(replace(settings, cache_backend="none"), PUSH, DEBIAN, "bowl") is None
 
 
 def test_a_backend_wants_a_place(settings: Settings) -> None:

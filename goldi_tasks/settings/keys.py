@@ -8,6 +8,7 @@ from goldi_tasks import amounts, paths
 from goldi_tasks.settings import values
 
 ROOTS = "cache-roots."
+BACKENDS = ("local", "registry", "gha", "inline", "none")
 DRIVERS = ("docker", "docker-container", "remote", "kubernetes")
 
 
@@ -38,7 +39,7 @@ KEYS: dict[str, Key] = {
     },
     "registry": Key("GOLDI_REGISTRY", "registry", values.repository),
     "main-branch": Key("GOLDI_MAIN_BRANCH", "main_branch", values.text),
-    "cache.backend": Key("GOLDI_CACHE_BACKEND", "cache_backend", values.one_of("local", "registry", "gha", "inline")),
+    "cache.backend": Key("GOLDI_CACHE_BACKEND", "cache_backend", values.one_of(*BACKENDS)),
     "cache.ref": Key("GOLDI_CACHE_REF", "cache_ref", values.repository),
     "images.scanner": Key("SCANNER_IMAGE", "scanner_image", values.text),
     "builder.driver": Key("GOLDI_BUILDER_DRIVER", "builder_driver", values.one_of(*DRIVERS)),

@@ -68,8 +68,8 @@ class Settings:
 
     cache_backend: str = "local"
     """`cache.backend` (GOLDI_CACHE_BACKEND): where caches of builds are kept: `local`, in directories of this machine,
-    `registry`, `gha` (GitHub's cache) or `inline`, in the images that are pushed. What is pushed has its cache in the
-    registry too, where this is `local`."""
+    `registry`, `gha` (GitHub's cache), `inline`, in the images that are pushed, or `none`, in the builder's own store
+    alone. What is pushed has its cache in the registry too, where this is `local`."""
 
     cache_ref: str = ""
     """`cache.ref` (GOLDI_CACHE_REF): repository of the registry's cache; `<registry>/<image>-cache` if not given."""

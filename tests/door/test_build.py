@@ -294,6 +294,14 @@ def test_the_builder_is_created_as_the_guide_does(stage: Stage) -> None:
     assert [argv for argv in stage.docker.calls if not is_question(argv)] == [create]
 
 
+def test_where_the_builder_is_enough_no_cache_is_kept_beside_it(stage: Stage) -> None:
+    stage.env |= {"GOLDI_CACHE_BACKEND": "none"}
+    for options in ((), ("--force", "--keep-cache")):
+        assert stage.goldi("build.prod", *options).returncode == 0
+    assert not [argv for argv in stage.docker.calls if "*.output=type=cacheonly" in argv]
+    assert not list(stage.caches.rglob("index.json"))
+
+
 def test_the_builder_gets_the_projects_rules_of_what_it_keeps(stage: Stage) -> None:
     config = stage.project / "infrastructure/docker/buildkitd.toml"
     config.touch()

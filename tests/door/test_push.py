@@ -64,7 +64,7 @@ def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:
             ("build.prod",),
             {"GOLDI_CACHE_BACKEND": "s3"},
             3,
-            "must be 'local' or 'registry' or 'gha' or 'inline', not 's3'",
+            "must be 'local' or 'registry' or 'gha' or 'inline' or 'none', not 's3'",
         ),
     ],
 )

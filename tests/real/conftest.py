@@ -121,6 +121,14 @@ def image() -> Iterator[str]:
     remove_images(name)
 
 
+@pytest.fixture(scope="module")
+def builder_only() -> Iterator[None]:
+    """For tests that are not about local caches: none is kept, which is most of what a target's first build costs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GOLDI_CACHE_BACKEND", "none")
+        yield
+
+
 @pytest.fixture
 def app(tmp_path: Path, image: str) -> Project:
     """The example as a user would have it: a project whose app is `.`, with the infrastructure copied in."""

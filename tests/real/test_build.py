@@ -201,7 +201,7 @@ def test_a_local_cache_brings_back_what_the_builder_forgot(tiny: Project) -> Non
 
 
 def test_a_shell_in_the_image_fills_the_caches_and_writes_as_the_caller(app: Project) -> None:
-    app.goldi("build.target", "devcontainer")
+    app.goldi("build.target", "devcontainer", GOLDI_CACHE_BACKEND="none")
 
     def shell(line: str) -> str:
         return app.goldi("build.shell", "--target", "devcontainer", "--command", f"sh -c '{line}'")
@@ -212,8 +212,8 @@ def test_a_shell_in_the_image_fills_the_caches_and_writes_as_the_caller(app: Pro
     assert any((app.cache_root / "pytest-cache").rglob("CACHEDIR.TAG"))
     assert not list(app.path.rglob("__pycache__"))
 
-    # Both work in a directory that is a mount point, and again.
-    for verb in ("ci", "ci", "install"):
+    # Both work in a directory that is a mount point, also where something is.
+    for verb in ("install", "ci"):
         shell(f"cd frontend && npm {verb} --no-audit --no-fund")
     assert any((app.cache_root / "goldilocks-node-modules").glob("*/vite/package.json"))
     assert any((app.cache_root / "npm-cache").rglob("index-v5"))

@@ -20,7 +20,7 @@ import pytest
 from goldi_tasks.paths import project_key
 from tests.real.conftest import GOLDI, REPOSITORY, Project, docker, remove_images
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
 NOX = str(Path(sys.executable).with_name("nox"))
 NOXFILE = """\

@@ -7,7 +7,7 @@ import pytest
 
 from tests.real.conftest import Project
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
 
 def test_a_build_is_shown_summed_up_and_recorded(tiny: Project) -> None:

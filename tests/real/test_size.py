@@ -16,7 +16,7 @@ from tests.real.conftest import Project, docker
 from tests.real.test_build import get, served
 from tests.real.wall import REGISTRY_PASSWORD, USER, Wall, registry
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 ZSTD, GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 
 
@@ -114,7 +114,10 @@ def test_the_same_lock_makes_the_same_layer_whenever_it_is_built(app: Project) -
     assert "nologin" in same[1], "the user's entry"
 
 
-def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(app: Project) -> None:
+def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(
+    app: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOLDI_CACHE_BACKEND", "local")
     # A change as young as the build is not trusted to be all of it.
     time.sleep(2.1)
     app.goldi("build.prod")
@@ -131,7 +134,10 @@ def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(app: Project
     assert names(app.image) == [f"{app.image}:latest"]
 
 
-def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(tiny: Project, tmp_path: Path) -> None:
+def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(
+    tiny: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOLDI_CACHE_BACKEND", "local")
     tiny.goldi("build.prod")
     first = image_id(tiny)
     assert list(stored(tiny).values()).count(ZSTD) == 3

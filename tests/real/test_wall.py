@@ -20,7 +20,11 @@ from tests.real.conftest import REPOSITORY, Project, layers
 from tests.real.second_engine import Call, fetch
 from tests.real.wall import PASSWORD, REGISTRY_PASSWORD, TOKEN, USER, Wall, registry, wall
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.usefixtures("builder_only"),
+    pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
+]
 
 
 @dataclass

@@ -38,8 +38,8 @@ def find(
     Raises SettingsError where a registry is wanted and none is named.
     """
     local = settings.cache_backend == "local"
-    if local and not wanted.push and not wanted.cache_from:
-        return Afar()
+    if settings.cache_backend in ("local", "none") and not wanted.push and not wanted.cache_from:
+        return Afar(local=local)
     at = git.look(settings.project)
     store = plan.choose(settings, wanted, docker, revision.branch(at, os.environ, settings.main_branch))
     if store and (why := _missing(store, docker, far)):

@@ -74,7 +74,7 @@ def choose(settings: Settings, wanted: Wanted, docker: Docker, branch: str) -> S
     backend = settings.cache_backend
     if wanted.push and backend == "local" and settings.cache_repository:
         backend = "registry"
-    if backend == "local":
+    if backend in ("local", "none"):
         return None
     place = {"registry": settings.cache_repository, "inline": settings.pushed}.get(backend, "")
     if backend != "gha" and not place:
