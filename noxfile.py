@@ -67,7 +67,7 @@ def suite(session: nox.Session) -> None:
         session.run("pytest", *REAL, "--durations=20", *session.posargs)
         if os.getuid() == 0:
             # It has an engine of its own.
-            session.run(*CAMPAIGN, "--rounds", "4")
+            session.run(*CAMPAIGN, "--rounds", "3")
 
 
 @nox.session(default=False)
@@ -99,7 +99,7 @@ def long_scaling(session: nox.Session) -> None:
 
 @nox.session(name="long-tests", default=False)
 def long_tests(session: nox.Session) -> None:
-    """Builders on a far engine, a second machine, two platforms, and benchmarks: as root; ten minutes."""
+    """What needs a second engine, or minutes: far builders, the wall, archives, two platforms, benchmarks: as root."""
     with engine(session):
         session.run("pytest", "-m", "by_hand", *session.posargs)
 

@@ -14,7 +14,7 @@ from goldi_tasks.plan.engine import IMAGES
 from tests.real.conftest import GOLDI, Project, docker, forget
 from tests.real.second_engine import Call, fetch
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.by_hand]
 
 # What a mount holds cannot be had again where there is no network; `%s` is a mount that is this test's own.
 FILLED = """\

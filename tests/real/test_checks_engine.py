@@ -14,7 +14,7 @@ from tests.real.second_engine import Call, fetch
 from tests.real.test_checks import NOX
 from tests.real.test_engine import kill_engine
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="engines need root")]
+pytestmark = [pytest.mark.real, pytest.mark.by_hand, pytest.mark.skipif(os.getuid() != 0, reason="engines need root")]
 
 DOCKERFILE = """\
 ARG PYTHON_IMAGE

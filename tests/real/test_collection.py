@@ -13,7 +13,11 @@ import pytest
 from goldi_tasks.engine import Place
 from tests.real.second_engine import Call
 
-pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")]
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.by_hand,
+    pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
+]
 
 RULES = "from goldi_tasks.plan import engine as plan; rules = {}; plan.collection = lambda disk: rules; "
 # The first bound is 12 MB, the second 18 MB; what is in a cache mount is between.

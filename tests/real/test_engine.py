@@ -82,6 +82,7 @@ def test_down_keeps_the_data(place: Place, call: Call) -> None:
     assert leftovers(place, call) == []
 
 
+@pytest.mark.by_hand
 def test_a_download_that_was_killed_is_done_afresh(place: Place, call: Call) -> None:
     place.prefix.with_name("prefix.new-killed").mkdir()
     packages.ensure(place, renew=False)

@@ -155,7 +155,6 @@ def staged(project: Project, stages: str) -> None:
     for name in ("builder", "tools"):
         bake["target"][name] = {"inherits": ["_common"], "target": name, "tags": [f"{project.image}:{name}"]}
         bake["target"][name]["args"] = {"WHERE": "wild"}
-    bake["group"]["all"] = {"targets": ["builder", "tools", "production"]}
     bake["group"]["both"] = {"targets": ["builder", "tools"]}
     (folder / "docker-bake.json").write_text(json.dumps(bake))
     for name in READ:
@@ -187,7 +186,8 @@ def test_a_target_is_asked_for_only_when_what_its_stage_reads_changes(tiny: Proj
         (tiny.path / file).write_text(f"two, {file}")
         time.sleep(2.1)
         assert said_by_target(tiny) == readers, file
-        tiny.goldi("build.target", "all", "--force")
+        for name in before.keys() - readers:
+            tiny.goldi("build.target", name, "--force")
         # The builder's own verdict is the same.
         assert {name for name, image in ids(tiny).items() if image != before[name]} == readers, file
 

@@ -383,6 +383,7 @@ def test_the_script_without_python_and_plain_compose(stack: Stack) -> None:
     assert stack.containers() == {}
 
 
+@pytest.mark.by_hand
 def test_the_profile_that_builds_starts_nothing(stack: Stack) -> None:
     remove_images(NAME)
     stack.run("docker", "compose", "--profile", "build", "up", "--quiet-pull")

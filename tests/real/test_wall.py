@@ -22,6 +22,7 @@ from tests.real.wall import PASSWORD, REGISTRY_PASSWORD, TOKEN, USER, Wall, regi
 
 pytestmark = [
     pytest.mark.real,
+    pytest.mark.by_hand,
     pytest.mark.usefixtures("builder_only"),
     pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
 ]
