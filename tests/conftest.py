@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from goldi_tasks import default_root, paths, probe, rootless
 from tests.recording import Recording
 
 REPO = Path(__file__).resolve().parent.parent
+
+# A shell ignores it for what runs in its background, and every program that tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Variables that change what goldi_tasks does; a test that wants one sets it.
 _OURS = ("PYTHON_IMAGE", "NODE_IMAGE", "POSTGRES_IMAGE", "SUDO_UID", "SUDO_GID")

@@ -25,6 +25,8 @@ __all__ = ["call", "fetched", "place"]
 
 REPOSITORY = Path(__file__).parents[2]
 GOLDI = str(Path(sys.executable).parent / "goldi")
+# Ours are taken out of the environment before each test.
+BACKEND = "BACKEND_OF_TESTS"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Project:
     def env(self) -> dict[str, str]:
         own = {"GOLDI_CACHE_ROOT": str(self.cache_root), "GOLDI_IMAGE": self.image}
         own |= {"XDG_STATE_HOME": str(self.cache_root.parent / "state")}
+        if backend := os.environ.get(BACKEND):
+            own["GOLDI_CACHE_BACKEND"] = backend
         return {**os.environ, **own}
 
     def start(self, *argv: str, alone: bool = False, **env: Any) -> "subprocess.Popen[str]":
@@ -125,7 +129,7 @@ def image() -> Iterator[str]:
 def builder_only() -> Iterator[None]:
     """For tests that are not about local caches: none is kept, which is most of what a target's first build costs."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GOLDI_CACHE_BACKEND", "none")
+        patch.setenv(BACKEND, "none")
         yield
 
 

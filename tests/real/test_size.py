@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.real.conftest import Project, docker
+from tests.real.conftest import BACKEND, Project, docker
 from tests.real.test_build import get, served
 from tests.real.wall import REGISTRY_PASSWORD, USER, Wall, registry
 
@@ -119,7 +119,7 @@ def test_the_same_lock_makes_the_same_layer_whenever_it_is_built(app: Project) -
 def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(
     app: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GOLDI_CACHE_BACKEND", "local")
+    monkeypatch.setenv(BACKEND, "local")
     # A change as young as the build is not trusted to be all of it.
     time.sleep(2.1)
     app.goldi("build.prod")
@@ -139,7 +139,7 @@ def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(
 def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(
     tiny: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("GOLDI_CACHE_BACKEND", "local")
+    monkeypatch.setenv(BACKEND, "local")
     tiny.goldi("build.prod")
     first = image_id(tiny)
     assert list(stored(tiny).values()).count(ZSTD) == 3
