@@ -15,7 +15,7 @@ import pytest
 
 from tests.real.conftest import GOLDI, Project, copy, docker, made_images, remove_images
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
+pytestmark = [pytest.mark.real, pytest.mark.by_hand, pytest.mark.usefixtures("builder_only")]
 
 IMAGE = "goldi-test-devcontainer"
 # Tests that run as root are somebody else's root, as under sudo.

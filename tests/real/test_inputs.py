@@ -78,7 +78,13 @@ EDITS: dict[str, Callable[[Path], object]] = {
 MISSED_BY_THE_BUILDER = ("content with the old time", "directory's mode")
 
 
-@pytest.mark.parametrize("name", EDITS)
+# What CI has time for; the others are run by hand.
+OFTEN = ("content", "content with the old time", "mode", "removed", "ignored file", "only the time", "root")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in OFTEN else pytest.param(name, marks=pytest.mark.by_hand) for name in EDITS]
+)
 def test_the_verdict_is_the_builders(project: Project, name: str) -> None:
     before = image_id(project)
     EDITS[name](project.path)
@@ -192,6 +198,7 @@ def test_a_target_is_asked_for_only_when_what_its_stage_reads_changes(tiny: Proj
         assert {name for name, image in ids(tiny).items() if image != before[name]} == readers, file
 
 
+@pytest.mark.by_hand
 def test_what_lies_behind_a_link_is_read(tiny: Project) -> None:
     staged(tiny, STAGES)
     (tiny.path / "link").symlink_to("real")

@@ -84,6 +84,7 @@ def made_by(project: Project, before: list[str], *, same: bool) -> list[str]:
     return [layer["made_by"] for layer, old, new in pairs if (old == new) is same]
 
 
+@pytest.mark.by_hand
 def test_a_change_of_the_code_adds_a_small_layer_and_nothing_else(app: Project) -> None:
     app.goldi("build.prod")
     before = diff_ids(app)
@@ -136,6 +137,7 @@ def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(
     assert names(app.image) == [f"{app.image}:latest"]
 
 
+@pytest.mark.by_hand
 def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(
     tiny: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
