@@ -182,6 +182,7 @@ def said_by_target(project: Project) -> set[str]:
     return {name for name in names if "up to date" not in project.goldi("build.target", name)}
 
 
+@pytest.mark.by_hand
 def test_a_target_is_asked_for_only_when_what_its_stage_reads_changes(tiny: Project) -> None:
     staged(tiny, STAGES.replace("COPY link/in /linked\n", ""))
     time.sleep(2.1)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from goldi_tasks import paths, run
@@ -38,8 +38,10 @@ def find(
     Raises SettingsError where a registry is wanted and none is named.
     """
     local = settings.cache_backend == "local"
-    if settings.cache_backend in ("local", "none") and not wanted.push and not wanted.cache_from:
-        return Afar(local=local)
+    # No directory of ours holds a cache then; buildx warns of each.
+    unread = plan.unread(targets) if settings.cache_backend == "none" else ()
+    if (local or unread) and not wanted.push and not wanted.cache_from:
+        return Afar(plan.Beyond(unread), local)
     at = git.look(settings.project)
     store = plan.choose(settings, wanted, docker, revision.branch(at, os.environ, settings.main_branch))
     if store and (why := _missing(store, docker, far)):
@@ -51,7 +53,7 @@ def find(
     if told.writes and not plan.keeps_local_cache(docker):
         print(f"goldi: this engine's store exports no {store.backend if store else ''} cache; what is there is read")
         told = plan.Beyond(told.reads, told.says)
-    return Afar(told, local)
+    return Afar(replace(told, reads=told.reads or unread), local)
 
 
 def _missing(store: plan.Store, docker: Docker, far: bool) -> str:
@@ -78,7 +80,8 @@ def _own(
     if others:
         printed = bakefile.printed(settings, others, env)
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in paths.TARGETS}
-    return {
-        target: plan.of_bake(printed[target]) if target in printed else [plan.local(directories[target])]
-        for target in targets
-    }
+
+    def mine(target: str) -> list[str]:
+        return [] if settings.cache_backend == "none" else [plan.local(directories[target])]
+
+    return {target: plan.of_bake(printed[target]) if target in printed else mine(target) for target in targets}

@@ -4,7 +4,7 @@
 parts of a command that differ most by engine.
 """
 
-from goldi_tasks.plan.bake.beyond import NOTHING, Beyond, check_pushed, local, of_bake, reach
+from goldi_tasks.plan.bake.beyond import NOTHING, Beyond, check_pushed, local, of_bake, reach, unread
 from goldi_tasks.plan.bake.caches import allowed, cache_directory, keeps, keeps_local_cache
 from goldi_tasks.plan.bake.commands import alone, anew, build, export, keep, show
 from goldi_tasks.plan.bake.output import builder
@@ -40,5 +40,6 @@ __all__ = [
     "public",
     "reach",
     "show",
+    "unread",
     "variables",
 ]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldi_tasks import paths
 from goldi_tasks.errors import SettingsError
 from goldi_tasks.plan.bake.stores import Store
 from goldi_tasks.plan.bake.wanted import Wanted
@@ -56,6 +57,11 @@ def reach(
         frozenset(store.refs(target)[0] for target in found) if store and store.backend == "registry" else frozenset()
     )
     return Beyond(tuple(reads), _says(settings, wanted, tuple(own), labels), found, refs)
+
+
+def unread(targets: Sequence[str]) -> tuple[str, ...]:
+    """What is said of `targets`, so that those that have directories of ours read none of them."""
+    return tuple(f"{target}.cache-from=" for target in targets if target in paths.TARGETS)
 
 
 def local(directory: Path) -> str:
