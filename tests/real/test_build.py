@@ -164,14 +164,10 @@ def blobs(project: Project) -> list[Path]:
     return sorted(found, key=lambda path: path.stat().st_size, reverse=True)
 
 
-@pytest.mark.parametrize(
-    "fault",
-    ["flipped", *(pytest.param(fault, marks=pytest.mark.by_hand) for fault in ("cut", "missing", "index cut"))],
-)
-def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault: str) -> None:
-    tiny.goldi("build.prod")
-    index = next((tiny.cache_root / ".buildx-cache-production").rglob("index.json"))
-    ours = next(path for path in blobs(tiny) if 290_000 < path.stat().st_size < 320_000)
+def spoil(project: Project, fault: str) -> None:
+    """Damage the layer of a tiny project's local cache, or what lists it."""
+    index = next((project.cache_root / ".buildx-cache-production").rglob("index.json"))
+    ours = next(path for path in blobs(project) if 290_000 < path.stat().st_size < 320_000)
     content = ours.read_bytes()
     # buildx makes them read-only, which only root need not mind.
     ours.chmod(0o600)
@@ -184,15 +180,30 @@ def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault
             ours.unlink()
         case "index cut":
             index.write_bytes(index.read_bytes()[:20])
-    docker("image", "rm", "--force", tiny.image)
-    forget(tiny)
-    # Else a build of a second is not worth a look at the cache that it would be kept in.
-    said = tiny.goldi("build.prod", "--keep-cache")
-    assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
-    # A look at names and sizes does not see a flipped byte.
-    assert f"{'corrupt' if fault == 'flipped' else 'damaged'} local cache dropped" in said, said
-    assert not mend.verify(index.parent).bad
-    assert json.loads(index.read_bytes())["manifests"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["flipped", *(pytest.param(fault, marks=pytest.mark.by_hand) for fault in ("cut", "missing", "index cut"))],
+)
+def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault: str) -> None:
+    tiny.goldi("build.prod")
+    index = next((tiny.cache_root / ".buildx-cache-production").rglob("index.json"))
+    # A look at names and sizes does not see a flipped byte; the builder does, unless it takes nothing from the cache.
+    # It was once seen to do that, on a busy machine: then the build is right too, and another try is to meet the byte.
+    word, tries = ("corrupt", 2) if fault == "flipped" else ("damaged", 1)
+    for last in range(1, tries + 1):
+        spoil(tiny, fault)
+        docker("image", "rm", "--force", tiny.image)
+        forget(tiny)
+        # Else a build of a second is not worth a look at the cache that it would be kept in.
+        said = tiny.goldi("build.prod", "--keep-cache")
+        assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
+        assert not mend.verify(index.parent).bad
+        assert json.loads(index.read_bytes())["manifests"]
+        if f"{word} local cache dropped" in said:
+            break
+        assert last < tries, said
 
 
 def test_a_local_cache_brings_back_what_the_builder_forgot(tiny: Project) -> None:
