@@ -25,7 +25,7 @@ def opened(saved: Path, architecture: str) -> Iterator[tuple[list[dict[str, Any]
             config = _blob(whole, _blob(whole, manifests[0])["config"])
             manifests = [{**manifests[0], "platform": {"architecture": config["architecture"], "os": "linux"}}]
         ours = oci.chosen(manifests, architecture) or manifests[0]
-        layer = whole.extractfile(_name(_blob(whole, ours)["layers"][0]["digest"]))
+        layer = whole.extractfile(oci.blob(_blob(whole, ours)["layers"][0]["digest"]))
         with tarfile.open(fileobj=layer) as files:
             yield manifests, files
 
@@ -62,12 +62,12 @@ def write(path: Path, top: bytes, blobs: Sequence[bytes], layer: Layer, legacy: 
     """The layout whose index.json is `top`, with the blobs that the engine lacks; nothing of today is in it."""
     texts = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": top}
     texts |= {"manifest.json": legacy} if legacy else {}
-    texts |= {_name(sha256(blob)): blob for blob in blobs}
+    texts |= {oci.blob(sha256(blob)): blob for blob in blobs}
     with tarfile.open(path, "w") as archive:
         for name, text in texts.items():
             _add(archive, name, len(text), io.BytesIO(text))
         with layer.path.open("rb") as source:
-            _add(archive, _name(layer.digest), layer.size, source)
+            _add(archive, oci.blob(layer.digest), layer.size, source)
     return path
 
 
@@ -88,8 +88,4 @@ def _read(whole: tarfile.TarFile, name: str) -> Any:
 
 
 def _blob(whole: tarfile.TarFile, described: dict[str, Any]) -> Any:
-    return _read(whole, _name(described["digest"]))
-
-
-def _name(digest: str) -> str:
-    return f"blobs/{digest.replace(':', '/')}"
+    return _read(whole, oci.blob(described["digest"]))

@@ -51,10 +51,14 @@ def top(name: str, root: dict[str, Any]) -> bytes:
     return _text({"schemaVersion": 2, "mediaType": _INDEX, "manifests": [root | named]})
 
 
+def blob(digest: str) -> str:
+    """Where an OCI layout has the blob of a digest."""
+    return f"blobs/{digest.replace(':', '/')}"
+
+
 def legacy(name: str, config: str, layer: str) -> bytes:
     """The manifest.json beside it, which engines with the store of before read; config and layer by digest."""
-    blobs = {digest: f"blobs/{digest.replace(':', '/')}" for digest in (config, layer)}
-    return json.dumps([{"Config": blobs[config], "RepoTags": [name], "Layers": [blobs[layer]]}]).encode()
+    return json.dumps([{"Config": blob(config), "RepoTags": [name], "Layers": [blob(layer)]}]).encode()
 
 
 def _text(value: dict[str, Any]) -> bytes:

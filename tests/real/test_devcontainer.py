@@ -271,7 +271,6 @@ def test_down_leaves_nothing(tree: Own) -> None:
     assert said == f"goldi: no dev container of {tree.path} is running. Run `inv devcontainer.up`.\n"
 
 
-@pytest.mark.by_hand
 def test_docker_inside_reaches_the_hosts_engine_with_paths_that_hold(whole: Own) -> None:
     file = whole.path / ".devcontainer/devcontainer.json"
     lines = file.read_text().splitlines(keepends=True)
