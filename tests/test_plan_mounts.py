@@ -90,6 +90,13 @@ def test_only_records_of_ours_go_and_never_a_mount(tab: str) -> None:
     assert mounts.filled(text) == {"x"}
 
 
+def test_nothing_is_removed_where_a_mount_would_be_lost_by_it() -> None:
+    ours = record("r1", "mount / from exec python3 -I /goldi-in/agent.py take goldi-mounts-1")
+    owned = record("p1", "[internal] settings cache mount permissions")
+    assert mounts.left(ours, "") == ["r1"]
+    assert mounts.left(f"{ours}\n{owned}", "") == []
+
+
 def test_the_id_of_a_mount_that_a_step_of_many_lines_made() -> None:
     text = record("m", 'cached mount /r from exec /bin/sh -c a\nb with id "//root/.npm"', "exec.cachemount")
     assert mounts.filled(text) == {"/root/.npm"}

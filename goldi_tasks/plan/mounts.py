@@ -29,6 +29,9 @@ _RECORD_ID = re.compile(r"^ID:\s*(\S+)", re.MULTILINE)
 _RECORD_TYPE = re.compile(r"^Type:\s*(\S+)", re.MULTILINE)
 # Newer buildx aligns with spaces.
 _RECORD_FREE = re.compile(r"^Reclaimable:\s*true", re.MULTILINE)
+# BuildKit 0.13 (engine 26.1) makes a step of a mount's uid, gid or mode, and forgets it, and so the mount, whenever
+# anything is pruned, its own collection included; seen. The one of 28.5 has no such step.
+_OWNED = "[internal] settings cache mount permissions"
 _RECORD_MOUNT = re.compile(r'^Description:\s*cached mount .* with id "/(.+)"\s*$', re.MULTILINE | re.DOTALL)
 
 
@@ -92,8 +95,18 @@ def filled(text: str) -> set[str]:
     return {found[1] for record in _records(text) if (found := _RECORD_MOUNT.search(record))}
 
 
+def loses(text: str) -> bool:
+    """Whether the builder has cache mounts that it forgets when anything is pruned, by the `text` of `listed`."""
+    return any(_OWNED in record for record in _records(text))
+
+
 def left(text: str, before: str) -> list[str]:
-    """The records that throw-away builds have left, by the `text` of `listed` after and `before` them."""
+    """The records that throw-away builds have left, by the `text` of `listed` after and `before` them.
+
+    None where a mount would be lost by their removal: there they are left to the builder's own collection.
+    """
+    if loses(text):
+        return []
     known = set(_RECORD_ID.findall(before))
     return [
         found[1]
