@@ -1,11 +1,15 @@
 import re
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
+from goldi_tasks import run
 from goldi_tasks.build.watch import failure, live, view
 from goldi_tasks.build.watch.plain import Lines
 from goldi_tasks.build.watch.progress import Said, Vertex
 from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName
 from tests import streams
 
@@ -115,3 +119,16 @@ def test_the_mode() -> None:
     assert view.choose("tty", {"BUILDKIT_PROGRESS": "quiet"}) == "tty"
     with pytest.raises(UnknownName, match="Did you mean 'plain'"):
         view.choose("plian", {})
+
+
+@pytest.mark.parametrize("mode", ["plain", "quiet"])
+def test_that_a_first_build_has_no_cache_is_no_warning(
+    mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = "not found due to err: could not read /x/index.json: open /x/index.json:"
+    said = (f"WARNING: local cache import at /x {why} no such file or directory", f"WARNING: local {why} io error")
+    monkeypatch.setattr(run, "stream", lambda *_, **__: nullcontext(iter([f"{said[0]}\n{said[1]}\n"])))
+    build = Build()
+    view.follow(Command(("docker",)), tmp_path, mode, build, title="", dockerfile=tmp_path / "none")
+    assert build.said == list(said)
+    assert capsys.readouterr().err == f"{said[1]}\n"

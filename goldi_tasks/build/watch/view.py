@@ -19,6 +19,8 @@ from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 
 _DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
+# A target's first build has no cache yet, of which buildx warns twice.
+_FIRST = re.compile(r"WARNING: local cache import at .* not found due to err: .*: no such file or directory")
 MODES = ("auto", "plain", "quiet", "rawjson", "tty")
 
 
@@ -141,7 +143,7 @@ def _take(decoder: Decoder, text: str | None, build: Build, view: View, held: li
             view.show(event, output)
         elif build.failures:
             held.append(build.said[-1])
-        else:
+        elif not _FIRST.fullmatch(build.said[-1]):
             view.say(build.said[-1])
     view.tick()
 
