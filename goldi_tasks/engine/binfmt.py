@@ -54,9 +54,11 @@ def register(place: Place) -> None:
     """Register what lies in our directory and is not: after a boot, too. Raises EngineFailed."""
     for platform, emulator in plan.EMULATORS.items():
         program = place.data / "binfmt" / _PROGRAM.format(emulator.architecture)
-        if program.is_file() and not (BINFMT / emulator.handler).exists():
+        if program.is_file():
+            # The kernel may have it where nobody sees: below a /proc that is another's.
             _mount(place)
-            _write(BINFMT / "register", plan.registration(platform, str(program)))
+            if not (BINFMT / emulator.handler).exists():
+                _write(BINFMT / "register", plan.registration(platform, str(program)))
 
 
 def unregister(place: Place) -> None:

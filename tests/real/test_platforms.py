@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from goldi_tasks import emulation
-from tests.real.conftest import REPOSITORY, Project, docker
+from tests.real.conftest import GOLDI, REPOSITORY, Project, docker
 
 pytestmark = [
     pytest.mark.real,
@@ -83,3 +83,9 @@ def test_two_platforms_in_one_image(both: Project) -> None:
     assert "up to date" not in both.goldi("build.prod", "--platform", BOTH)
     for platform in MACHINES:
         assert fetch(both.image, platform, "slow") == "changed"
+
+
+def test_a_handler_that_the_kernel_has_and_another_proc_does_not_show_is_no_mistake(both: Project) -> None:
+    alone = ("unshare", "--mount", "--pid", "--fork", "--mount-proc")
+    assert "runs here, emulated" in both.run(*alone, GOLDI, "build.binfmt", "--install")
+    assert "every platform runs here already" in both.goldi("build.binfmt", "--install")
