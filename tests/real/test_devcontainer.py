@@ -15,7 +15,7 @@ import pytest
 
 from tests.real.conftest import GOLDI, Project, copy, docker, made_images, remove_images
 
-pytestmark = [pytest.mark.real, pytest.mark.by_hand, pytest.mark.usefixtures("builder_only")]
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
 IMAGE = "goldi-test-devcontainer"
 # Tests that run as root are somebody else's root, as under sudo.
@@ -135,6 +135,7 @@ def tree(whole: Own) -> Own:
     return project
 
 
+@pytest.mark.by_hand
 def test_the_second_time_it_is_the_same_and_quick(tree: Own) -> None:
     first, second = tree.up(), tree.up()
     assert not second["started"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.real.conftest import Project, docker
 
-pytestmark = [pytest.mark.real, pytest.mark.by_hand, pytest.mark.usefixtures("builder_only")]
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
 HARDENED = (
     *("--user", "postgres", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
