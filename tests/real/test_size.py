@@ -84,6 +84,7 @@ def made_by(project: Project, before: list[str], *, same: bool) -> list[str]:
     return [layer["made_by"] for layer, old, new in pairs if (old == new) is same]
 
 
+@pytest.mark.by_hand
 def test_a_change_of_the_code_adds_a_small_layer_and_nothing_else(app: Project) -> None:
     app.goldi("build.prod")
     before = diff_ids(app)
@@ -95,6 +96,7 @@ def test_a_change_of_the_code_adds_a_small_layer_and_nothing_else(app: Project) 
     assert layer["bytes"] < 200_000
 
 
+@pytest.mark.by_hand
 def test_a_change_of_the_front_end_adds_a_small_layer_and_nothing_else(app: Project) -> None:
     app.goldi("build.prod")
     before = diff_ids(app)
@@ -104,6 +106,7 @@ def test_a_change_of_the_front_end_adds_a_small_layer_and_nothing_else(app: Proj
     assert made_by(app, before, same=False) == ["COPY /dist /app/frontend/dist"]
 
 
+@pytest.mark.by_hand
 def test_the_same_lock_makes_the_same_layer_whenever_it_is_built(app: Project) -> None:
     app.goldi("build.prod")
     before = diff_ids(app)
@@ -134,6 +137,7 @@ def test_only_what_was_asked_for_is_exported_and_by_a_no_op_nothing(
     assert names(app.image) == [f"{app.image}:latest"]
 
 
+@pytest.mark.by_hand
 def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(
     tiny: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +159,7 @@ def test_what_stays_here_is_zstd_and_what_is_pushed_is_gzip(
     assert docker("run", "--rm", tiny.image, "cat", f"/{tiny.image}") == "0"
 
 
+@pytest.mark.by_hand
 def test_an_image_that_was_pushed_first_is_built_and_runs(tiny: Project, tmp_path: Path) -> None:
     with pushed(tiny, tmp_path):
         pass
