@@ -95,17 +95,12 @@ def filled(text: str) -> set[str]:
     return {found[1] for record in _records(text) if (found := _RECORD_MOUNT.search(record))}
 
 
-def loses(text: str) -> bool:
-    """Whether the builder has cache mounts that it forgets when anything is pruned, by the `text` of `listed`."""
-    return any(_OWNED in record for record in _records(text))
-
-
 def left(text: str, before: str) -> list[str]:
     """The records that throw-away builds have left, by the `text` of `listed` after and `before` them.
 
     None where a mount would be lost by their removal: there they are left to the builder's own collection.
     """
-    if loses(text):
+    if _loses(text):
         return []
     known = set(_RECORD_ID.findall(before))
     return [
@@ -113,6 +108,11 @@ def left(text: str, before: str) -> list[str]:
         for record in _records(text)
         if (found := _RECORD_ID.search(record)) and _is_ours(record, new=found[1] not in known)
     ]
+
+
+def _loses(text: str) -> bool:
+    """Whether the builder has cache mounts that it forgets when anything is pruned, by the `text` of `listed`."""
+    return any(_OWNED in record for record in _records(text))
 
 
 def _is_ours(record: str, *, new: bool) -> bool:
