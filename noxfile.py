@@ -27,6 +27,7 @@ SCRIPTS = (
     "infrastructure/docker/scripts/postgres.sh",
     "goldi_tasks/checks/job.sh",
     "goldi_tasks/checks/guard.sh",
+    "goldi_tasks/checks/run-with-env.sh",
 )
 LINT = (
     ("ruff", "check", POSARGS),

@@ -34,7 +34,7 @@ def container_session(
     name: str,
     *command: str,
     commands: Iterable[Sequence[str]] = (),
-    env: Mapping[str, str] | None = None,
+    env: Mapping[str, str | None] | None = None,
     success_codes: Collection[int] = (0,),
     tags: Sequence[str] | None = None,
     default: bool = True,
@@ -43,9 +43,10 @@ def container_session(
     """Register a nox session `name` that runs `command`, or several `commands`, in the tools image; returns it.
 
     What is given to nox after `--` takes the place of an argument "{posargs}", and comes at the end of the last
-    command where there is none. `env` is added to the caller's environment. A command may end with any of
-    `success_codes`; with another one the session fails. Sessions may run in parallel (`nox -j`, from nox 2026.8).
-    `doc` is what `nox --list` shows. Raises ValueError where there is no command.
+    command where there is none. `env` arrives as written, beside what of the caller's environment concerns tools; None
+    takes a variable away. A command may end with any of `success_codes`; with another one the session fails. Sessions
+    may run in parallel (`nox -j`, from nox 2026.8). `doc` is what `nox --list` shows. Raises
+    ValueError where there is no command.
     """
     lines = [tuple(line) for line in ([command] if command else []) + list(commands)]
     if not lines or not all(lines):
@@ -70,24 +71,23 @@ def container_session(
     return nox.session(**options, venv_backend="none")(body)
 
 
-def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -> int:
+def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
     """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
     try:
         settings = project.load(Path.cwd())
-        given = {**os.environ, **{key: value for key, value in session.env.items() if value is not None}, **env}
         if os.environ.get(INSIDE):
             return _bare(session, line, env)
         if _on_host():
             _install(session, settings)
             return _bare(session, line, env)
         with wiring.at_work(settings):
-            return check.run_in_tools(settings, wiring.doors(settings), line, given)
+            return check.run_in_tools(settings, wiring.doors(settings), line, os.environ, {**session.env, **env})
     except GoldiError as error:
         # nox ends the sentence itself.
         session.error(f"goldi: {str(error).removesuffix('.')}")
 
 
-def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str]) -> int:
+def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
     """Run it here, as nox does; its exit code."""
     try:
         session.run(*line, env=dict(env), log=False, external=bool(os.environ.get(INSIDE)), success_codes=[0])

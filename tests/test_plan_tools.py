@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks import settings as project_settings
+from goldi_tasks.errors import SettingsError
 from goldi_tasks.paths import CACHES
 from goldi_tasks.plan import tools as plan
 from goldi_tasks.plan.tools import Job, Tools
@@ -68,6 +69,25 @@ def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -
     assert {("--env", "CI"), ("--env", "SKIP")} <= pairs(found.argv)
     assert found.env == JOB.env
     assert "x y" not in found.argv
+
+
+def test_what_a_noxfile_names_stands_in_no_argument_and_in_no_message(tools: Tools) -> None:
+    job = replace(JOB, secrets=plan.carry({"DATABASE_URL": "postgres://me:hush@db/x", "DOCKER_HOST": "tcp://x"}))
+    for found in (plan.inside(tools, HOST, job), plan.fresh(tools, HOST, Path("/told"), GIT, job)):
+        assert ("--env", plan.CARRIER) in pairs(found.argv)
+        assert "hush" not in str(found)
+        # The client itself heeds none of them.
+        assert found.env.keys() | found.secrets.keys() == {"CI", "SKIP", plan.CARRIER}
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "GOLDI_JOB", "GOLDI_ENV", "A\0B", "\ud800"])
+def test_a_name_that_no_program_can_be_given_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match="Correct `env` of its container_session"):
+        plan.carry({name: "x"})
+
+
+def test_nothing_named_is_nothing_carried() -> None:
+    assert plan.carry({}) == {}
 
 
 def test_a_terminal_is_asked_for_where_there_is_one(tools: Tools) -> None:

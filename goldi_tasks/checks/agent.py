@@ -2,8 +2,9 @@
 
 It runs alone in the container, by whatever Python is there: `python3 -I agent.py IDLE ALIVE SOCKET`. A caller connects
 to SOCKET and sends one line of JSON with his own input, output and error output as descriptors; he is told `started`,
-then the exit code. What he hears instead is `unknown` where there is no such program, and `blind` where his descriptors
-do not arrive, which is for a security module to decide. If he says anything more, or goes, the check is ended.
+then the exit code. What he hears instead is `unknown` where there is no such program, `offline` where the image has no
+scripts/online.sh, `refused` where the system does not start it, and `blind` where his descriptors do not arrive, which
+is for a security module to decide. If he says anything more, or goes, the check is ended.
 """
 
 import fcntl
@@ -23,6 +24,8 @@ from typing import Any
 
 # Checks that docker runs (job.sh) hold a lock on it too, and so does all that a check leaves running.
 BUSY = Path("/tmp/.goldi/busy")
+# Gives a check the variables that its noxfile names.
+RUN_WITH_ENV = str(Path(__file__).with_name("run-with-env.sh"))
 # Seconds that a check gets after SIGINT, and after SIGTERM.
 GRACE = ((signal.SIGINT, 0.5), (signal.SIGTERM, 0.2), (signal.SIGKILL, 0.2))
 
@@ -85,24 +88,29 @@ def hear(connection: socket.socket) -> tuple[bytes, list[int]]:
 
 def run(connection: socket.socket, asked: dict[str, Any], handles: list[int]) -> str:
     """Start the check, wait for it, and see to it that it ends when its caller goes; its exit code."""
-    if not shutil.which(asked["argv"][0]):
-        return "unknown"
     mark = uuid.uuid4().hex
     environment = {**os.environ, **asked["env"], "GOLDI_JOB": mark}
+    if not shutil.which("online"):
+        return "offline"
+    if not known(asked["argv"][0], environment, asked["cwd"]):
+        return "unknown"
     with BUSY.open("ab") as busy:
         fcntl.flock(busy, fcntl.LOCK_SH)
         os.utime(BUSY)
         connection.sendall(b"started\n")
-        child = subprocess.Popen(
-            ["online", *asked["argv"]],
-            cwd=asked["cwd"],
-            env=environment,
-            stdin=handles[0],
-            stdout=handles[1],
-            stderr=handles[2],
-            pass_fds=(busy.fileno(),),
-            start_new_session=True,
-        )
+        try:
+            child = subprocess.Popen(
+                ["online", "sh", RUN_WITH_ENV, *asked["argv"]],
+                cwd=asked["cwd"],
+                env=environment,
+                stdin=handles[0],
+                stdout=handles[1],
+                stderr=handles[2],
+                pass_fds=(busy.fileno(),),
+                start_new_session=True,
+            )
+        except OSError:
+            return "refused"
         over, ended = threading.Event(), threading.Event()
         threading.Thread(target=watch, args=(connection, mark, over, ended), daemon=True).start()
         code = child.wait()
@@ -113,6 +121,21 @@ def run(connection: socket.socket, asked: dict[str, Any], handles: list[int]) ->
         ended.wait()
         os.utime(BUSY)
     return str(code if code >= 0 else 128 - code)
+
+
+def known(program: str, environment: dict[str, str], folder: str) -> bool:
+    """Whether there is such a program; a noxfile may name a PATH, and programs below the directory it runs in."""
+    if shutil.which(program):
+        return True
+    line = 'GOLDI_PROGRAM=$1 && eval "${GOLDI_ENV:-}" && command -v -- "$GOLDI_PROGRAM"'
+    try:
+        asked = subprocess.run(
+            ["sh", "-c", line, "sh", program], cwd=folder, env=environment, stdout=subprocess.DEVNULL, check=False
+        )
+    except OSError:
+        # Starting it will fail too, and is told.
+        return True
+    return asked.returncode == 0
 
 
 def watch(connection: socket.socket, mark: str, over: threading.Event, ended: threading.Event) -> None:

@@ -28,17 +28,27 @@ from goldi_tasks.settings import Settings
 
 
 def run_in_tools(
-    settings: Settings, doors: Doors, argv: Sequence[str], env: Mapping[str, str], *, patient: bool = False
+    settings: Settings,
+    doors: Doors,
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    named: Mapping[str, str | None] | None = None,
+    *,
+    patient: bool = False,
 ) -> int:
     """Run `argv` in the tools image, in the current directory; its exit code.
 
-    `env` is the caller's environment, of which a tool is told what concerns it. If `patient`, Ctrl-C is the
-    program's own business. Raises Interrupted, UnknownName, CheckLost, NotSeen, and what a build or docker raises.
+    `env` is the caller's environment, of which a tool is told what concerns it; `named` is all given, as written. If
+    `patient`, Ctrl-C is the program's own business. Raises SettingsError, Interrupted, UnknownName, CheckLost, NotSeen,
+    and what a build or docker raises.
     """
     shared = place.shared(settings)
     host = probe.host()
-    told = plan.environment(env, host)
-    job = Job(f"{uuid.uuid4().hex}.job", tuple(argv), told, Path.cwd(), "" if patient else "6")
+    named = named or {}
+    both = {**env, **{name: value for name, value in named.items() if value is not None}}
+    general = {name: value for name, value in plan.environment(both, host).items() if name not in named}
+    name = f"{uuid.uuid4().hex}.job"
+    job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", plan.carry(named))
     try:
         shared.mkdir(mode=0o700, parents=True, exist_ok=True)
         for again in (False, True):
@@ -76,6 +86,10 @@ def _refused(shared: Path, error: OSError) -> GoldiError:
     """What is wrong with the state directory."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(f"the disk of {shared} is full", "Free some, or set XDG_STATE_HOME to another")
+    if error.errno == errno.E2BIG:
+        return CheckLost(
+            "the arguments and variables of the check are too long for this system", "Put them into a file"
+        )
     return NoPermission(f"{error.filename or shared} cannot be used: {error.strerror}", "Set XDG_STATE_HOME to another")
 
 
@@ -87,6 +101,13 @@ def _outcome(tool: str, tools: Tools, code: int, words: list[str], patient: bool
     if words[-1] == "unknown":
         problem = f"the tools image has no program '{tool}'"
         raise UnknownName(problem, "Lock it in requirements-dev.lock, or correct the name")
+    if words[-1] == "offline":
+        problem = "the tools image has no program 'online', through which checks are run"
+        remedy = "COPY --chmod=755 infrastructure/docker/scripts/online.sh /usr/local/bin/online"
+        raise UnknownName(problem, f"Add to the stage `tools` of the Dockerfile: `{remedy}`")
+    if words[-1] == "refused":
+        problem = f"{tool} cannot be started in the tools container"
+        raise CheckLost(problem, "Look whether it may be executed, and how large its arguments and variables are")
     if "interrupted" in words and not patient:
         raise Interrupted
     if not words[-1].isdigit():

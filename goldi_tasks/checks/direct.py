@@ -21,7 +21,7 @@ def run(tools: Tools, job: Job) -> list[str] | None:
 
     None where there is no agent to talk to, or our descriptors do not reach it. Raises Interrupted.
     """
-    asked = {"argv": job.argv, "env": dict(job.env), "cwd": str(job.cwd)}
+    asked = {"argv": job.argv, "env": {**job.env, **job.secrets}, "cwd": str(job.cwd)}
     line = json.dumps(asked).encode() + b"\n"
     with socket.socket(socket.AF_UNIX) as agent:
         try:

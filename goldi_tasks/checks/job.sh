@@ -8,7 +8,12 @@ shift 2
 exec 9>>/tmp/.goldi/busy
 flock --shared 9
 touch /tmp/.goldi/busy
-if ! command -v -- "$1" >/dev/null; then
+if ! command -v online >/dev/null; then
+    echo offline >>"$file"
+    exit 127
+fi
+# A noxfile may name a PATH.
+if ! (GOLDI_PROGRAM=$1 && eval "${GOLDI_ENV:-}" && command -v -- "$GOLDI_PROGRAM") >/dev/null; then
     echo unknown >>"$file"
     exit 127
 fi
@@ -21,7 +26,7 @@ trap : QUIT TERM HUP
 # In the background a shell ignores Ctrl-C; `env` gives it back, since the guard has to hear of it.
 env --default-signal=INT sh "${0%/*}/guard.sh" "$file" "$grace" </dev/null >/dev/null 2>&1 9>&- &
 watch=$!
-GOLDI_JOB=$file online "$@"
+GOLDI_JOB=$file online sh "${0%/*}/run-with-env.sh" "$@"
 code=$?
 if [ -n "$interrupted" ] || { [ "$code" -ne 0 ] && flock --shared --nonblock "$file" true; }; then
     # It was ended; the guard ends what it has left.

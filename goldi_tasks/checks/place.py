@@ -13,6 +13,9 @@ from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.plan.tools import HOME, Tools
 from goldi_tasks.settings import Settings
 
+# What lies in the shared directory for the container.
+_SCRIPTS = ("agent.py", "job.sh", "guard.sh", "run-with-env.sh")
+
 
 def trees(project: Path, home: Path) -> tuple[Path, ...]:
     """The directories to mount at their own paths: the work tree that `project` lies in, and where git keeps it.
@@ -50,7 +53,7 @@ def scripts() -> str:
 
 def _texts() -> dict[str, str]:
     here = Path(__file__).parent
-    return {file.name: file.read_text("utf-8") for file in (here / name for name in ("agent.py", "job.sh", "guard.sh"))}
+    return {file.name: file.read_text("utf-8") for file in (here / name for name in _SCRIPTS)}
 
 
 def _introduce(folder: Path, uid: int, gid: int) -> None:

@@ -5,12 +5,15 @@ in the image but scripts/online.sh.
 """
 
 import hashlib
+import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from goldi_tasks.command import Command
+from goldi_tasks.errors import SettingsError
 from goldi_tasks.paths import CACHES
 from goldi_tasks.plan import container
 from goldi_tasks.probe import Host
@@ -32,6 +35,17 @@ _PASSED = re.compile(
     r"|(PYTEST|RUFF|MYPY|PRE_COMMIT|COVERAGE|HYPOTHESIS)_\w+"
 )
 _KEPT_OUT = {cache.variable for cache in CACHES} | {"PYTEST_CURRENT_TEST"}
+# What a noxfile's own variables arrive in; run-with-env.sh reads it.
+CARRIER = "GOLDI_ENV"
+# By the first one a check's processes are found.
+_OURS = ("GOLDI_JOB", CARRIER)
+# A shell loses variables that it could not name itself.
+_NAME_OF_SHELL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_WITH_ODD_NAMES = """\
+import json, os, sys
+os.environ.update(json.loads(os.environ.pop("GOLDI_ODD")))
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
 
 
 # Git's configuration; a key may come more than once.
@@ -43,7 +57,7 @@ class Job:
     """A command to run inside: its arguments, what of the environment it is told, and the directory it runs in.
 
     `file` is the name of its file in the shared directory. After Ctrl-C in a terminal it gets `grace` tenths of a
-    second, all the time it wants if that is "".
+    second, all the time it wants if that is "". `secrets` is more of the environment, which is never shown.
     """
 
     file: str
@@ -51,6 +65,7 @@ class Job:
     env: Mapping[str, str]
     cwd: Path
     grace: str = "6"
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -98,12 +113,12 @@ def start(tools: Tools, network: Path, git: Pairs) -> Command:
 def fresh(tools: Tools, host: Host, network: Path, git: Pairs, job: Job) -> Command:
     """Run `job` in a container of its own."""
     argv = ("docker", "run", *_asked(host, job), *_options(tools, network, git), tools.image, *_job(job))
-    return Command(argv, job.env)
+    return Command(argv, job.env, job.secrets)
 
 
 def inside(tools: Tools, host: Host, job: Job) -> Command:
     """Run `job` in the container that is there."""
-    return Command(("docker", "exec", *_asked(host, job), tools.name, *_job(job)), job.env)
+    return Command(("docker", "exec", *_asked(host, job), tools.name, *_job(job)), job.env, job.secrets)
 
 
 def end(tools: Tools, job: Job) -> Command:
@@ -131,6 +146,44 @@ def environment(environ: Mapping[str, str], host: Host) -> dict[str, str]:
         found.pop("COLUMNS", None)
         found.pop("LINES", None)
     return found
+
+
+def carry(named: Mapping[str, str | None]) -> dict[str, str]:
+    """Pack the variables that a noxfile names, as written; None takes one away. Raises SettingsError.
+
+    They travel as the value of one variable, which run-with-env.sh unpacks last: so neither docker's own client nor
+    the scripts between it and the check heed them, and nothing overwrites them. The directories of the image stay
+    before a PATH, as nox puts those of its environments, and the cache of the table before what pytest is given.
+    """
+    lines, odd = list[str](), dict[str, str]()
+    for name, value in named.items():
+        if problem := _unfit(name, value or ""):
+            raise SettingsError(problem, "Correct `env` of its container_session")
+        if not _NAME_OF_SHELL.fullmatch(name):
+            odd |= {} if value is None else {name: value}
+        elif value is None:
+            lines.append(f"unset {name}")
+        else:
+            before = {"PATH": '"${PATH:+$PATH:}"', "PYTEST_ADDOPTS": shlex.quote(f"{_pytest()} ")}.get(name, "")
+            lines.append(f"export {name}={before}{shlex.quote(value)}")
+    if odd:
+        lines.append(f"export GOLDI_ODD={shlex.quote(json.dumps(odd))}")
+        lines.append(f'set -- python3 -I -c {shlex.quote(_WITH_ODD_NAMES)} "$@"')
+    return {CARRIER: "\n".join(lines)} if lines else {}
+
+
+def _unfit(name: str, value: str) -> str:
+    """What is wrong with a variable that no program can be given."""
+    if name in _OURS:
+        return f"the variable {name} is goldi's own"
+    if not name or "=" in name:
+        return f"{name!r} cannot be the name of a variable"
+    try:
+        if b"\0" not in (name + value).encode(errors="surrogateescape"):
+            return ""
+    except UnicodeEncodeError:
+        pass
+    return f"the variable {name!r} has a character that no environment can hold"
 
 
 def _pytest() -> str:
@@ -163,7 +216,7 @@ def _options(tools: Tools, network: Path, git: Pairs) -> tuple[str, ...]:
 
 def _asked(host: Host, job: Job) -> tuple[str, ...]:
     """Variables by name only: values are the client's own environment, and stand in no argument list."""
-    named = (part for name in sorted(job.env) for part in ("--env", name))
+    named = (part for name in sorted({*job.env, *job.secrets}) for part in ("--env", name))
     return (*container.terminal(host), "--workdir", str(job.cwd), *named)
 
 

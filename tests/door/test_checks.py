@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks import sessions
+from goldi_tasks.checks import agent
+from goldi_tasks.plan import tools as plan
 from tests.door.conftest import BIN, Stage, one_sentence
 from tests.door.test_mistakes import NO_ENGINE, NO_PERMISSION
 from tests.recording import INFO
@@ -92,6 +95,61 @@ def test_the_container_is_started_for_this_project_and_this_user(checks: Stage) 
     assert "sha256:0123456789ab" in found
 
 
+NAMED: dict[str, str | None] = {
+    "DATABASE_URL": 'postgres://me:it\'s "$(hush)" `x`@db/ü?a=b',
+    "PYTHONPATH": ".",
+    "LINES_": "one\n two=2\n\n",
+    "EMPTY": "",
+    "HOME": "/nowhere",
+    "GOLDI_IMAGE": "mine",
+    "PIP_INDEX_URL": "http://mine",
+    "RUFF_CACHE_DIR": "/mine",
+    "odd.name-1": "dots",
+    "LATIN": "\udce9",
+    "IFS": "x",
+    "TAKEN": None,
+    "odd.taken": None,
+}
+SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
+
+
+def test_what_a_noxfile_names_is_unpacked_as_written(tmp_path: Path) -> None:
+    script = Path(sessions.__file__).parent / "checks/run-with-env.sh"
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "TAKEN": "by the image",
+        **plan.carry({**NAMED, "PATH": "/mine", "PYTEST_ADDOPTS": "-q"}),
+    }
+    argv = ("sh", str(script), "python3", "-c", SHOW)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = json.loads(done.stdout)
+    assert {name: found.get(name) for name in NAMED} == NAMED
+    assert found["PATH"] == "/usr/bin:/bin:/mine", "as nox does: its environments' programs come first"
+    assert found["PYTEST_ADDOPTS"] == "-o cache_dir=/cache/pytest -q"
+    assert not {"GOLDI_ENV", "GOLDI_ODD"} & found.keys()
+
+
+@pytest.mark.parametrize("where", [{"GOLDI_RUN": "host"}, {"GOLDI_INSIDE": "tools"}])
+def test_without_a_container_it_arrives_too(checks: Stage, where: dict[str, str]) -> None:
+    (checks.project / "requirements-dev.lock").touch()
+    # Some Pythons set it themselves.
+    (checks.project / "noxfile.py").write_text(
+        "from goldi_tasks.sessions import container_session\n"
+        f"NAMED = {NAMED!r}\n"
+        f"container_session('show', 'python3', '-c', {SHOW!r}, env=NAMED)\n"
+    )
+    checks.env |= {**where, "TAKEN": "by the caller"}
+    said = nox(checks, "-s", "show", code=0)
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    assert {name: found.get(name) for name in NAMED} == NAMED
+
+
+def test_a_name_that_is_goldis_own_is_one_sentence(checks: Stage) -> None:
+    with (checks.project / "noxfile.py").open("a") as file:
+        file.write("container_session('own', 'true', env={'GOLDI_JOB': 'x'})\n")
+    assert "goldi: the variable GOLDI_JOB is goldi's own. Correct `env`" in nox(checks, "-s", "own")
+
+
 @pytest.mark.parametrize("code", [0, 3])
 def test_already_inside_the_bare_tool_runs(checks: Stage, code: int) -> None:
     checks.env |= {"GOLDI_INSIDE": "tools", "CODE": str(code)}
@@ -160,3 +218,12 @@ def test_a_state_directory_that_cannot_be_made(checks: Stage) -> None:
     said = nox(checks, "-s", "lint")
     assert f"goldi: {checks.project}/file/goldi/checks" in said
     assert "cannot be used: Not a directory. Set XDG_STATE_HOME to another." in said
+
+
+def test_the_agent_finds_programs_below_the_directory_of_the_check(tmp_path: Path) -> None:
+    (tmp_path / "run.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "run.sh").chmod(0o755)
+    env = {"PATH": "/usr/bin:/bin"}
+    assert agent.known("./run.sh", env, str(tmp_path))
+    assert not agent.known("run.sh", env, str(tmp_path))
+    assert agent.known("run.sh", env | plan.carry({"PATH": "."}), str(tmp_path))

@@ -34,6 +34,19 @@ precommit = container_session("precommit", "pre-commit", "run", "--all-files")
 show = container_session("show", "python", "-c", "import sys; print(sys.argv[1:])")
 say = container_session("say", "sh", "-c")
 two = container_session("two", commands=[["echo", "one"], ["false"], ["echo", "three"]])
+named = container_session(
+    "named",
+    "show-it",
+    env={
+        "DATABASE_URL": "it's $x\\nü=",
+        "PYTHONPATH": ".",
+        "PATH": "bin",
+        "HOME": "/nowhere",
+        "DOCKER_HOST": "tcp://nowhere",
+        "PIP_INDEX_URL": "http://mine",
+        "odd.name": "",
+    },
+)
 wrong = container_session("wrong", "no-such-tool")
 for number in range(8):
     container_session(f"job{number}", "python", "-c", f"print('sum', sum(range({number})))", tags=["jobs"])
@@ -150,6 +163,29 @@ def test_arguments_arrive_exactly(checked: Project) -> None:
     assert repr(words) in checked.goldi("ci.session", "show", "--", *words)
 
 
+@pytest.mark.parametrize("warm", ["1", "0"])
+def test_what_the_noxfile_names_arrives_as_written(checked: Project, warm: str) -> None:
+    """By the agent, and by docker; and a program that only its PATH leads to."""
+    (checked.path / "bin").mkdir(exist_ok=True)
+    tool = checked.path / "bin/show-it"
+    tool.write_text("#!/usr/bin/env python\nimport json, os\nprint(json.dumps(dict(os.environ)))\n")
+    tool.chmod(0o755)
+    said = nox(checked, "--session", "named", GOLDI_WARM=warm, PIP_INDEX_URL="http://host", OTHER="x")
+    found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
+    wanted = {
+        "DATABASE_URL": "it's $x\nü=",
+        "PYTHONPATH": ".",
+        "HOME": "/nowhere",
+        "DOCKER_HOST": "tcp://nowhere",
+        "PIP_INDEX_URL": "http://mine",
+        "odd.name": "",
+        "NOX_CURRENT_SESSION": "named",
+    }
+    assert {name: found.get(name) for name in wanted} == wanted
+    assert found["PATH"].endswith("/bin:bin")
+    assert "OTHER" not in found, "the caller's environment has its list"
+
+
 @pytest.mark.parametrize("code", [1, 2, 5])
 def test_exit_codes_pass_through(checked: Project, code: int) -> None:
     said = inside(checked, f"exit {code}", code=1)
@@ -243,6 +279,22 @@ def test_an_unknown_tool_is_one_sentence(checked: Project) -> None:
     said = nox(checked, "--session", "wrong", code=1)
     assert "goldi: the tools image has no program 'no-such-tool'. Lock it in requirements-dev.lock" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("warm", ["1", "0"])
+def test_an_image_without_our_script_says_what_is_missing(checked: Project, warm: str) -> None:
+    dockerfile = checked.path / "infrastructure/docker/Dockerfile"
+    whole = dockerfile.read_text()
+    line = "COPY --chmod=755 infrastructure/docker/scripts/online.sh /usr/local/bin/online\n"
+    assert whole.count(line) == 1
+    dockerfile.write_text(whole.replace(line, ""))
+    try:
+        said = nox(checked, "--session", "say", "--", "true", code=1, GOLDI_WARM=warm)
+    finally:
+        dockerfile.write_text(whole)
+    assert "goldi: the tools image has no program 'online'" in said
+    assert line.strip() in said
+    assert "memory" not in said
 
 
 def test_an_image_that_was_removed_is_built_again(checked: Project) -> None:
