@@ -3,12 +3,13 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from tests.door.forked import Forks
 from tests.recording import Recording
 
 BIN = Path(sys.executable).parent
@@ -21,11 +22,12 @@ class Stage:
     project: Path
     caches: Path
     docker: Recording
+    forks: Forks
     env: dict[str, str] = field(default_factory=dict)
 
     def goldi(self, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """What `goldi ARGUMENTS` says, and its exit code."""
-        return self.run(str(BIN / "goldi"), *arguments, cwd=cwd)
+        return self.forks.run([str(BIN / "goldi"), *arguments], cwd or self.project, self.env)
 
     def run(self, *argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -41,15 +43,23 @@ class Stage:
         )
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """One server for each of pytest's processes."""
+    server = Forks()
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def stage(make_project: Callable[..., Path], tmp_path: Path, recording: Recording) -> Stage:
+def stage(make_project: Callable[..., Path], tmp_path: Path, recording: Recording, forks: Forks) -> Stage:
     """A project whose caches and name have a space and a letter that is not ASCII."""
     caches = tmp_path / "cache, ü"
     project = make_project(f'cache-root = "{caches}"', name="the proß ject")
     home = tmp_path / "home"
     home.mkdir()
     env = {"PATH": str(recording.folder), "HOME": str(home), "LANG": "C.UTF-8", "TMPDIR": str(home)}
-    return Stage(project, caches, recording, env)
+    return Stage(project, caches, recording, forks, env)
 
 
 def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:
