@@ -1,6 +1,8 @@
 """The checks of this project, and the only list of them; `./goldi test` runs all that stand for themselves."""
 
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +58,17 @@ def host(session: nox.Session) -> None:
     session.run("pre-commit", "run", "--all-files")
 
 
+@nox.session(default=False)
+def quick(session: nox.Session) -> None:
+    """The tests that need no engine, in a minute; pytest's arguments may follow."""
+    which = "not real"
+    buildx = ("docker", "buildx", "version")
+    if not shutil.which("docker") or subprocess.run(buildx, capture_output=True, check=False).returncode:
+        session.warn("docker has no buildx here: the tests of the bake file and of setup-cache.sh are left out")
+        which = "not (real or contract)"
+    session.run("pytest", "--numprocesses=2", "-m", which, *session.posargs)
+
+
 @nox.session
 def suite(session: nox.Session) -> None:
     """All tiers of tests, on the engine that answers or on one that is started for it.
@@ -103,6 +116,12 @@ def long_tests(session: nox.Session) -> None:
     """What needs a second engine, or minutes: far builders, the wall, archives, two platforms, benchmarks: as root."""
     with engine(session):
         session.run("pytest", "-m", "by_hand", *session.posargs)
+
+
+@nox.session(name="long-green", default=False)
+def long_green(session: nox.Session) -> None:
+    """The test command in a fresh clone, and its result in tests/fresh_clone.jsonl (-- --runs 4 --busy)."""
+    session.run("python", "-m", "tests.fresh_clone", *session.posargs)
 
 
 @nox.session(name="long-platforms", default=False)
