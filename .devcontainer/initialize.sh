@@ -75,9 +75,9 @@ if [ -n "${SUDO_UID:-}" ] && [ "$(id -u)" = 0 ]; then chown -R -h "$SUDO_UID:${S
 
 [ "$when" != "early" ] || exit 0
 docker image inspect "$image" >/dev/null 2>&1 && exit 0
-docker version >/dev/null 2>&1 || refuse 'no Docker engine answers' 'Start it, or run ./goldi engine.up'
+docker version >/dev/null 2>&1 || refuse 'no Docker engine answers' "Start it, or run ${GOLDI_COMMAND:-./goldi} engine.up"
 if [ -x "$docker/scripts/compose.sh" ]; then
     "$docker/scripts/compose.sh" development build
 else
-    refuse "the image $image is not there" 'Run ./goldi build.devcontainer'
+    refuse "the image $image is not there" "Run ${GOLDI_COMMAND:-./goldi} build.devcontainer"
 fi

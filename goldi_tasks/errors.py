@@ -1,8 +1,10 @@
 """What can go wrong, one class and one exit code per kind; every message ends with the remedy.
 
 Exit codes are part of the interface: scripts may test for them. 1 is what a failing program usually
-means, 2 is invoke's own for a misspelt command line, 130 is Ctrl-C by the shell's convention.
+means, 5 also what a misspelt command line gives, 130 is Ctrl-C by the shell's convention.
 """
+
+from goldi_tasks.invocation import as_typed
 
 
 class GoldiError(Exception):
@@ -14,8 +16,8 @@ class GoldiError(Exception):
     code = 1
 
     def __init__(self, problem: str, remedy: str = "") -> None:
-        self.problem = problem
-        self.remedy = remedy
+        self.problem = problem = as_typed(problem)
+        self.remedy = remedy = as_typed(remedy)
         # What a program said may end as a sentence already.
         ends = (part if part.endswith(("?", "!")) else part.rstrip(".") + "." for part in (problem, remedy) if part)
         super().__init__(" ".join(ends))
@@ -34,7 +36,7 @@ class NotAProject(GoldiError):
 
 
 class UnknownName(GoldiError):
-    """A target, group, platform or cache that does not exist."""
+    """A task, option, target, group, platform or cache that does not exist."""
 
     code = 5
 
@@ -138,10 +140,16 @@ class Interrupted(KeyboardInterrupt):
         super().__init__("interrupted.")
 
 
-def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """The remedy for a misspelt `word`: the nearest of `known`, or all of them."""
+def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
+    """Return the one of `known` that a misspelt `word` is most like; "" if there is none."""
     # Imported here: difflib is 5 ms that only a mistake has to pay.
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=1) or [name for name in known if word in name][:1]
-    return f"did you mean '{near[0]}'?" if near else "known: " + ", ".join(sorted(known))
+    near = difflib.get_close_matches(word, known, n=1) or [name for name in known if word in name and len(word) > 2]
+    return near[0] if near else ""
+
+
+def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
+    """The remedy for a misspelt `word`: the nearest of `known`, or all of them."""
+    near = nearest(word, known)
+    return f"did you mean '{near}'?" if near else "known: " + ", ".join(sorted(known))

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, probe, rootless, run, state, whose
+from goldi_tasks import envfile, invocation, probe, rootless, run, state, whose
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -76,7 +76,7 @@ def _tidy(settings: Settings) -> None:
 
     limits = choice.Limits(settings.max_age, settings.max_size)
     if said := tidy.tidy(settings.roots, limits, settings.key, lambda: pythons(settings)):
-        print(f"goldi: {said}", file=sys.stderr, flush=True)
+        print(invocation.as_typed(f"goldi: {said}"), file=sys.stderr, flush=True)
 
 
 def pythons(settings: Settings | None) -> tuple[str, ...]:

@@ -14,12 +14,14 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
+LEAVES |= {"invocation"}
 BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
     "__init__": set(),
-    "errors": set(),
+    "errors": {"invocation"},
+    "invocation": set(),
     "command": set(),
     "paths": set(),
     "whose": set(),

@@ -139,7 +139,7 @@ def test_an_unknown_name_is_told_with_the_nearest() -> None:
 
 
 def test_no_name_is_not_all() -> None:
-    with pytest.raises(UnknownName, match=r"no cache was named\. Name some with --name, or say --all"):
+    with pytest.raises(UnknownName, match=r"no cache given\. Use --name NAME or --all"):
         clear.chosen((), every=False)
 
 

@@ -278,9 +278,7 @@ def test_how_it_ends() -> None:
     failure = finding.failure([note, warning, warning, error])
     assert failure is not None
     assert failure.code == 21
-    assert str(failure) == (
-        "the caches are not well: 1 error and 2 warnings. `inv cache.doctor --fix` mends 2 of them."
-    )
+    assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` mends 2 of them.")
     lines = list(finding.lines([note, warning, error]))
     assert lines == [
         *("errors:", "  e: odd \\x1b[2J name", "warnings:", "  w: y", "    Do (--fix does it)", "notes:", "  n: x"),

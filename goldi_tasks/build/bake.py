@@ -15,6 +15,7 @@ from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
 from goldi_tasks.command import Command
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
 from goldi_tasks.plan.builder import Builder
@@ -68,9 +69,8 @@ def build(
         plan.check_pushed(settings, wanted, file, targets)
     out = afar.find(settings, docker, wanted, targets, variables, far=bool(at))
     if out.local and not plan.keeps_local_cache(docker):
-        print(
-            "goldi: this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
-        )
+        problem = "this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
+        print(as_typed(f"goldi: {problem}"))
     # A target of the project's own has the caches that its bake file says, and no directory of ours.
     cached = [target for target in targets if target in paths.TARGETS]
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}

@@ -104,7 +104,7 @@ def _print_times(found: Summary) -> None:
     if found.steps:
         took = [f"{stage} {seconds:.1f} s" for stage, seconds in found.stages.items() if seconds >= _SHORT]
         took += [f"export {found.export:.1f} s"] if found.export >= _SHORT else []
-        took += [f"keeping the cache {found.keeping:.1f} s"] if found.keeping >= _SHORT else []
+        took += [f"exporting the cache {found.keeping:.1f} s"] if found.keeping >= _SHORT else []
         # BuildKit has numbers instead of names for those of this machine and of GitHub.
         far = [name for name in found.read if "/" in name] if found.cached else []
         took = [f"with the cache {' and '.join(far)}", *took] if far else took

@@ -222,7 +222,7 @@ class Work:
     def _follow_export(self, command: Command, patience: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
         nothing = self.settings.bake_file.parent
-        title, project = "keeping the cache", self.settings.project
+        title, project = "exporting the cache", self.settings.project
         view.follow(command, project, mode, Build(), title=title, dockerfile=nothing, patience=patience)
 
     def _dockerfile(self) -> str:

@@ -49,7 +49,7 @@ def chosen(names: tuple[str, ...], *, every: bool, project: bool = False) -> tup
         if project and BY_NAME[name].scope == "shared":
             raise UnknownName(f"'{name}' is shared by all projects", "Leave out --project to clear it for all of them")
     if not names and not every and not project:
-        raise UnknownName("no cache was named", "Name some with --name, or say --all; `inv cache.status` lists them")
+        raise UnknownName("no cache given", "Use --name NAME or --all; `inv cache.status` lists them")
     if names and not every:
         return tuple(BY_NAME[name] for name in dict.fromkeys(names))
     return tuple(cache for cache in CACHES if cache.scope == "project" or not project)

@@ -27,7 +27,7 @@ def down(settings: Settings, doors: Doors, consent: Consent | None) -> bool:
     if going := [*caches, *(data if consent else ())]:
         _live(settings, Command(("docker", "volume", "rm", *going)))
     if data and not consent:
-        print(f"data stay: {', '.join(data)} (--volumes removes them)")
+        print(f"kept data volumes: {', '.join(data)} (--volumes removes them)")
     return True
 
 

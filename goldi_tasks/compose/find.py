@@ -27,7 +27,7 @@ def running(settings: Settings, doors: Callable[[], Doors], service: str) -> Con
             return one
     there = [one.service for one in containers.listed(project=found.name) if one.state == "running"]
     remedy = did_you_mean(service, there).capitalize() if there else "Start the stack with `inv compose.up`"
-    raise StackRefused(f"{service} does not run", remedy)
+    raise StackRefused(f"{service} is not running", remedy)
 
 
 def _of(settings: Settings, container: Container) -> bool:

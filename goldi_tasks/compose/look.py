@@ -9,6 +9,7 @@ from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.compose.up import Result
 from goldi_tasks.errors import StackFailed
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import stack as plan
 from goldi_tasks.plan.stack import Service
 from goldi_tasks.settings import Settings
@@ -57,7 +58,7 @@ def rows(settings: Settings, doors: Doors) -> list[Row]:
 def table(found: Sequence[Row]) -> list[str]:
     """`rows` for people."""
     if not found:
-        return ["nothing runs; `inv compose.up` starts the stack"]
+        return [as_typed("nothing is running; `inv compose.up` starts the stack")]
     width = max(len(row["service"]) for row in found)
     return [
         f"{row['service']:<{width}}  {row['status']:<32}  {row['image']}  {' '.join(row['urls'])}".rstrip()

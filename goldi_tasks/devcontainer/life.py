@@ -14,6 +14,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import cli, found, prepare
 from goldi_tasks.devcontainer.show import Story
 from goldi_tasks.errors import CommandFailed, NotAProject
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import devcontainer as plan
 from goldi_tasks.plan.devcontainer import Found
 from goldi_tasks.settings import Settings
@@ -39,7 +40,7 @@ def up(settings: Settings, build: Callable[[], str], network: Callable[[], str],
     runs = any(row.running for row in there)
     older = any(row.image != image for row in there) and not run.is_dry()
     if runs and older:
-        tell("goldi: the container that runs is of an older image; `inv devcontainer.rebuild` takes the new one")
+        tell(as_typed("goldi: the container has an older image; `inv devcontainer.rebuild` takes the new one"))
     if not (runs and prepare.ready(settings, file, there[0])):
         anew = not runs and (older or any(_lost(row) for row in there))
         data = state.folder("devcontainer-cli", "data")

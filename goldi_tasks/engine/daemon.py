@@ -14,6 +14,7 @@ from goldi_tasks import probe, run
 from goldi_tasks.command import Command
 from goldi_tasks.engine import Place, as_root, binfmt, lock, own, packages, traces
 from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission, NotDocker
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import engine as plan
 
 _PATIENCE = 60.0
@@ -129,7 +130,7 @@ def _begin(place: Place) -> None:
         # Whatever it ended for: without them it says what else is wrong.
         _launch(place, plan.DEFAULT_COLLECTION)
         _wait(place)
-        print("the engine refused our rules of what the build cache keeps: it has its own, see `inv cache.doctor`")
+        print(as_typed("the engine refused our rules for its build cache and has its own: see `inv cache.doctor`"))
 
 
 def _launch(place: Place, gc: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from goldi_tasks.emulation import Asked
+from goldi_tasks.invocation import as_typed
 
 SET_UP = "Run `inv build.binfmt --install`"
 # Handlers of this name are ours; others have theirs.
@@ -100,7 +101,7 @@ def lines(found: Sequence[Row]) -> Iterator[str]:
     for row in found:
         yield f"{row.platform:<13} {row.runs:<9} {row.by or row.wrong}{' (ours)' if row.ours else ''}"
     if any(row.runs == "no" for row in found):
-        yield f"{SET_UP} (as root or through sudo) to run the others by emulation"
+        yield as_typed(f"{SET_UP} (as root or through sudo) to run the others by emulation")
 
 
 def as_json(found: Sequence[Row]) -> list[dict[str, Any]]:

@@ -20,8 +20,8 @@ from goldi_tasks.errors import CommandFailed, UnknownName
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
-_PROFILE = {"profile": "A profile of the compose file, dev if none is said; may be repeated."}
-_SERVICES = {"service": "A service; all of the profile if none is said; may be repeated."}
+_PROFILE = {"profile": "A profile of the compose file (default: dev); may be repeated."}
+_SERVICES = {"service": "A service (default: all of the profile); may be repeated."}
 _OPTIONS: dict[str, Any] = {"iterable": ["profile", "service"]}
 
 
@@ -181,7 +181,7 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     benchmark(rounds, json, would, lambda tell: bench.measure(settings, doors, rounds, tell), limits)
 
 
-@task(iterable=["profile"], help=_PROFILE)
+@task(name="run", iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     """Run any command of docker compose: what stands after --, such as `-- top`."""
     from goldi_tasks.compose import stack
@@ -190,7 +190,7 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     settings = project.load(Path.cwd())
     words = after_dashes()
     if not words:
-        raise UnknownName("nothing stands after --", "Say, for example, `inv compose.run -- top`")
+        raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
     doors = wiring.stack(settings)
     profiles = _profiles(profile)
     compose = stack.door(settings, doors.env())
@@ -222,9 +222,8 @@ def _profiles(given: Sequence[str] | None) -> tuple[str, ...]:
 
 def _seconds(timeout: float) -> float:
     if timeout <= 0:
-        raise UnknownName(f"a timeout of {timeout:g} s is none", "Say --timeout with more than 0")
+        raise UnknownName("--timeout must be greater than 0")
     return timeout
 
 
-ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health, bench_)
-ns.add_task(run_, name="run")
+ns = Collection("compose", up, down, build, logs, ps, exec_, watch, config, health, bench_, run_)

@@ -16,6 +16,7 @@ from invoke.exceptions import Exit
 from goldi_tasks import run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.errors import CacheRefused, UnknownName
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan.devcontainer import CONFIG
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._door import after_dashes, task
@@ -117,7 +118,7 @@ def _up(settings: Settings, json: bool) -> None:
         print(json_.dumps(came, indent=2))
     elif not run.is_dry():
         how = "is ready" if came["started"] else "was running"
-        print(f"the dev container {how} after {came['seconds']} s; go on with `inv devcontainer.shell`")
+        print(as_typed(f"the dev container {how} after {came['seconds']} s; go on with `inv devcontainer.shell`"))
 
 
 def _inside(argv: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.tasks._door import task
 
 
@@ -33,7 +34,7 @@ def status(c: Context, json: bool = False) -> None:
     from goldi_tasks.plan import engine as plan
 
     told, error = daemon.status(HERE)
-    print(json_.dumps(told, indent=2) if json else plan.describe(told))
+    print(json_.dumps(told, indent=2) if json else as_typed(plan.describe(told)))
     if error:
         raise error
 

@@ -297,9 +297,9 @@ if [ -n "$anew" ]; then
 fi
 
 if ! docker buildx version >/dev/null 2>&1; then
-    echo "docker has no buildx here: install docker-buildx, or run './goldi engine.up'"
+    echo "docker has no buildx here: install docker-buildx, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
 elif ! status=$(docker info --format '{{.DriverStatus}}' 2>/dev/null); then
-    echo "no Docker engine answers: start it, or run './goldi engine.up'"
+    echo "no Docker engine answers: start it, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
 elif docker buildx inspect "$builder" >/dev/null 2>&1; then
     echo "Docker is ready: $builder keeps the build caches"
 else

@@ -47,7 +47,7 @@ def nox(stage: Stage, *arguments: str, code: int = 1) -> str:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (NO_ENGINE, "goldi: no Docker engine answers. Start it, or run `inv engine.up`"),
+        (NO_ENGINE, "goldi: no Docker engine answers. Start it, or run `goldi engine.up`"),
         (NO_PERMISSION, "goldi: the Docker engine's socket may not be used by this user. Add yourself to the docker"),
     ],
 )
@@ -202,7 +202,7 @@ def test_ci_tools_without_an_engine(stage: Stage, option: tuple[str, ...]) -> No
     stage.docker.answer("info", stdout=json.dumps(INFO | {"ServerErrors": [NO_ENGINE]}), code=1)
     done = stage.goldi("ci.tools", *option)
     assert done.returncode == 11
-    assert one_sentence(done) == "goldi: no Docker engine answers. Start it, or run `inv engine.up`."
+    assert one_sentence(done) == "goldi: no Docker engine answers. Start it, or run `goldi engine.up`."
 
 
 def test_a_noxfile_is_found_from_below(checks: Stage) -> None:

@@ -83,9 +83,9 @@ def test_up_for_scripts_and_dry(stack: Stage) -> None:
     [
         (("compose.up", "--profile", "devv"), "no service has the profile 'devv'. Did you mean 'dev'?"),
         (("compose.up", "--service", "wbe"), "there is no service 'wbe'. Did you mean 'web'?"),
-        (("compose.up", "--timeout", "0"), "a timeout of 0 s is none."),
+        (("compose.up", "--timeout", "0"), "--timeout must be greater than 0."),
         (("compose.logs", "--service", "wbe"), "there is no service 'wbe'."),
-        (("compose.run",), "nothing stands after --."),
+        (("compose.run",), "no command after --."),
         (("compose.health", "--profile", "prd"), "no service has the profile 'prd'."),
     ],
 )
@@ -104,7 +104,7 @@ def test_exec_goes_round_compose_and_gives_the_commands_own_exit_code(stack: Sta
     assert not ran(stack, "compose"), "which takes as long as the command"
     stack.docker.answer("ps", stdout="")
     done = stack.goldi("compose.exec", "web", "--", "ls")
-    assert "web does not run. Start the stack with `inv compose.up`." in one_sentence(done)
+    assert "web is not running. Start the stack with `goldi compose.up`." in one_sentence(done)
 
 
 def test_everything_else_is_handed_on(stack: Stage) -> None:
@@ -119,7 +119,7 @@ def test_an_engine_that_goes_away_while_the_stack_starts(stack: Stage) -> None:
     stack.docker.answer("info", stdout=json.dumps(NO_ENGINE), code=1)
     done = stack.goldi("compose.up")
     assert done.returncode == 11
-    assert "no Docker engine answers. Start it, or run `inv engine.up`." in one_sentence(done)
+    assert "no Docker engine answers. Start it, or run `goldi engine.up`." in one_sentence(done)
 
 
 def test_ctrl_c_while_the_stack_starts(stack: Stage) -> None:

@@ -18,7 +18,7 @@ NO_ENGINE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock.
 def test_no_container(stage: Stage, task: str) -> None:
     done = stage.goldi(task, "--", "true")
     assert done.returncode == 20
-    problem = f"goldi: no dev container of {stage.project} is running. Run `inv devcontainer.up`."
+    problem = f"goldi: no dev container of {stage.project} is running. Run `goldi devcontainer.up`."
     assert one_sentence(done) == problem
 
 

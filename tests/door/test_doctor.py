@@ -66,7 +66,7 @@ def test_without_docker_and_without_a_project(set_up: Stage, tmp_path: Path) -> 
     findings, done = doctor(set_up, cwd=tmp_path)
     assert findings["engine-missing"]["what"] == "docker is not installed"
     assert done.returncode == 21
-    assert "the caches are not well: 1 error" in one_sentence(done)
+    assert "cache.doctor found 1 error" in one_sentence(done)
     shown = set_up.goldi("cache.doctor", cwd=tmp_path)
     assert shown.stdout.startswith("errors:\n  engine-missing: docker is not installed\n    Install it")
     assert "there is no project here" in shown.stdout

@@ -17,7 +17,7 @@ def test_a_platform_that_cannot_run_is_refused_before_anything_is_built(stage: S
     done = stage.goldi("build.prod", "--platform", "linux/amd64,linux/arm64")
     assert done.returncode == 11
     assert one_sentence(done).startswith("goldi: linux/arm64 cannot run here: ")
-    assert "`inv build.binfmt --install`" in done.stderr
+    assert "`goldi build.binfmt --install`" in done.stderr
     assert not [call for call in stage.docker.calls if call[:2] == ["buildx", "bake"] and "--print" not in call]
 
 
@@ -37,6 +37,6 @@ def test_what_runs_where_is_shown_and_set_up_only_if_asked(stage: Stage) -> None
     assert {row["platform"]: row["runs"] for row in rows} == {"linux/amd64": "native", "linux/arm64": "no"}
     shown = stage.goldi("build.binfmt")
     assert shown.returncode == 0
-    assert "inv build.binfmt --install" in shown.stdout
+    assert "goldi build.binfmt --install" in shown.stdout
     dry = stage.goldi("--dry", "build.binfmt", "--install")
     assert "would fetch qemu-user and register an emulator of linux/arm64" in dry.stdout

@@ -56,7 +56,7 @@ def test_an_image_that_is_not_built(stage: Stage, target: str, task: str) -> Non
     stage.docker.answer("buildx print", stdout=json.dumps({"target": {target: {"tags": [IMAGE]}}}))
     done = stage.goldi("build.size", "--target", target)
     assert done.returncode == 5
-    assert one_sentence(done) == f"goldi: there is no image {IMAGE} here. Build it with `inv {task}`."
+    assert one_sentence(done) == f"goldi: there is no image {IMAGE} here. Build it with `goldi {task}`."
 
 
 def test_a_target_that_is_not_there_and_a_group(stage: Stage) -> None:

@@ -63,7 +63,7 @@ def test_the_next_check_works_after_a_restart(
     assert "three" in say(project, "echo three", engine)
     call("daemon.down(place, purge=False)")
     said = say(project, "echo four", engine, code=1)
-    assert "goldi: no Docker engine answers. Start it, or run `inv engine.up`." in said
+    assert "goldi: no Docker engine answers. Start it, or run `goldi engine.up`." in said
     assert "Traceback" not in said
     call("daemon.start(place)")
     assert "five" in say(project, "echo five", engine)

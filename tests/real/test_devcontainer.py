@@ -269,7 +269,7 @@ def test_down_leaves_nothing(tree: Own) -> None:
     assert docker("volume", "ls", "--quiet") == volumes
     assert tree.goldi("devcontainer.down") == "there is no dev container\n"
     said = tree.inside("true", code=20)
-    assert said == f"goldi: no dev container of {tree.path} is running. Run `inv devcontainer.up`.\n"
+    assert said == f"goldi: no dev container of {tree.path} is running. Run `goldi devcontainer.up`.\n"
 
 
 def test_docker_inside_reaches_the_hosts_engine_with_paths_that_hold(whole: Own) -> None:

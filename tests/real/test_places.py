@@ -168,7 +168,7 @@ def test_one_cache_on_another_file_system(make: Make, elsewhere: Path) -> None:
     assert (usual / "mypy-cache" / place.key / "up").exists()
     # Its volume is there with the options of before.
     said = place.run("goldi", "compose.up", "--profile", "dev", code=18).stderr
-    assert f"pip-cache is {elsewhere}/pip-cache, and the compose file says {usual}/pip-cache. Run `inv compose" in said
+    assert f"pip-cache is {elsewhere}/pip-cache, and the compose file says {usual}/pip-cache. Run `goldi comp" in said
     place.run("goldi", "cache.clear", "--name", "pip-cache", **chosen)
     assert [entry.name for entry in (elsewhere / "pip-cache").iterdir()] == [TAG_FILE]
     place.run("goldi", "compose.down", **chosen)

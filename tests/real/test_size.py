@@ -170,7 +170,7 @@ def test_an_image_that_was_pushed_first_is_built_and_runs(tiny: Project, tmp_pat
 
 def test_size_says_what_is_in_an_image(app: Project) -> None:
     said = app.goldi("build.size", code=5)
-    assert said == f"goldi: there is no image {app.image}:latest here. Build it with `inv build.prod`.\n"
+    assert said == f"goldi: there is no image {app.image}:latest here. Build it with `goldi build.prod`.\n"
     app.goldi("build.prod")
     found = size(app)
     environment = next(layer for layer in found["layers"] if layer["made_by"] == "COPY /venv /venv")

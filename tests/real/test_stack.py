@@ -241,7 +241,7 @@ def test_a_volume_whose_options_changed_is_told(dev: Stack, tmp_path: Path) -> N
     before = dev.containers()
     said = sentence(dev.goldi("compose.up", code=18, GOLDI_CACHE_ROOT=str(tmp_path / "elsewhere")))
     assert f"goldi: the volume {NAME}_bytecode is {dev.cache_root}" in said
-    assert "Run `inv compose.down`, which loses nothing of it" in said
+    assert "Run `goldi compose.down`, which loses nothing of it" in said
     assert dev.containers() == before
     # The file that says where caches are was written for the other root.
     dev.goldi("compose.up")
@@ -345,7 +345,7 @@ def test_an_unhealthy_service_is_told_with_what_its_check_said(stack: Stack) -> 
     over.write_text(f"services:\n  goldilocks-backend:\n    healthcheck: {check}\n")
     files = f"infrastructure/docker/docker-compose.yml:{over}"
     said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
-    assert "goldi: goldilocks-backend is unhealthy: too hot. See `inv compose.logs" in sentence(said)
+    assert "goldi: goldilocks-backend is unhealthy: too hot. See `goldi compose.logs" in sentence(said)
     assert "goldilocks-backend is not healthy" in sentence(stack.goldi("compose.health", code=19))
     stack.goldi("compose.up", "--profile", "prod")
 
@@ -396,7 +396,7 @@ def test_the_profile_that_builds_starts_nothing(stack: Stack) -> None:
 
 def test_data_stay_until_their_end_is_asked_for(stack: Stack) -> None:
     said = stack.goldi("compose.down")
-    assert f"data stay: {NAME}_database, {NAME}_database-dev (--volumes removes them)" in said
+    assert f"kept data volumes: {NAME}_database, {NAME}_database-dev (--volumes removes them)" in said
     said = stack.goldi("compose.down", "--volumes")
     assert said.index("data volumes, and all that is in them:") < said.index(f"  {NAME}_database\n")
     assert stack.left() == []

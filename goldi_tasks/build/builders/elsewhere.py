@@ -164,7 +164,7 @@ def _start(found: Builder) -> None:
     said = run.ask(plan.ask(found, start=True), ANSWER if far else START)
     if not plan.runs(said):
         told = re.search(r"^Error:\s+(.*)$", said, re.MULTILINE)
-        raise CommandFailed(told[1] if told else "it does not run", 1)
+        raise CommandFailed(told[1] if told else "it is not running", 1)
 
 
 def _note(settings: Settings) -> Path:

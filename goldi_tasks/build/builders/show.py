@@ -8,6 +8,7 @@ from goldi_tasks import probe, run
 from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.command import Command
 from goldi_tasks.errors import GoldiError, NotAProject
+from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan.builder import Builder
 from goldi_tasks.probe import BUILDER, Docker
 from goldi_tasks.settings import BAKE_FILE, Settings, find_project
@@ -41,7 +42,7 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
     does = "exports local caches" if told.get("exports_local") else "exports inline caches only"
     if not told["chosen"]:
         yield f"the current builder has the {told['driver']} driver, on the {told['store']} image store: it {does}"
-        needed = "not needed" if told["exports_local"] else "create it with `inv build.builder --create`"
+        needed = "not needed" if told["exports_local"] else as_typed("create it with `inv build.builder --create`")
         yield f"{BUILDER} is {'there' if told[BUILDER] else f'not there: {needed}'}"
         return
     yield f"the settings choose the builder {told['endpoint'] or told['name']}, of the {told['driver']} driver"

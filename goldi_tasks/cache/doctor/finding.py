@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from goldi_tasks.cache.report import shown
 from goldi_tasks.errors import Unhealthy
+from goldi_tasks.invocation import as_typed
 
 Severity = Literal["error", "warning", "note"]
 HEADINGS: dict[Severity, str] = {"error": "errors", "warning": "warnings", "note": "notes"}
@@ -40,9 +41,9 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         if chosen:
             yield f"{heading}:"
         for finding in chosen:
-            yield shown(f"  {finding.id}: {finding.what}")
+            yield shown(f"  {finding.id}: {as_typed(finding.what)}")
             if finding.remedy:
-                yield shown(f"    {finding.remedy}{' (--fix does it)' if finding.mend else ''}")
+                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.mend else ''}")
     if not findings:
         yield "nothing wrong"
 
@@ -54,8 +55,8 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
         {
             "id": finding.id,
             "severity": finding.severity,
-            "what": finding.what,
-            "remedy": finding.remedy,
+            "what": as_typed(finding.what),
+            "remedy": as_typed(finding.remedy),
             "fixable": finding.mend is not None,
         }
         for finding in ordered
@@ -71,7 +72,7 @@ def failure(findings: Sequence[Finding]) -> Unhealthy | None:
     counted = [_count(errors, "error"), _count(len(worse) - errors, "warning")]
     able = sum(finding.mend is not None for finding in worse)
     remedy = f"`inv cache.doctor --fix` mends {able} of them" if able else "Each has its remedy above"
-    return Unhealthy(f"the caches are not well: {' and '.join(filter(None, counted))}", remedy)
+    return Unhealthy(f"cache.doctor found {' and '.join(filter(None, counted))}", remedy)
 
 
 def _count(number: int, word: str) -> str:

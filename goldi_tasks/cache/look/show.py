@@ -86,7 +86,7 @@ def _caches(found: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Lin
 
 
 def _store(store: Store, now: float) -> Iterator[Line]:
-    yield Line("builder", store.bytes, len(store.records), f"{megabytes(store.reclaimable)} can go")
+    yield Line("builder", store.bytes, len(store.records), f"{megabytes(store.reclaimable)} reclaimable")
     for mount in store.mounts:
         # What was given no id has its place for one.
         own = mount.id.strip("/") not in ("", mount.target.strip("/"))

@@ -9,6 +9,7 @@ from goldi_tasks.cache.look import show
 from goldi_tasks.cache.prune.choice import Row
 from goldi_tasks.cache.prune.pruning import Prune, freed
 from goldi_tasks.cache.report import shown
+from goldi_tasks.invocation import as_typed
 
 
 def before(rows: Iterable[Row]) -> Iterator[str]:
@@ -27,9 +28,9 @@ def after(row: Row) -> Iterator[str]:
 def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
     """The last lines."""
     for remark in plan.remarks:
-        yield f"goldi: {remark}"
+        yield as_typed(f"goldi: {remark}")
     if over:
-        yield f"goldi: {megabytes(over)} are still over the limit; `inv cache.status` shows what they are"
+        yield as_typed(f"goldi: {megabytes(over)} are still over the limit; `inv cache.status` shows what they are")
     if not plan.rows:
         yield "nothing to prune"
     elif dry:

@@ -17,4 +17,4 @@ mended=$((directories + files))
 [ "$me" != 0 ] || exit 0
 foreign=$(find . ! -user "$me" -print -quit 2>/dev/null || true)
 [ -z "$foreign" ] ||
-    echo "goldi: in $git something belongs to another user, as ${foreign#./}. Run \`inv devcontainer.fix-git\` on the host."
+    echo "goldi: in $git something belongs to another user, as ${foreign#./}. Run \`./goldi devcontainer.fix-git\` on the host."
