@@ -23,13 +23,14 @@ def _run() -> None:
     # Here, since Ctrl-C while all this is imported should look like any other.
     with _without_mocks():
         from invoke.collection import Collection
-        from invoke.program import Program
 
-    from goldi_tasks import __version__
+    from goldi_tasks import __version__, invocation
     from goldi_tasks.tasks import build, cache, ci, compose, devcontainer, engine
+    from goldi_tasks.tasks._program import GoldiProgram
 
     namespace = Collection(build, cache, ci, compose, devcontainer, engine)
-    Program(name="goldi", binary="goldi", binary_names=["goldi"], namespace=namespace, version=__version__).run()
+    program = GoldiProgram(__version__, namespace, "goldi", invocation.command(), binary_names=["goldi"])
+    program.run()
 
 
 @contextmanager

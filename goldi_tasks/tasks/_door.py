@@ -14,8 +14,9 @@ from invoke.exceptions import Exit
 from invoke.tasks import Task
 from invoke.tasks import task as invoke_task
 
-from goldi_tasks import run
+from goldi_tasks import invocation, run
 from goldi_tasks.errors import GoldiError, Interrupted, UnknownName
+from goldi_tasks.tasks._arguments import CheckedTask
 
 
 def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., None]]]:
@@ -27,6 +28,8 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
     def wrap(body: Callable[..., None]) -> Task[Callable[..., None]]:
         @functools.wraps(body)
         def told(c: Any, *args: Any, **kwargs: Any) -> None:
+            # Programs that this starts are to say the same.
+            os.environ[invocation.VARIABLE] = invocation.command()
             try:
                 with run.dry(c.config.run.dry):
                     body(c, *args, **kwargs)
@@ -42,7 +45,7 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
 
         # invoke reads the command line from this signature.
         told.__signature__ = inspect.signature(body)  # type: ignore[attr-defined]
-        return invoke_task(**options)(told)  # type: ignore[no-any-return]
+        return invoke_task(klass=CheckedTask, **options)(told)  # type: ignore[no-any-return]
 
     return wrap
 

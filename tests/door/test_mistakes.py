@@ -173,7 +173,7 @@ def test_a_full_disk(stage: Stage) -> None:
     assert done.returncode == 15
     assert "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("goldi: a disk is full: ")
-    assert "`inv cache.status`" in done.stderr
+    assert "`goldi cache.status`" in done.stderr
 
 
 def test_a_stage_that_is_not_there(stage: Stage) -> None:
@@ -209,8 +209,102 @@ def test_two_platforms_on_the_classic_store(stage: Stage) -> None:
     assert "Push it with --push" in one_sentence(done)
 
 
-def test_a_misspelt_task_is_invokes_to_tell(stage: Stage) -> None:
-    done = stage.goldi("build.prodution")
-    assert done.returncode != 0
-    assert "build.prodution" in done.stderr
-    assert "Traceback" not in done.stderr
+TASKS = """\
+from invoke.collection import Collection
+from goldi_tasks.tasks import build, cache, ci, compose, devcontainer, engine
+ns = Collection(build, cache, ci, compose, devcontainer, engine)
+"""
+
+
+@pytest.mark.parametrize("program", ["goldi", "inv"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "cache.save --help",
+        "cache.save -h",
+        "cache.save file --help",
+        "cache.save --name --help",
+        "cache.restore --help",
+        "build.target --help",
+        "build.prod --set --help",
+        "ci.session --help",
+        "compose.exec -h",
+        "compose.run --profile --help",
+    ],
+)
+def test_help_after_a_task_is_help(stage: Stage, program: str, words: str) -> None:
+    (stage.project / "tasks.py").write_text(TASKS)
+    done = stage.run(str(BIN / program), *words.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    task = words.split(maxsplit=1)[0]
+    usage = {"goldi": "Usage: goldi", "inv": "Usage: inv"}[program]
+    assert done.stdout.startswith(usage)
+    assert f" [--core-opts] {task} [--options] " in done.stdout.splitlines()[0]
+    assert "Docstring:" in done.stdout
+    assert stage.docker.calls == []
+    assert sorted(path.name for path in stage.project.iterdir() if path.name.startswith("-")) == []
+
+
+@pytest.mark.parametrize("program", ["goldi", "inv"])
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("cache.save --nmae x", "cache.save has no option '--nmae'. Did you mean '--name'?"),
+        ("cache.save --dry file", "--dry must come before cache.save. Write `{} --dry cache.save`."),
+        ("cache.restore -9", "cache.restore has no option '-9'. See `{} cache.restore --help`."),
+        ("ci.check --junit --xml", "--junit needs a value, not '--xml'. A file of that name is written ./--xml."),
+        ("build.history --number ten", "--number needs a whole number, not 'ten'."),
+        ("compose.up --timeout soon", "--timeout needs a number, not 'soon'."),
+    ],
+)
+def test_an_option_is_no_value(stage: Stage, program: str, words: str, sentence: str) -> None:
+    (stage.project / "tasks.py").write_text(TASKS)
+    done = stage.run(str(BIN / program), *words.split())
+    assert (done.returncode, one_sentence(done)) == (5, f"goldi: {sentence.format(program)}")
+    assert stage.docker.calls == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("buidl.prod", "there is no task 'buidl.prod'. Did you mean 'build.prod'?"),
+        ("xyzzy", "there is no task 'xyzzy'. See `goldi --list`."),
+        ("build.prod --forse", "build.prod has no option '--forse'. Did you mean '--force'?"),
+        ("build.prod -y", "build.prod has no option '-y'. See `goldi build.prod --help`."),
+        ("build.prod --set", "--set needs a value. See `goldi build.prod --help`."),
+        ("build.prod --set --force", "--set needs a value. See `goldi build.prod --help`."),
+        ("ci.check --junit --json", "--junit needs a value. See `goldi ci.check --help`."),
+        ("cache.save -- file", "cache.save needs FILE. See `goldi cache.save --help`."),
+        (
+            "cache.clear pip-cache",
+            "'pip-cache' is no task, and no value of cache.clear. See `goldi cache.clear --help`.",
+        ),
+        ("--lsit", "goldi has no option '--lsit'. Did you mean '--list'?"),
+        ("--list biuld", "there is no namespace 'biuld'. Did you mean 'build'?"),
+        ("--list --list-format flit", "there is no list format 'flit'. Did you mean 'flat'?"),
+        ("--help buidl.prod", "there is no task 'buidl.prod'. Did you mean 'build.prod'?"),
+        ("--command-timeout soon build.list", "--command-timeout needs a whole number, not 'soon'."),
+    ],
+)
+def test_a_misspelt_command_line(stage: Stage, words: str, sentence: str) -> None:
+    done = stage.goldi(*words.split())
+    assert (done.returncode, one_sentence(done)) == (5, f"goldi: {sentence}")
+    assert done.stdout == ""
+    assert stage.docker.calls == []
+
+
+def test_a_namespace_lists_its_tasks(stage: Stage) -> None:
+    done = stage.goldi("build")
+    assert (done.returncode, one_sentence(done)[:43]) == (5, "goldi: 'build' is a namespace. Name one of ")
+    assert "\n  .prod " in done.stdout
+    assert "cache" not in done.stdout.splitlines()[2]
+
+
+@pytest.mark.parametrize("words", ["build.prodution", "build.prod --set", "build.prod --forse"])
+def test_inv_builds_nothing_for_a_misspelt_command_line(stage: Stage, words: str) -> None:
+    (stage.project / "tasks.py").write_text(TASKS)
+    done = stage.run(str(BIN / "inv"), *words.split())
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert stage.docker.calls == []
