@@ -1,5 +1,6 @@
 """A build: what goes into it, whether there is anything to do, the plan, the work, and what is told and kept of it."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, run, scratch
-from goldi_tasks.build import bakefile, context, foreign, inputs, made, network, record, summary
+from goldi_tasks.build import bakefile, context, foreign, inputs, left_out, made, network, record, summary
 from goldi_tasks.build.afar import find as afar
 from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view
@@ -100,6 +101,14 @@ def build(
                 again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed, where)
             if before and again:
                 made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
+    _tell_left_out(settings, targets, variables, before)
+
+
+def _tell_left_out(
+    settings: Settings, targets: tuple[str, ...], env: Mapping[str, str], before: inputs.Inputs | None
+) -> None:
+    if not run.is_dry() and (lost := left_out.sentence(settings, targets, env, before.printed if before else None)):
+        print(f"goldi: {lost}", file=sys.stderr)
 
 
 def fresh(settings: Settings, wanted: plan.Wanted) -> bool:

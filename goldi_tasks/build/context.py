@@ -69,12 +69,16 @@ def look(project: Path, ignore_text: str, memory: Memory, only: Collection[str] 
     return Context(digest.hexdigest(), len(sizes), sum(sizes), changed, remembered)
 
 
-def ignore_text(settings: Settings) -> str:
+def ignore_file(settings: Settings) -> Path | None:
     """The .dockerignore in force: BuildKit takes the one named after the Dockerfile before the context's own."""
-    for file in (settings.bake_file.parent / "Dockerfile.dockerignore", settings.project / ".dockerignore"):
-        if file.is_file():
-            return file.read_text(encoding="utf-8", errors="surrogateescape")
-    return ""
+    files = (settings.bake_file.parent / "Dockerfile.dockerignore", settings.project / ".dockerignore")
+    return next(filter(Path.is_file, files), None)
+
+
+def ignore_text(settings: Settings) -> str:
+    """The text of the .dockerignore in force; "" if there is none."""
+    file = ignore_file(settings)
+    return file.read_text(encoding="utf-8", errors="surrogateescape") if file else ""
 
 
 def measure(settings: Settings) -> tuple[int, int]:

@@ -54,7 +54,13 @@ def sources(text: str, stage: str, args: Mapping[str, str], env: Collection[str]
     file = plan.parse(text, args)
     if file is None or _ODD.search(text) or any(map(_ODD.search, args)) or _is_odd(file):
         return None
-    reached = _reached(file, stage, _takes(file, args, env))
+    return likely_sources(text, stage, args, env)
+
+
+def likely_sources(text: str, stage: str, args: Mapping[str, str], env: Collection[str] = ()) -> set[str] | None:
+    """The same as `sources`, also where another frontend (`# syntax=`) may read more: not to be relied on."""
+    file = plan.parse(text, args)
+    reached = None if file is None else _reached(file, stage, _takes(file, args, env))
     return None if reached is None else set[str]().union(*reached.values())
 
 

@@ -12,34 +12,40 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pattern:
-    """A line of a .dockerignore; `keeps` if it began with `!`."""
+    """A line of a .dockerignore, with its number; `keeps` if it began with `!`."""
 
     regex: re.Pattern[str]
     keeps: bool
+    line: int
 
 
 def parse(text: str) -> tuple[Pattern, ...]:
     """The patterns of a .dockerignore."""
     found = []
-    for line in text.removeprefix("\ufeff").splitlines():
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         # A comment begins in the first column, before anything is trimmed.
         word = "" if line.startswith("#") else line.strip()
         keeps = word.startswith("!")
         word = word.removeprefix("!").strip()
         if word:
-            found.append(Pattern(_regex(posixpath.normpath(word).lstrip("/") or "/"), keeps))
+            found.append(Pattern(_regex(posixpath.normpath(word).lstrip("/") or "/"), keeps, number))
     return tuple(found)
 
 
 def left_out(path: str, patterns: tuple[Pattern, ...]) -> bool:
     """Whether the file or directory `path` (relative, with slashes) stays out of the context."""
+    return left_out_by(path, patterns) is not None
+
+
+def left_out_by(path: str, patterns: tuple[Pattern, ...]) -> Pattern | None:
+    """The pattern that keeps `path` out of the context; None if it is in it."""
     parts = path.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-    out = False
+    out: Pattern | None = None
     for pattern in patterns:
         # Only a pattern that would change the verdict is asked; one that matches a directory matches all in it.
-        if pattern.keeps == out and any(pattern.regex.fullmatch(parent) for parent in above):
-            out = not pattern.keeps
+        if pattern.keeps == (out is not None) and any(pattern.regex.fullmatch(parent) for parent in above):
+            out = None if pattern.keeps else pattern
     return out
 
 

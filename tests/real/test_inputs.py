@@ -3,13 +3,14 @@
 import json
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import GOLDI, Project, docker
+from tests.real.conftest import GOLDI, REPOSITORY, Project, docker
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
@@ -95,6 +96,26 @@ def test_the_verdict_is_the_builders(project: Project, name: str) -> None:
         assert "up to date" not in said, "an outdated image was called up to date"
     elif name not in MISSED_BY_THE_BUILDER:
         assert "up to date" in said, "the builder was asked in vain"
+
+
+PACKAGE = ("__init__.py", "build/b.py", "dist/d.py", "docs/page.md", "tests/t.py", "templates/page.md", "x.log")
+
+
+def test_all_of_a_package_is_in_the_image_but_for_secrets_which_is_told(tiny: Project) -> None:
+    folder = tiny.path / "infrastructure/docker"
+    ours = REPOSITORY / "infrastructure/docker/Dockerfile.dockerignore"
+    (folder / "Dockerfile.dockerignore").write_bytes(ours.read_bytes())
+    (folder / "Dockerfile").write_text("ARG PYTHON_IMAGE\nFROM ${PYTHON_IMAGE} AS production\nCOPY app /app\n")
+    for name in (*PACKAGE, ".env", "__pycache__/x.pyc"):
+        (tiny.path / "app" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tiny.path / "app" / name).write_text(name)
+    subprocess.run(("git", "init", "--quiet"), cwd=tiny.path, check=True)
+    subprocess.run(("git", "add", "app"), cwd=tiny.path, check=True)
+    (tiny.path / "docs").mkdir()
+    said = tiny.goldi("build.prod")
+    assert "2 files that git tracks are not in the image: app/.env, app/__pycache__/x.pyc (infrastructure/" in said
+    held = docker("run", "--rm", tiny.image, "sh", "-c", "cd /app && find . -type f | sort").split()
+    assert held == sorted(f"./{name}" for name in PACKAGE)
 
 
 def test_a_removed_or_another_image_is_built_again(project: Project) -> None:
