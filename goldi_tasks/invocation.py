@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePath
 
 # Exported by ./goldi, and by each task for the programs that it starts.
@@ -11,9 +11,9 @@ VARIABLE = "GOLDI_COMMAND"
 _BY_PROGRAM = {"goldi": "goldi", "nox": "goldi"}
 
 
-def command(argv: Sequence[str] = sys.argv, environ: Mapping[str, str] = os.environ) -> str:
+def command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
     """Return what comes before a task's name: `inv`, `goldi`, or the path of the ./goldi that was typed."""
-    return environ.get(VARIABLE) or _BY_PROGRAM.get(PurePath(argv[0]).name, "inv")
+    return environ.get(VARIABLE) or _BY_PROGRAM.get(PurePath(program or sys.argv[0]).name, "inv")
 
 
 def as_typed(text: str) -> str:

@@ -20,7 +20,7 @@ from goldi_tasks.invocation import VARIABLE, as_typed, command
     ],
 )
 def test_the_command_that_was_typed(program: str, environ: dict[str, str], typed: str) -> None:
-    assert command((program,), environ) == typed
+    assert command(program, environ) == typed
 
 
 def test_a_message_names_tasks_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,6 +58,19 @@ def warning(environ: Mapping[str, str] = os.environ) -> str:
     return "::warning::" if "GITHUB_ACTIONS" in environ else ""
 
 
+def find_loss(junit: str) -> str:
+    """Return what a JUnit file at `junit` would destroy, as a clause; "" for nothing, or an earlier one."""
+    if not (junit and Path(junit).is_file()):
+        return ""
+    try:
+        with Path(junit).open("rb") as file:
+            head = file.read(1000)
+    except OSError:
+        # Who may not read it is told by `append` whether he may write.
+        return ""
+    return f"{junit} is a file that is no JUnit report" if head and b"<testsuite" not in head else ""
+
+
 def append(file: Path, text: str) -> None:
     """Add `text` to a file. Raises NoPermission."""
     write(file, text, mode="a")

@@ -60,7 +60,7 @@ def start(place: Place, names: tuple[str, ...] = ()) -> None:
 
 def down(place: Place, *, purge: bool) -> None:
     """Stop what `up` started; with `purge` remove it too. Raises EngineFailed, NoPermission."""
-    if not any(os.path.lexists(path) for path in (place.prefix, place.data, place.run)):
+    if not _is_there(place):
         print("there is no engine of ours: nothing to do")
     elif run.is_dry():
         print(f"would stop the engine{f' and remove {place.prefix} and {place.data}' if purge else ''}")
@@ -70,6 +70,16 @@ def down(place: Place, *, purge: bool) -> None:
             if purge:
                 traces.wipe(place)
         print("the engine is down" + (" and all of it is removed" if purge else ""))
+
+
+def find_loss(place: Place) -> str:
+    """Return what `down` with `purge` destroys, as a clause; "" if there is no engine of ours."""
+    whose = f"the engine of {place.data}, which `inv engine.up` made for every project of this machine"
+    return as_typed(f"--purge deletes {whose}: all images, containers and data volumes") if _is_there(place) else ""
+
+
+def _is_there(place: Place) -> bool:
+    return any(os.path.lexists(path) for path in (place.prefix, place.data, place.run))
 
 
 def stop(place: Place) -> None:

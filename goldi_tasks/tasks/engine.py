@@ -6,7 +6,9 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
+from goldi_tasks import run
 from goldi_tasks.invocation import as_typed
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import task
 
 
@@ -19,11 +21,13 @@ def up(c: Context) -> None:
     images.ensure(Path.cwd())
 
 
-@task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made."})
-def down(c: Context, purge: bool = False) -> None:
+@task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made.", "yes": YES})
+def down(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the engine that `engine.up` started; the host's own is left alone."""
     from goldi_tasks.engine import HERE, daemon
 
+    if purge and not run.is_dry():
+        confirm(daemon.find_loss(HERE), yes)
     daemon.down(HERE, purge=purge)
 
 

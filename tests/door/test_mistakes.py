@@ -1,6 +1,8 @@
 """Whatever a user can cause is told in one sentence, with the remedy and an exit code of its own."""
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -308,3 +310,44 @@ def test_inv_builds_nothing_for_a_misspelt_command_line(stage: Stage, words: str
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert stage.docker.calls == []
+
+
+@pytest.mark.parametrize("task", ["cache.save", "ci.cache-save --file"])
+def test_a_users_file_is_written_over_only_with_consent(stage: Stage, task: str) -> None:
+    file = stage.project / "notes.txt"
+    file.write_text("mine")
+    words = (*task.split(), "notes.txt", "--no-mounts") if task == "cache.save" else (*task.split(), "notes.txt")
+    done = stage.goldi(*words)
+    assert (done.returncode, file.read_text()) == (5, "mine")
+    assert one_sentence(done) == (
+        "goldi: notes.txt is a file that was not written by cache.save. "
+        "Use --yes if that is what you want, or name another file."
+    )
+    assert stage.goldi(*words, "--yes").returncode == 0
+    archive = file.read_bytes()
+    assert archive[:4] == b"\x28\xb5\x2f\xfd"
+    # One of our own is replaced, also a damaged one.
+    assert stage.goldi(*words).returncode == 0
+    file.write_bytes(archive[:-20])
+    (stage.project / "notes.txt.key").unlink(missing_ok=True)
+    assert stage.goldi(*words).returncode == 0
+
+
+def test_an_archive_of_another_project_is_written_over_only_with_consent(
+    stage: Stage, make_project: Callable[..., Path]
+) -> None:
+    other = make_project(name="another")
+    file = stage.project.parent / "caches.tar.zst"
+    assert stage.run(str(BIN / "goldi"), "cache.save", str(file), "--no-mounts", cwd=other).returncode == 0
+    before = file.read_bytes()
+    done = stage.goldi("cache.save", str(file), "--no-mounts")
+    assert (done.returncode, file.read_bytes() == before) == (5, True)
+    assert f"{file} has the caches of another project, another-" in one_sentence(done)
+
+
+def test_a_device_is_never_replaced(stage: Stage) -> None:
+    pipe = stage.project / "pipe"
+    os.mkfifo(pipe)
+    done = stage.goldi("cache.save", str(pipe), "--no-mounts", "--yes")
+    assert (done.returncode, pipe.is_fifo()) == (13, True)
+    assert "is not a regular file. Name a file, or - for standard output." in one_sentence(done)

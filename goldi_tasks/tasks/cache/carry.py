@@ -12,16 +12,18 @@ from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
 from goldi_tasks.cache import work
 from goldi_tasks.plan.images import base_images
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import task
 
 
 @task(
     iterable=["name"],
     help={
-        "file": "Where to; - for standard output.",
+        "file": "Where to; - for standard output. An archive of this project is replaced, other files are asked about.",
         "name": "A cache by its name; may be repeated. Without it those that help a build and a check elsewhere.",
         "mounts": "Also the builder's cache mounts, of every Dockerfile of the project.",
         "project": "Only what this project has in caches that are kept apart by project.",
+        "yes": YES,
         "json": "Print what came of it for scripts.",
     },
 )
@@ -31,17 +33,19 @@ def save(
     name: Sequence[str] | None = None,
     mounts: bool = True,
     project: bool = False,
+    yes: bool = False,
     json: bool = False,
 ) -> None:
     """Save caches and the builder's cache mounts to one file, from which cache.restore warms another machine."""
+    from goldi_tasks.cache.archive import replace, told
     from goldi_tasks.cache.archive import save as saving
-    from goldi_tasks.cache.archive import told
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
     caches = clearing.chosen(names, every=False, project=project) if names else saving.usual(project)
     if run.is_dry():
         print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
         return
+    confirm(replace.find_loss(file, settings.key), yes, "name another file")
     builder = wiring.mounts(settings) if mounts else None
     with work.at_work():
         found = saving.save(settings, caches, probe.host().platform, builder, file)

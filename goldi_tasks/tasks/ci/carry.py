@@ -13,6 +13,7 @@ from goldi_tasks.errors import CacheRefused, CommandFailed, NoPermission, NoSpac
 from goldi_tasks.plan import key as plan_key
 from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import task
 
 _FILE = "The archive; by default in RUNNER_TEMP on GitHub, in the project on GitLab, else in the state directory."
@@ -55,11 +56,11 @@ def restore(c: Context, file: str = "", mounts: bool = False) -> None:
     print("\n".join(told.restored(found, str(archive))))
 
 
-@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS})
-def save(c: Context, file: str = "", mounts: bool = False) -> None:
+@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Write over any file. {YES}"})
+def save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) -> None:
     """Save the caches for later runs, unless what was restored has this key already."""
+    from goldi_tasks.cache.archive import replace, told
     from goldi_tasks.cache.archive import save as saving
-    from goldi_tasks.cache.archive import told
 
     settings = project.load(Path.cwd())
     archive = offers.archive(settings.key, file)
@@ -70,6 +71,7 @@ def save(c: Context, file: str = "", mounts: bool = False) -> None:
     if offers.saved_key(archive) == wanted:
         print(f"nothing to save: {archive} has the key {wanted} already")
         return
+    confirm(replace.find_loss(file, settings.key) if file else "", yes, "name another file")
     try:
         archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -16,6 +16,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 from goldi_tasks.plan import ci as plan
 from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import benchmark, task
 
 _KINDS = ("sessions", "targets")
@@ -30,7 +31,8 @@ _BUILD = ("-P", "-c", "from goldi_tasks.program import main; main()", "build.pro
         "build": "Also build the production image.",
         "fail_fast": "End the others as soon as one has failed.",
         "json": "Print what came of it for scripts; all else goes to standard error.",
-        "junit": "Write a JUnit file.",
+        "junit": "Write a JUnit file; an earlier one is replaced, any other file asked about.",
+        "yes": YES,
         "summary": "Add a summary in Markdown to this file; where a CI offers a file for it, to that, too.",
     },
 )
@@ -42,6 +44,7 @@ def check(
     json: bool = False,
     junit: str = "",
     summary: str = "",
+    yes: bool = False,
 ) -> None:
     """Run what CI runs: checks and the production build, side by side but for what changes files."""
     from goldi_tasks.ci import check as checking
@@ -52,6 +55,7 @@ def check(
     if run.is_dry():
         print("\n".join(str(one.command) for turn in plan.turns(checks) for one in turn))
         return
+    confirm(offers.find_loss(junit), yes, "name another file")
     for file in (*offers.summaries(summary), *([Path(junit)] if junit else [])):
         # Before all the work is done in vain.
         offers.append(file, "")
