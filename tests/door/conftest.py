@@ -3,13 +3,13 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from tests.door.forked import Forks
+from tests import forked
 from tests.recording import Recording
 
 BIN = Path(sys.executable).parent
@@ -22,12 +22,11 @@ class Stage:
     project: Path
     caches: Path
     docker: Recording
-    forks: Forks
     env: dict[str, str] = field(default_factory=dict)
 
     def goldi(self, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """What `goldi ARGUMENTS` says, and its exit code."""
-        return self.forks.run([str(BIN / "goldi"), *arguments], cwd or self.project, self.env)
+        return forked.server().run([str(BIN / "goldi"), *arguments], cwd or self.project, self.env)
 
     def run(self, *argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -43,23 +42,15 @@ class Stage:
         )
 
 
-@pytest.fixture(scope="session")
-def forks() -> Iterator[Forks]:
-    """One server for each of pytest's processes."""
-    server = Forks()
-    yield server
-    server.close()
-
-
 @pytest.fixture
-def stage(make_project: Callable[..., Path], tmp_path: Path, recording: Recording, forks: Forks) -> Stage:
+def stage(make_project: Callable[..., Path], tmp_path: Path, recording: Recording) -> Stage:
     """A project whose caches and name have a space and a letter that is not ASCII."""
     caches = tmp_path / "cache, ü"
     project = make_project(f'cache-root = "{caches}"', name="the proß ject")
     home = tmp_path / "home"
     home.mkdir()
     env = {"PATH": str(recording.folder), "HOME": str(home), "LANG": "C.UTF-8", "TMPDIR": str(home)}
-    return Stage(project, caches, recording, forks, env)
+    return Stage(project, caches, recording, env)
 
 
 def one_sentence(done: "subprocess.CompletedProcess[str]") -> str:

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks.build import archive
+from tests import forked
 from tests.real.second_engine import call, fetched, place
 
 __all__ = ["call", "fetched", "place"]
@@ -27,6 +28,8 @@ REPOSITORY = Path(__file__).parents[2]
 GOLDI = str(Path(sys.executable).parent / "goldi")
 # Ours are taken out of the environment before each test.
 BACKEND = "BACKEND_OF_TESTS"
+# Names of images whose layers other tests of this process have use for.
+KEPT = f"goldi-test-kept-{os.getpid()}"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,11 @@ class Project:
 
     def goldi(self, *arguments: str, code: int = 0, **env: Any) -> str:
         """What `goldi ARGUMENTS` prints; it must end with `code`."""
-        return self.run(GOLDI, *arguments, code=code, **env)
+        with builder(fcntl.LOCK_SH):
+            environment = {**self.env, **env}
+            done = forked.server().run([GOLDI, *arguments], self.path, environment, timeout=600, together=True)
+        assert done.returncode == code, done.stdout
+        return done.stdout
 
     def run(self, *argv: str, code: int = 0, **env: Any) -> str:
         """What a program in the project prints; it must end with `code`."""
@@ -110,11 +117,26 @@ def layers(image: str) -> Iterator[tuple[str, bytes]]:
         assert saved.wait() == 0
 
 
-def remove_images(repository: str) -> None:
-    """Remove the names, not the ids: somebody's own image of the same content has the same id."""
+def remove_images(repository: str, *, keep: bool = False) -> None:
+    """Remove the names, not the ids: somebody's own image of the same content has the same id.
+
+    With `keep` other tests find the layers unpacked: the engine unpacks hundreds of megabytes in seconds.
+    """
     names = docker("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", repository).split()
     if names:
+        for name in names if keep else ():
+            docker("tag", name, f"{KEPT}:{docker('image', 'inspect', '--format', '{{.Id}}', name)[7:19]}")
         docker("image", "rm", "--force", *names)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kept_images() -> Iterator[None]:
+    """At the end the names go, and with the last of them the layers; so do those of tests that were killed."""
+    for name in set(docker("image", "ls", "--format", "{{.Repository}}", f"{KEPT.rpartition('-')[0]}-*").split()):
+        if not Path("/proc", name.rpartition("-")[2]).exists():
+            remove_images(name)
+    yield
+    remove_images(KEPT)
 
 
 @pytest.fixture
@@ -134,12 +156,13 @@ def builder_only() -> Iterator[None]:
 
 
 @pytest.fixture
-def app(tmp_path: Path, image: str) -> Project:
+def app(tmp_path: Path, image: str) -> Iterator[Project]:
     """The example as a user would have it: a project whose app is `.`, with the infrastructure copied in."""
     path = tmp_path / "my project"
     shutil.copytree(REPOSITORY / "examples/goldilocks", path, ignore=shutil.ignore_patterns("node_modules", "dist"))
     shutil.copytree(REPOSITORY / "infrastructure", path / "infrastructure")
-    return Project(path, tmp_path / "cache, ü", image)
+    yield Project(path, tmp_path / "cache, ü", image)
+    remove_images(image, keep=True)
 
 
 DOCKERFILE = """\

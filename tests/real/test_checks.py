@@ -81,7 +81,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.goldi("build.tools")
     yield made
     stop(made)
-    remove_images("goldi-test-checks")
+    remove_images("goldi-test-checks", keep=True)
 
 
 @pytest.fixture(autouse=True)

@@ -118,8 +118,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Own]:
     for one in (made, Own(top / "worktree", top / "caches", IMAGE)):
         one.goldi("devcontainer.down")
         assert one.containers == []
-    remove_images(IMAGE)
-    remove_images(f"{IMAGE}-docker")
+    remove_images(IMAGE, keep=True)
+    remove_images(f"{IMAGE}-docker", keep=True)
 
 
 @pytest.fixture(scope="module")

@@ -139,7 +139,7 @@ def make() -> Iterator[Make]:
     if names := docker("volume", "ls", "--quiet", "--filter", f"name={image}").split():
         docker("volume", "rm", *names)
     for one in made:
-        remove_images(one.env["GOLDI_IMAGE"])
+        remove_images(one.env["GOLDI_IMAGE"], keep=True)
     shutil.rmtree(top)
 
 

@@ -43,7 +43,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={image}").split()
     if volumes:
         docker("volume", "rm", *volumes)
-    remove_images(image)
+    remove_images(image, keep=True)
 
 
 # What runs this test, or is run by the workflow before.

@@ -107,7 +107,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     yield made
     made.goldi("compose.down", "--volumes", "--yes")
     assert made.left() == []
-    remove_images(NAME)
+    remove_images(NAME, keep=True)
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +387,7 @@ def test_the_script_without_python_and_plain_compose(stack: Stack) -> None:
 
 @pytest.mark.by_hand
 def test_the_profile_that_builds_starts_nothing(stack: Stack) -> None:
-    remove_images(NAME)
+    remove_images(NAME, keep=True)
     stack.run("docker", "compose", "--profile", "build", "up", "--quiet-pull")
     tags = docker("image", "ls", "--format", "{{.Tag}}", NAME).split()
     assert {"latest", "tools", "devcontainer"} <= set(tags)

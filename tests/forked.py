@@ -1,6 +1,6 @@
-"""Run `goldi` in forks of a process that has imported all of it: most of what a quick test takes is Python's start.
+"""Run `goldi` in forks of a process that has imported all of it: most of what a small task takes is Python's start.
 
-    python -m tests.door.forked     # serves the socket that is its standard input
+    python -m tests.forked     # serves the socket that is its standard input
 
 What a fork does is what the command does: its arguments, environment, directory, streams and exit code are its own, and
 nothing of goldi_tasks has run before. Tests of the start itself start the command.
@@ -19,12 +19,13 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import goldi_tasks
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[1]
 # Bytes of a request; an environment and its arguments are some kilobytes.
 LIMIT = 1 << 20
 
@@ -36,15 +37,20 @@ class Forks:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LIMIT)
         with theirs:
-            argv = (sys.executable, "-m", "tests.door.forked")
+            argv = (sys.executable, "-m", "tests.forked")
             self.server = subprocess.Popen(argv, cwd=REPOSITORY, stdin=theirs.fileno())
 
-    def run(self, argv: list[str], cwd: Path, env: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
-        """Run `argv`, whose first word is the path of the goldi command. Raises TimeoutError after 30 s."""
+    def run(
+        self, argv: list[str], cwd: Path, env: Mapping[str, str], *, timeout: float = 30.0, together: bool = False
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `argv`, whose first word is the path of the goldi command. Raises TimeoutError after `timeout` seconds.
+
+        With `together` what goes to standard error is in standard output.
+        """
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             request = json.dumps({"argv": argv, "cwd": str(cwd), "env": dict(env)}).encode()
-            socket.send_fds(self.socket, [request], [out.fileno(), err.fileno()])
-            self.socket.settimeout(30)
+            socket.send_fds(self.socket, [request], [out.fileno(), (out if together else err).fileno()])
+            self.socket.settimeout(timeout)
             code = int(self.socket.recv(LIMIT))
             texts = []
             for file in (out, err):
@@ -55,6 +61,14 @@ class Forks:
     def close(self) -> None:
         self.socket.close()
         self.server.wait()
+
+
+@cache
+def server() -> Forks:
+    """The one of this process, which ends with it."""
+    forks = Forks()
+    atexit.register(forks.close)
+    return forks
 
 
 def serve(requests: socket.socket) -> None:
@@ -73,6 +87,7 @@ def serve(requests: socket.socket) -> None:
 
 def become(request: Mapping[str, Any], out: int, err: int) -> None:
     """Be the command, in a fork."""
+    os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for handle, number in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
         os.dup2(handle, number)
@@ -81,7 +96,7 @@ def become(request: Mapping[str, Any], out: int, err: int) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     tempfile.tempdir = None
-    sys.argv = request["argv"]
+    sys.argv[:] = request["argv"]
     from goldi_tasks.program import main
 
     code: Any = 0
