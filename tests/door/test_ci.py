@@ -140,10 +140,8 @@ def test_a_build_that_fails_gives_its_exit_code(checks: Stage) -> None:
 
 
 def test_fail_fast_ends_the_others_and_begins_nothing_more(checks: Stage) -> None:
-    began = time.monotonic()
     done = checks.goldi("ci.check", "--no-build", "--fail-fast", "--session", "slow", "-s", "wrong", "-s", "precommit")
     assert done.returncode == 1
-    assert time.monotonic() - began < 20
     rows = [line.split()[:2] for line in done.stdout.splitlines()[-4:-1]]
     assert rows == [["slow", "ended"], ["wrong", "failed"], ["precommit", "ended"]]
     assert "hooks as" not in done.stdout

@@ -160,12 +160,15 @@ def python(code: str) -> Command:
     return Command((sys.executable, "-c", f"import signal, sys, time\n{code}"))
 
 
-def test_a_stream_comes_as_it_is_written() -> None:
-    began = time.monotonic()
-    with run.stream(python("sys.stderr.write('ü'); sys.stderr.flush(); time.sleep(1)")) as texts:
+def test_a_stream_comes_as_it_is_written(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    # It writes, and ends when it hears that this has arrived.
+    wait = f"import os\nwhile not os.path.exists({str(heard)!r}): time.sleep(0.01)"
+    code = f"sys.stderr.write('ü'); sys.stderr.flush()\n{wait}"
+    with run.stream(python(code)) as texts:
         assert next(text for text in texts if text) == "ü"
-        assert time.monotonic() - began < 0.9
         assert next(texts) == "", "time goes by"
+        heard.touch()
 
 
 def test_a_stream_gives_both_outputs_where_both_are_wanted() -> None:
