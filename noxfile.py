@@ -105,6 +105,12 @@ def long_engines(session: nox.Session) -> None:
     session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
 
 
+@nox.session(name="long-starts", default=False)
+def long_starts(session: nox.Session) -> None:
+    """200 rounds of eight starts at once, as root, under sudo and as a user; half an hour (-- --rounds 5)."""
+    session.run("python", "-m", "tests.starts", *session.posargs)
+
+
 @nox.session(name="long-scaling", default=False)
 def long_scaling(session: nox.Session) -> None:
     """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""

@@ -22,15 +22,35 @@ refuse() {
 case $project in
 *,*) refuse "a dev container cannot be in $project, whose name has a comma" 'Rename the directory' ;;
 esac
-"$docker/setup-cache.sh" --directories >/dev/null
+"$docker/setup-cache.sh" --directories "$links" "$links/venv" "$links/no-git" "$project/.venv" >/dev/null
 # shellcheck source=/dev/null
 . "$docker/.env"
 key=$GOLDI_PROJECT_KEY
 
-mkdir -p "$links/venv" "$links/no-git" 2>/dev/null || refuse "$links cannot be made" 'Remove what is there'
-[ -e "$project/.venv" ] || mkdir "$project/.venv"
+# Many may run at once: what is made gets its name at one instant, as it stays, under sudo the caller's.
+draft=$links/.new-$$
+trap 'rm -rf "$draft"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+mkdir -m 0700 "$draft" 2>/dev/null || refuse "$draft cannot be made" 'Remove what is there'
+own() { if [ -n "${SUDO_UID:-}" ] && [ "$(id -u)" = 0 ]; then chown -h "$SUDO_UID:${SUDO_GID:-0}" "$1"; fi; }
+# put DRAFT NAME, not into the directory that a link of this name leads to: mv has -T of GNU, or -h of BSD.
+put() {
+    own "$draft/$1"
+    mv -fT "$draft/$1" "$links/$2" 2>/dev/null || mv -fh "$draft/$1" "$links/$2" 2>/dev/null ||
+        refuse "$links/$2 cannot be replaced" 'Remove what is there'
+}
+# link NAME TARGET
+link() {
+    [ "$(readlink "$links/$1" || true)" != "$2" ] || return 0
+    ln -s "$2" "$draft/link"
+    put link "$1"
+}
+# keep NAME: of a file that is written, what is new in it
+keep() { cmp -s "$draft/$1" "$links/$1" || put "$1" "$1"; }
+
 # A cache may have a root of its own.
-lead() { ln -sfn "${2:-$GOLDI_CACHE_ROOT}/$1${3:-}" "$links/$1"; }
+lead() { link "$1" "${2:-$GOLDI_CACHE_ROOT}/$1${3:-}"; }
 lead pip-cache "${GOLDI_CACHE_ROOT_PIP_CACHE:-}"
 lead npm-cache "${GOLDI_CACHE_ROOT_NPM_CACHE:-}"
 lead uv-cache "${GOLDI_CACHE_ROOT_UV_CACHE:-}"
@@ -41,37 +61,41 @@ lead goldilocks-bytecode "${GOLDI_CACHE_ROOT_GOLDILOCKS_BYTECODE:-}" "/$key"
 lead mypy-cache "${GOLDI_CACHE_ROOT_MYPY_CACHE:-}" "/$key"
 lead pytest-cache "${GOLDI_CACHE_ROOT_PYTEST_CACHE:-}" "/$key"
 lead ruff-cache "${GOLDI_CACHE_ROOT_RUFF_CACHE:-}" "/$key"
-ln -sf /opt/venv/bin /opt/venv/lib /opt/venv/include /opt/venv/pyvenv.cfg "$links/venv"
+for name in bin lib include pyvenv.cfg; do link "venv/$name" "/opt/venv/$name"; done
 
 # What the host's network wants, for `online` inside: `inv devcontainer.up` writes it, and it is nobody else's to read.
-[ -e "$links/build_env" ] || (umask 077 && : >"$links/build_env")
+if [ ! -e "$links/build_env" ]; then
+    (umask 077 && : >"$draft/build_env")
+    own "$draft/build_env"
+    # Never in the place of what another start has written by now.
+    mv -n "$draft/build_env" "$links/build_env" || :
+fi
 ca=
 for file in "${GOLDI_CA_BUNDLE:-}" "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}" "${NODE_EXTRA_CA_CERTS:-}"; do
     if [ -z "$ca" ] && [ -f "$file" ]; then ca=$file; fi
 done
-ln -sf "${ca:-/dev/null}" "$links/ca_bundle"
+link ca_bundle "${ca:-/dev/null}"
 
 # Git's own directory, and what it has to know inside: that it may trust this directory, and who commits.
 ours() { git -C "$project" -c "safe.directory=$project" -c "safe.directory=$GOLDI_PROJECT" "$@" 2>/dev/null; }
 top=$(ours rev-parse --show-toplevel || true)
 common=$links/no-git
-rm -f "$links/git-config.new"
+: >"$draft/git-config"
 if [ "$top" = "$GOLDI_PROJECT" ]; then
     common=$(ours rev-parse --path-format=absolute --git-common-dir)
     for tree in "$project" "$GOLDI_PROJECT"; do
-        git config --file "$links/git-config.new" --add safe.directory "$tree"
+        git config --file "$draft/git-config" --add safe.directory "$tree"
     done
     for what in user.name user.email; do
-        if said=$(ours config --get "$what"); then git config --file "$links/git-config.new" "$what" "$said"; fi
+        if said=$(ours config --get "$what"); then git config --file "$draft/git-config" "$what" "$said"; fi
     done
 elif [ -n "$top" ]; then
     echo "goldi: $project is a part of the repository $top, which is not mounted: use git outside." >&2
 fi
-ln -sfn "$common" "$links/git"
-printf '%s\n' "$common" >"$links/git-directory"
-[ -e "$links/git-config.new" ] || : >"$links/git-config.new"
-mv -f "$links/git-config.new" "$links/git-config"
-if [ -n "${SUDO_UID:-}" ] && [ "$(id -u)" = 0 ]; then chown -R -h "$SUDO_UID:${SUDO_GID:-0}" "$links" "$project/.venv"; fi
+link git "$common"
+printf '%s\n' "$common" >"$draft/git-directory"
+keep git-directory
+keep git-config
 
 [ "$when" != "early" ] || exit 0
 docker image inspect "$image" >/dev/null 2>&1 && exit 0

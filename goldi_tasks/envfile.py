@@ -1,10 +1,13 @@
 """infrastructure/docker/.env: what compose, and a script without Python, have to know of this machine."""
 
+import fcntl
 import os
 import re
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from goldi_tasks import atomic
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@-]*")
 
@@ -30,17 +33,27 @@ def write(file: Path, values: Mapping[str, str | None]) -> bool:
 
     A value that is None leaves the file.
     """
-    before = file.read_text(encoding="utf-8") if file.is_file() else ""
-    there = {said.partition("=")[0].strip() for said in before.splitlines()}
-    gone = not any(value is None and name in there for name, value in values.items())
-    if gone and {line(name, value) for name, value in values.items() if value is not None} <= set(before.splitlines()):
-        # Builds look at its date.
-        return False
-    owner = file.parent.stat()
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, delete=False) as draft:
-        draft.write(merge(before, values))
-    root = os.getuid() == 0
-    os.chown(draft.name, owner.st_uid if root else -1, owner.st_gid if root else -1)
-    Path(draft.name).chmod(0o644)
-    Path(draft.name).replace(file)
-    return True
+    with _locked(file.parent):
+        before = file.read_text(encoding="utf-8") if file.is_file() else ""
+        there = {said.partition("=")[0].strip() for said in before.splitlines()}
+        gone = not any(value is None and name in there for name, value in values.items())
+        lines = {line(name, value) for name, value in values.items() if value is not None}
+        if gone and lines <= set(before.splitlines()):
+            # Builds look at its date.
+            return False
+        folder = file.parent.stat()
+        owner = (folder.st_uid, folder.st_gid) if os.getuid() == 0 else (os.getuid(), os.getgid())
+        return atomic.write(file, merge(before, values).encode(), mode=0o644, owner=owner)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Let one of us at a time, and setup-cache.sh, read and replace the file: lines of the other would be lost."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            # Some file systems have no locks.
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

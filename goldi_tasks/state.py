@@ -1,11 +1,11 @@
 """Small files that we keep between runs, in the user's state directory (XDG Base Directory specification)."""
 
+import errno
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from goldi_tasks import whose
+from goldi_tasks import atomic, whose
 from goldi_tasks.errors import NoPermission
 
 # A change as young as this, in nanoseconds, may be followed by one that does not show: file systems keep times to
@@ -31,27 +31,48 @@ def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
     return found
 
 
+def make(directory: Path) -> None:
+    """Make `directory` and those above it that are missing, for this user only. Raises OSError.
+
+    Under sudo what is made in a directory of the user's is the user's, here and below.
+    """
+    missing = []
+    for folder in (directory, *directory.parents):
+        if folder.is_dir():
+            break
+        missing.append(folder)
+    for folder in reversed(missing):
+        if not atomic.make_directory(folder, 0o700, whose.owner_in(folder.parent)) and not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
 def write(file: Path, text: str) -> None:
     """Put `text` in `file` as a whole or not at all, for this user only. Raises OSError."""
     write_bytes(file, text.encode())
 
 
 def write_bytes(file: Path, data: bytes) -> None:
-    """The same with what may be no text."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=f".{file.name}-", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
-        Path(draft).replace(file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    """Put `data`, which may be no text, in `file` as `write` does. Raises OSError."""
+    make(file.parent)
+    atomic.write(file, data, owner=whose.owner_in(file.parent))
 
 
-def rewrite(file: Path, text: str) -> None:
-    """Put `text` in `file`, which stays the same file if it is there, since it may be mounted. Raises OSError."""
-    if not file.is_file():
-        write(file, text)
-    elif file.read_text(encoding="utf-8") != text:
+def open_lock(file: Path) -> int:
+    """Open `file`, which is made if it is not there, for a lock. Raises OSError."""
+    make(file.parent)
+    return atomic.open_lock(file, whose.owner_in(file.parent))
+
+
+def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
+    """Put `text` in `file`, which stays the same file if it is there, since it may be mounted. Raises OSError.
+
+    It is for `owner`, if that is given.
+    """
+    if not file.exists():
+        make(file.parent)
+        if atomic.write(file, text.encode(), owner=owner or whose.owner_in(file.parent), replace=False):
+            return
+    if file.read_text(encoding="utf-8") != text:
         file.write_text(text, encoding="utf-8")
+    if owner:
+        atomic.give(file, owner)

@@ -16,6 +16,13 @@ def owner() -> tuple[int, int]:
     return os.getuid(), os.getgid()
 
 
+def owner_in(folder: Path) -> tuple[int, int]:
+    """Whose is what we put into `folder`: who called sudo if the folder is his, else the caller. Raises OSError."""
+    if owner()[0] != os.getuid() and folder.stat().st_uid == owner()[0]:
+        return owner()
+    return os.getuid(), os.getgid()
+
+
 def trouble(path: Path, instead: str) -> tuple[str, str] | None:
     """What is wrong with `path` or a directory above it, and the remedy; None if nobody else can change it.
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import envfile, invocation, probe, rootless, run, state, whose
+from goldi_tasks import atomic, envfile, invocation, probe, rootless, run, state, whose
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import NoPermission
 from goldi_tasks.plan import compose, container, images
@@ -104,7 +104,7 @@ def prepare_mounts(settings: Settings) -> None:
         dirs.ensure(settings.roots, directory)
         if Path(mount).is_relative_to(settings.project):
             # Else the engine would make the mount point, as root.
-            Path(mount).mkdir(exist_ok=True)
+            atomic.make_directory(Path(mount), 0o777, whose.owner())
 
 
 def set_up(settings: Settings) -> None:
@@ -115,9 +115,8 @@ def set_up(settings: Settings) -> None:
     prepare_mounts(settings)
     file = _network_file(settings)
     try:
-        state.rewrite(file, network(settings))
         # Who called sudo is whom the services run as.
-        dirs.give(file)
+        state.rewrite(file, network(settings), whose.owner())
         said = _machine(settings)
         roots = {name: said[name] or None for name in settings.roots.variables}
         envfile.write(settings.env_file, said | roots)

@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-LEAVES |= {"invocation"}
+LEAVES |= {"atomic", "invocation"}
 BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
@@ -22,12 +22,13 @@ ARROWS = {
     "__init__": set(),
     "errors": {"invocation"},
     "invocation": set(),
+    "atomic": set(),
     "command": set(),
     "paths": set(),
     "whose": set(),
     "default_root": {"errors", "paths", "whose"},
-    "state": {"errors", "whose"},
-    "envfile": set(),
+    "state": {"atomic", "errors", "whose"},
+    "envfile": {"atomic"},
     "amounts": {"errors"},
     "scratch": set(),
     "bench": set(),

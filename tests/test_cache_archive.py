@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache import dirs, exchange
+from goldi_tasks import atomic
+from goldi_tasks.cache import dirs
 from goldi_tasks.cache.archive import agent, heads, links, restore, save, stage
 from goldi_tasks.cache.archive.form import Entry
 from goldi_tasks.cache.archive.packing import Pack, zstd
@@ -183,7 +184,7 @@ def test_a_kill_in_the_middle_is_finished_by_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", counted(os.rename))
-        patch.setattr(stage, "exchange", counted(exchange.exchange))
+        patch.setattr(stage, "exchange", counted(atomic.exchange))
         settle, calls = stage._settle, [0]
 
         def once(*args: Any) -> None:
@@ -221,10 +222,10 @@ def test_where_names_cannot_be_exchanged_three_renames_do(tmp_path: Path, monkey
     (tmp_path / "a").write_text("a")
     (tmp_path / "b").mkdir()
     handle = os.open(tmp_path, os.O_RDONLY)
-    for call in (exchange._renameat2(), None):
-        monkeypatch.setattr(exchange, "_renameat2", lambda call=call: call)
+    for call in (atomic._renameat2(), None):
+        monkeypatch.setattr(atomic, "_renameat2", lambda call=call: call)
         kind = (tmp_path / "a").is_file()
-        exchange.exchange("a", handle, "b", handle)
+        atomic.exchange("a", handle, "b", handle)
         assert (tmp_path / "a").is_dir() == kind
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
     os.close(handle)

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache import dirs, exchange
-from goldi_tasks.cache.local import layout, mend, stage, swap
-from goldi_tasks.cache.local.swap import PREFIX
+from goldi_tasks import atomic
+from goldi_tasks.cache import dirs
+from goldi_tasks.cache.local import layout, mend, stage
 from goldi_tasks.paths import Roots, build_cache
 
 
@@ -220,7 +220,7 @@ def test_an_export_that_fails_or_is_cut_off_leaves_the_cache_as_it_was(cache: Pa
 
 
 def test_what_a_killed_export_left_goes_and_what_another_is_at_stays(cache: Path) -> None:
-    left = cache.with_name(f"{PREFIX}new-cache-12345678")
+    left = cache.with_name(f"{atomic.PREFIX}new-cache-12345678")
     left.mkdir()
     (left / "half").touch()
     with stage.staged([cache]) as (one,):
@@ -250,7 +250,7 @@ with stage.staged([Path({str(cache)!r})]):
 """
     with subprocess.Popen((sys.executable, "-c", ours), stdin=subprocess.PIPE) as killed:
         assert killed.wait() == -9
-        place = next(path for path in cache.parent.iterdir() if path.name.startswith(PREFIX))
+        place = next(path for path in cache.parent.iterdir() if path.name.startswith(atomic.PREFIX))
         assert stage.tidy(cache.parent) == []
         assert place.exists()
         assert killed.stdin
@@ -265,17 +265,17 @@ with stage.staged([Path({str(cache)!r})]):
 @pytest.mark.parametrize("by_itself", [True, False], ids=["exchange", "three renames"])
 def test_directories_change_places(tmp_path: Path, by_itself: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not by_itself:
-        monkeypatch.setattr(exchange, "_renameat2", lambda: None)
+        monkeypatch.setattr(atomic, "_renameat2", lambda: None)
     for name in ("one", "two"):
         (tmp_path / name / name).mkdir(parents=True)
-    swap.swap(tmp_path / "one", tmp_path / "two")
+    atomic.swap(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "one" / "two").exists()
     assert (tmp_path / "two" / "one").exists()
     assert len(list(tmp_path.iterdir())) == 2
-    swap.swap(tmp_path / "one", tmp_path / "three")
+    atomic.swap(tmp_path / "one", tmp_path / "three")
     assert (tmp_path / "three" / "two").exists()
     with pytest.raises(OSError, match="one"):
-        swap.swap(tmp_path / "one", tmp_path / "two")
+        atomic.swap(tmp_path / "one", tmp_path / "two")
 
 
 def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) ->
     dirs.set_up(Roots(tmp_path))
     there = roots.folder(build_cache("tools")) / "a-00000000" / "native"
     make_in = make(there, nested=True)
-    (there.parent / f"{PREFIX}new-native-1").mkdir()
+    (there.parent / f"{atomic.PREFIX}new-native-1").mkdir()
     roots.folder(build_cache("runtime")).rename(tmp_path / "elsewhere")
     roots.folder(build_cache("runtime")).symlink_to(tmp_path / "elsewhere")
     found, refused = mend.all_of(roots)

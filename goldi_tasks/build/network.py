@@ -29,7 +29,7 @@ def secrets(settings: Settings) -> dict[str, str]:
 def file(settings: Settings) -> Iterator[Path]:
     """The same as a file, for this user only, while the block runs."""
     folder = state.directory()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    state.make(folder)
     with NamedTemporaryFile("w", encoding="utf-8", prefix="network-", dir=folder) as out:
         out.write(lines(settings))
         out.flush()

@@ -9,11 +9,11 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks import whose
+from goldi_tasks import atomic, whose
 from goldi_tasks.cache import use, walk
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache, Roots
@@ -46,8 +46,8 @@ def _make_cache(roots: Roots, cache: Cache) -> Path:
     folder = roots.folder(cache)
     if _make_root(folder.parent) and roots.moved and folder.parent == roots.root:
         print(f"goldi: {roots.moved}", file=sys.stderr, flush=True)
-    _make(folder)
-    _tag(folder)
+    if not _make(folder, {TAG_FILE: TAG_TEXT}):
+        _tag(folder)
     return folder
 
 
@@ -103,18 +103,16 @@ def _make_root(root: Path) -> bool:
     return made
 
 
-def _make(folder: Path) -> bool:
-    """Whether it was made now; what was there is checked."""
+def _make(folder: Path, files: Mapping[str, str] | None = None) -> bool:
+    """Make `folder` with `files` in it, and give whether it was made; check what was there. Raises CacheRefused."""
     try:
-        folder.mkdir(mode=0o700)
-    except FileExistsError:
-        _check(folder)
-        return False
+        made = atomic.make_directory(folder, 0o700, whose.owner(), files)
     except OSError as error:
         problem = f"{folder} cannot be made: {error.strerror}"
         raise CacheRefused(problem, "Choose another root with GOLDI_CACHE_ROOT or `cache-root`") from error
-    give(folder)
-    return True
+    if not made:
+        _check(folder)
+    return made
 
 
 def _check(folder: Path) -> None:
@@ -135,13 +133,4 @@ def _tag(folder: Path) -> None:
     """Mark what is new or empty; something that was here before us stays unmarked, and is never cleared."""
     if tagged(folder) or any(folder.iterdir()):
         return
-    handle = os.open(folder / TAG_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(TAG_TEXT)
-    give(folder / TAG_FILE)
-
-
-def give(path: Path) -> None:
-    """Under sudo, hand what we made to who called sudo."""
-    if whose.owner() != (os.getuid(), os.getgid()):
-        os.chown(path, *whose.owner(), follow_symlinks=False)
+    atomic.write(folder / TAG_FILE, TAG_TEXT.encode(), owner=whose.owner())

@@ -72,8 +72,7 @@ def _open() -> int | None:
     """The file of the lock, open; None where there can be none."""
     file = state.directory() / "work.lock"
     try:
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return state.open_lock(file)
     except OSError:
         return None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks import probe, run
+from goldi_tasks import probe, run, state
 from goldi_tasks.checks import direct, found, place
 from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import (
@@ -50,7 +50,7 @@ def run_in_tools(
     name = f"{uuid.uuid4().hex}.job"
     job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", plan.carry(named))
     try:
-        shared.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.make(shared)
         for again in (False, True):
             tools = found.tools(settings, doors, again)
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):

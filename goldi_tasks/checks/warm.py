@@ -2,13 +2,14 @@
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import probe, run
+from goldi_tasks import probe, run, state
 from goldi_tasks.checks import place
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen
@@ -27,8 +28,7 @@ class NoImage(Exception):
 @contextmanager
 def alone(shared: Path) -> Iterator[None]:
     """Nobody else looks for this project's container, or starts one, while the block runs."""
-    shared.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (shared / "lock").open("w") as file:
+    with os.fdopen(state.open_lock(shared / "lock")) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -1,17 +1,19 @@
 #!/bin/sh
 # The one-time set-up: every cache directory, what Docker needs to use them, and .env beside this file, where compose
 # finds them. It may be run again at any time, with containers running, and under sudo (all is then the caller's).
-# Only a POSIX shell and, for the last part, docker are needed; --directories leaves that part out. `inv cache.setup`
-# does the same from Python; goldi_tasks/paths.py is the table that a test holds this file against.
+# Only a POSIX shell and, for the last part, docker are needed; --directories leaves that part out, and makes those that
+# follow it. `inv cache.setup` does the same from Python; goldi_tasks/paths.py is the table that a test holds this file
+# against. Many may run at once: what is made appears at one instant, with its owner and its mode (goldi_tasks/atomic.py).
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
 project=$(CDPATH='' cd -- "$here/../.." && pwd -P)
 env=$here/.env
 
-owner=$(id -u) group=$(id -g)
+me=$(id -u)
+owner=$me group=$(id -g)
 # Under sudo the caches are for who called it.
-if [ "$owner" = 0 ]; then owner=${SUDO_UID:-0} group=${SUDO_GID:-0}; fi
+if [ "$me" = 0 ]; then owner=${SUDO_UID:-0} group=${SUDO_GID:-0}; fi
 builder=goldilocks-builder
 
 builds='.buildx-cache-builder .buildx-cache-tools .buildx-cache-runtime .buildx-cache-production .buildx-cache-devcontainer'
@@ -24,17 +26,23 @@ caches="$builds $apart_first $shared $apart_last"
 variables=$(printf '%s' " $caches" | LC_ALL=C sed 's/ [.]\{0,1\}/ GOLDI_CACHE_ROOT_/g' | LC_ALL=C tr 'a-z-' 'A-Z_')
 option=${1:-}
 # Each cache with its variable.
-places=
+pair() {
+    places=
+    for cache in $caches; do
+        places="$places $cache=$1"
+        shift
+    done
+}
 # shellcheck disable=SC2086
-set -- $variables
-for cache in $caches; do
-    places="$places $cache=$1"
-    shift
-done
+pair $variables
 usual=/tmp own=/var/tmp
 mine=$own/goldi-$owner
 another='another root with GOLDI_CACHE_ROOT'
-anew='' moved='' folder=''
+otherwise="Choose $another"
+anew='' moved='' folder='' draft=''
+trap '[ -z "$draft" ] || rm -rf "$draft"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
 
 refuse() {
     echo "setup-cache: $1. $2." >&2
@@ -42,7 +50,7 @@ refuse() {
 }
 
 give() {
-    [ "$owner" = "$(id -u)" ] || chown -h "$owner:$group" "$1"
+    [ "$owner" = "$me" ] || chown -h "$owner:$group" "$1"
 }
 
 # look PATH: its $mode, and the numbers $uid and $gid; false if it is not there.
@@ -127,23 +135,57 @@ whose_is() {
     esac
 }
 
-# Never mkdir -p, chmod or chown on what is there: in /tmp somebody else may have been first.
+# appear PATH [MODE [TEXT]]: makes a directory at one instant, with its owner, its mode and a tag of this text; false if
+# something has that name. Never mkdir -p, chmod or chown on what is there: in /tmp somebody else may have been first.
+appear() {
+    if [ "$owner" = "$me" ] && [ -z "${3:-}" ] && mkdir ${2:+-m "$2"} "$1" 2>/dev/null; then return; fi
+    draft=${1%/*}/.goldi-new-$$ count=0
+    until mkdir ${2:+-m "$2"} "$draft" 2>/dev/null; do
+        count=$((count + 1))
+        if [ "$count" = 9 ]; then
+            draft=''
+            [ -h "$1" ] || [ -e "$1" ] || refuse "$1 cannot be made" "$otherwise"
+            return 1
+        fi
+        draft=${1%/*}/.goldi-new-$$-$count
+    done
+    if [ -n "${3:-}" ]; then
+        (umask 077 && printf '%s\n' "$3" >"$draft/CACHEDIR.TAG")
+        give "$draft/CACHEDIR.TAG"
+    fi
+    give "$draft"
+    # Coreutils and busybox have -T; another mv moves it into what is there by then.
+    [ -h "$1" ] || mv -T -n "$draft" "$1" 2>/dev/null || [ -e "$1" ] || mv "$draft" "$1" 2>/dev/null || :
+    if [ -d "$1/${draft##*/}" ]; then
+        rm -rf "${1:?}/${draft##*/}"
+    elif [ ! -d "$draft" ]; then
+        draft=''
+        return 0
+    fi
+    rm -rf "$draft"
+    draft=''
+    [ -h "$1" ] || [ -e "$1" ] || refuse "$1 cannot be made" "$otherwise"
+    return 1
+}
+
+# make PATH [TEXT]: a directory of a cache, which must be ours.
 make() {
     remedy='Remove it, or choose another root with GOLDI_CACHE_ROOT'
-    if [ -h "$1" ]; then
-        refuse "$1 is a symbolic link" "$remedy"
-    elif [ ! -e "$1" ]; then
-        mkdir -m 0700 "$1" 2>/dev/null || refuse "$1 cannot be made" 'Choose another root with GOLDI_CACHE_ROOT'
-        give "$1"
-        anew=yes
-    elif [ ! -d "$1" ]; then
-        refuse "$1 is not a directory" "$remedy"
-    fi
+    if [ ! -h "$1" ] && [ ! -e "$1" ] && appear "$1" 0700 "${2:-}"; then anew=yes; fi
+    if [ -h "$1" ]; then refuse "$1 is a symbolic link" "$remedy"; fi
+    if [ ! -d "$1" ]; then refuse "$1 is not a directory" "$remedy"; fi
     look "$1"
     case $mode in
     ?????w* | ????????w*) refuse "others may write to $1" "Run chmod go-w '$1', or choose another root" ;;
     esac
     [ "$uid" = "$owner" ] || refuse "$1 belongs to user $uid" "$remedy"
+}
+
+# Whether the directory was made, with what was missing above it.
+make_way() {
+    if [ -z "$1" ] || [ -d "$1" ]; then return 1; fi
+    make_way "${1%/*}" || :
+    [ ! -d "$1" ] && appear "$1" 0700
 }
 
 # make_root PATH VARIABLE
@@ -153,21 +195,24 @@ make_root() {
     *) refuse "$2 must be an absolute path, not '$1'" 'Begin it with /' ;;
     esac
     nobody_elses_way "$1" || exit
-    if [ ! -d "$1" ]; then
-        (umask 077 && mkdir -p "$1") 2>/dev/null || refuse "$1 cannot be made" "Choose another root with $2"
-        give "$1"
-        [ -z "$moved" ] || [ "$1" != "$root" ] || echo "goldi: $moved" >&2
-    fi
+    otherwise="Choose another root with $2"
+    if make_way "$1" && [ -n "$moved" ] && [ "$1" = "$root" ]; then echo "goldi: $moved" >&2; fi
+    [ -d "$1" ] || refuse "$1 cannot be made" "$otherwise"
     real=$(CDPATH='' cd -- "$1" && pwd -P)
     [ "$real" = "$1" ] || nobody_elses_way "$real" || exit
 }
 
+text='Signature: 8a477f597d28d172789f06886806bc55
+# This directory is a cache of goldi_tasks. It may be deleted at any time.'
+
 tag() {
     # What was there before us, with something in it, stays unmarked and is never cleared.
     [ -z "$(ls -A "$1")" ] || return 0
-    printf '%s\n%s\n' 'Signature: 8a477f597d28d172789f06886806bc55' \
-        '# This directory is a cache of goldi_tasks. It may be deleted at any time.' >"$1/CACHEDIR.TAG"
-    give "$1/CACHEDIR.TAG"
+    draft=$1/.CACHEDIR.TAG-$$
+    (umask 077 && printf '%s\n' "$text" >"$draft")
+    give "$draft"
+    mv -f "$draft" "$1/CACHEDIR.TAG"
+    draft=''
 }
 
 # `<name>-<8 hex digits of the path>`, as `project_key` in goldi_tasks/paths.py makes it.
@@ -199,6 +244,12 @@ write_env() {
         *name=rootless*) inside=0 inside_group=0 ;;
         esac
     fi
+    replace_env 9<"$here"
+}
+
+replace_env() {
+    # One at a time, as goldi_tasks/envfile.py does, where there is a flock: lines of the other would be lost.
+    flock 9 2>/dev/null || :
     draft=$env.$$
     {
         if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|CACHE_ROOT_[A-Z_]*|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
@@ -213,12 +264,20 @@ write_env() {
         line GOLDI_GID "$inside_group"
     } >"$draft"
     # What did not change keeps its date: builds look at it.
-    if cmp -s "$draft" "$env"; then rm -f "$draft"; else give "$draft" && mv "$draft" "$env"; fi
+    if [ -f "$env" ] && [ "$(sort "$draft")" = "$(sort "$env")" ]; then
+        rm -f "$draft"
+    else
+        chmod 0644 "$draft"
+        look "$here"
+        [ "$me" != 0 ] || chown "$uid:$gid" "$draft"
+        mv -f "$draft" "$env"
+    fi
+    draft=''
 }
 
 look / && slash=$uid
 # Root trusts whose directory this is and whose home it was given, as in a CI's container.
-if [ "$(id -u)" = 0 ]; then
+if [ "$me" = 0 ]; then
     for place in . "${HOME:-/}"; do
         if place=$(CDPATH='' cd -- "$place" 2>/dev/null && pwd -P) && look "$place"; then slash="$slash $uid"; fi
     done
@@ -253,19 +312,26 @@ for place in $places; do
     eval "own_$name=\$folder"
     elsewhere="$elsewhere, $cache in $folder"
 done
+otherwise="Choose $another"
 for place in $places; do
     where "$place"
-    make "$folder/$cache"
+    make "$folder/$cache" "$text"
     tag "$folder/$cache"
     case " $apart " in
     *" $cache "*) make "$folder/$cache/$key" ;;
     esac
 done
 # Where containers mount one of them; a mount point that is missing would be made by the engine, as root.
-if [ -f "$project/$app/frontend/package.json" ] && [ ! -d "$project/$app/frontend/node_modules" ]; then
-    mkdir "$project/$app/frontend/node_modules"
-    give "$project/$app/frontend/node_modules"
+if [ -f "$project/$app/frontend/package.json" ]; then
+    set -- "$@" "$project/$app/frontend/node_modules"
 fi
+otherwise='Remove what is there'
+for folder; do
+    [ "$folder" != "$option" ] || continue
+    if [ ! -d "$folder" ] && ! appear "$folder" && [ ! -d "$folder" ]; then
+        refuse "$folder cannot be made" "$otherwise"
+    fi
+done
 write_env
 echo "cache directories are ready in $root$elsewhere"
 

@@ -20,7 +20,22 @@ from tests.recording import CLASSIC, INFO, Recording
 
 pytestmark = pytest.mark.contract
 
-PROGRAMS = ("id", "mkdir", "chown", "ls", "stat", "rm", "dirname", "sed", "tr", "cut", "sha256sum", "cmp", "mv")
+PROGRAMS = (
+    "id",
+    "mkdir",
+    "chmod",
+    "chown",
+    "ls",
+    "stat",
+    "rm",
+    "dirname",
+    "sed",
+    "tr",
+    "cut",
+    "sha256sum",
+    "sort",
+    "mv",
+)
 ENV = Path("infrastructure/docker/.env")
 SCRIPT = "infrastructure/docker/setup-cache.sh"
 # One name for each program: sh is dash or bash on most systems.

@@ -150,7 +150,7 @@ def _inspected(settings: Settings, found: Builder) -> str:
         run.live(plan.create(found))
         return ""
     remove(settings)
-    configuration(settings).mkdir(mode=0o700, parents=True, exist_ok=True)
+    state.make(configuration(settings))
     run.ask(plan.create(found), ANSWER * 2.5)
     state.write(_note(settings), found.name)
     return run.ask(plan.ask(found), ANSWER)

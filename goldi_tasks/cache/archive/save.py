@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from goldi_tasks.cache import dirs, progress
+from goldi_tasks import atomic, whose
+from goldi_tasks.cache import progress
 from goldi_tasks.cache.archive import collect, form, mounts, stage
 from goldi_tasks.cache.archive.form import Manifest, Part
 from goldi_tasks.cache.archive.packing import Pack
@@ -105,7 +106,7 @@ def written(file: str) -> Iterator[IO[bytes]]:
             os.ftruncate(handle, 0)
             yield out
             out.flush()
-            dirs.give(draft)
+            atomic.give(draft, whose.owner())
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)

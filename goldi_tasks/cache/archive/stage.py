@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import whose
+from goldi_tasks.atomic import exchange
 from goldi_tasks.cache import dirs
 from goldi_tasks.cache.archive.collect import names_in
-from goldi_tasks.cache.exchange import exchange
 from goldi_tasks.cache.walk import DIRECTORY, Tally, walk
 from goldi_tasks.errors import CacheRefused
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from goldi_tasks.atomic import PREFIX
 from goldi_tasks.cache import dirs
 from goldi_tasks.cache.local import layout, stage
-from goldi_tasks.cache.local.swap import PREFIX
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import TARGETS, Roots, build_cache
 

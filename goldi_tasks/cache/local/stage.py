@@ -13,10 +13,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import run
-from goldi_tasks.cache import dirs
+from goldi_tasks import atomic, run, whose
+from goldi_tasks.atomic import PREFIX, aside_of, swap
 from goldi_tasks.cache.local import layout
-from goldi_tasks.cache.local.swap import PREFIX, aside_of, swap
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def tidy(folder: Path) -> list[Path]:
 def discard(directory: Path) -> None:
     """Remove a cache at one instant: nobody meets a half of it. Raises OSError."""
     with suppress(FileNotFoundError):
-        aside = aside_of(directory)
+        aside = aside_of(directory, "old")
         directory.rename(aside)
         remove(aside)
 
@@ -75,13 +74,13 @@ def remove(path: Path) -> None:
 def _stage(directory: Path) -> Iterator[Stage]:
     folder = directory.parent
     tidy(folder)
-    place, handles = aside_of(directory, "new"), list[int]()
+    place, handles = aside_of(directory), list[int]()
     try:
         with run.unbroken(), _locked(folder):
             place.mkdir(mode=0o700)
             handles.append(os.open(place, os.O_RDONLY | os.O_DIRECTORY))
             fcntl.flock(handles[0], fcntl.LOCK_EX)
-        dirs.give(place)
+        atomic.give(place, whose.owner())
         _link(directory, place)
         with run.holding(handles[0]):
             yield Stage(directory, place)

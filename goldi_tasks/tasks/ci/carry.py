@@ -5,7 +5,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import probe, run, state, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.cache import work
 from goldi_tasks.ci import offers
@@ -73,7 +73,7 @@ def save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) ->
         return
     confirm(replace.find_loss(file, settings.key) if file else "", yes, "name another file")
     try:
-        archive.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.make(archive.parent)
     except OSError as error:
         raise NoPermission(f"{archive.parent} cannot be made: {error.strerror}", "Name another file") from error
     builder = wiring.mounts(settings) if mounts else None
