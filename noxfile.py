@@ -42,7 +42,7 @@ REAL = ("--numprocesses=2", "--dist=loadfile", "-m", "real and not by_hand")
 CAMPAIGN = ("python", "-m", "tests.campaign")
 
 # What somebody runs all day, in the tools image.
-lint = container_session("lint", commands=LINT, default=False, doc="Ruff, hadolint and shellcheck.")
+lint = container_session("lint", commands=LINT, keep_going=True, default=False, doc="Ruff, hadolint, shellcheck.")
 format_ = container_session("format", "ruff", "format", default=False)
 typecheck = container_session("typecheck", "mypy", default=False, doc="Mypy, strict, over the tests too.")
 tests = container_session("tests", "pytest", "-m", PURE, default=False, doc="The tests that need no docker.")

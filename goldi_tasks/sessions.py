@@ -36,30 +36,37 @@ def container_session(
     commands: Iterable[Sequence[str]] = (),
     env: Mapping[str, str | None] | None = None,
     success_codes: Collection[int] = (0,),
+    keep_going: bool = False,
     tags: Sequence[str] | None = None,
     default: bool = True,
     doc: str = "",
 ) -> Any:
     """Register a nox session `name` that runs `command`, or several `commands`, in the tools image; returns it.
 
-    What is given to nox after `--` takes the place of an argument "{posargs}", and comes at the end of the last
-    command where there is none. `env` arrives as written, beside what of the caller's environment concerns tools; None
-    takes a variable away. A command may end with any of `success_codes`; with another one the session fails. Sessions
-    may run in parallel (`nox -j`, from nox 2026.8). `doc` is what `nox --list` shows. Raises
-    ValueError where there is no command.
+    What is given to nox after `--` takes the place of an argument "{posargs}", and comes at the end of the last command
+    where there is none. `env` arrives as written, beside what of the caller's environment concerns tools; None takes a
+    variable away. A command may end with any of `success_codes`; with another one the session fails with that code. The
+    commands after it are not run, unless they `keep_going`: right for checks that do not need each other, wrong where
+    one prepares the next or must not run after a failure. Sessions may run in parallel (`nox -j`, from nox 2026.8).
+    `doc` is what `nox --list` shows. Raises ValueError where there is no command.
     """
     lines = [tuple(line) for line in ([command] if command else []) + list(commands)]
     if not lines or not all(lines):
         raise ValueError(f"container_session({name!r}) has no command")
 
     def body(session: nox.Session) -> None:
+        failures = []
         for line in _filled(lines, session.posargs):
             session.log(shlex.join(line))
             code = _run(session, line, env or {})
             if code not in success_codes:
                 problem = f"Command {shlex.join(line)} failed with exit code {code}"
                 session.warn(problem)
-                raise NoxCommandFailed(problem, return_code=code)
+                failures.append(NoxCommandFailed(problem, return_code=code))
+                if not keep_going:
+                    break
+        if failures:
+            raise failures[0]
 
     body.__doc__ = doc or f"{' and '.join(shlex.join(line) for line in lines)}, in the tools image."
     options: dict[str, Any] = {"name": name, "tags": tags, "default": default}

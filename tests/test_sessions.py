@@ -1,11 +1,13 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nox
 import nox.registry
 import pytest
+from nox.command import CommandFailed
 
 from goldi_tasks import sessions
 from goldi_tasks.sessions import container_session
@@ -66,3 +68,33 @@ def test_importing_it_registers_nothing_and_brings_no_slow_library() -> None:
     )
     said = subprocess.run((sys.executable, "-c", code), capture_output=True, text=True, check=True).stdout
     assert said == "{} set()\n" or said.startswith("OrderedDict"), said
+
+
+@pytest.mark.parametrize(
+    ("codes", "keep_going", "ran", "code"),
+    [
+        ({"b": 3}, False, "ab", 3),
+        ({"b": 3, "c": 4}, True, "abcd", 3),
+        ({"d": 5}, True, "abcd", 5),
+        ({}, True, "abcd", None),
+    ],
+)
+def test_commands_after_one_that_failed(
+    codes: dict[str, int], keep_going: bool, ran: str, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = []
+
+    def run(session: object, line: tuple[str, ...], env: object) -> int:
+        began.append(line[0])
+        return codes.get(line[0], 0)
+
+    monkeypatch.setattr(sessions, "_run", run)
+    session: Any = SimpleNamespace(posargs=[], log=lambda _: None, warn=lambda _: None)
+    body: Any = container_session("x", commands=[[name] for name in "abcd"], keep_going=keep_going)
+    if code is None:
+        body.func(session)
+    else:
+        with pytest.raises(CommandFailed) as failed:
+            body.func(session)
+        assert failed.value.return_code == code
+    assert "".join(began) == ran

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests import streams
+from tests.conftest import REPO
 from tests.door.conftest import BIN, Stage, one_sentence
 from tests.recording import INFO
 
@@ -351,3 +353,22 @@ def test_a_device_is_never_replaced(stage: Stage) -> None:
     done = stage.goldi("cache.save", str(pipe), "--no-mounts", "--yes")
     assert (done.returncode, pipe.is_fifo()) == (13, True)
     assert "is not a regular file. Name a file, or - for standard output." in one_sentence(done)
+
+
+@pytest.mark.parametrize("folder", ["goldi_tasks", "goldi_tasks/tasks/build", "goldi_tasks/cache/archive", "docs"])
+def test_inv_finds_the_projects_tasks_in_any_directory(stage: Stage, folder: str) -> None:
+    """Below goldi_tasks/ invoke comes to our package `tasks` before the project's tasks.py."""
+    done = stage.run(str(BIN / "inv"), "--list", cwd=REPO / folder)
+    assert done.returncode == 0, done.stderr
+    assert {"ci.lint", "build.prod"} <= {line.split(maxsplit=1)[0] for line in done.stdout.splitlines() if line}
+
+
+def test_without_a_tasks_file_above_the_package_inv_has_all_of_ours(stage: Stage, tmp_path: Path) -> None:
+    installed = tmp_path / "site-packages"
+    shutil.copytree(REPO / "goldi_tasks", installed / "goldi_tasks", ignore=shutil.ignore_patterns("__pycache__"))
+    stage.env["PYTHONPATH"] = str(installed)
+    done = stage.run(str(BIN / "inv"), "--list", cwd=installed / "goldi_tasks/tasks")
+    assert done.returncode == 0, done.stderr
+    assert "  ci.lint " in done.stdout
+    (installed / "tasks.py").write_text("from invoke import task\n\n@task\ndef own(c):\n    'Do it.'\n")
+    assert "  own " in stage.run(str(BIN / "inv"), "--list", cwd=installed / "goldi_tasks/tasks").stdout
