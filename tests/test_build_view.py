@@ -6,8 +6,9 @@ import pytest
 
 from goldi_tasks import run
 from goldi_tasks.build.watch import failure, live, view
-from goldi_tasks.build.watch.plain import Lines
-from goldi_tasks.build.watch.progress import Said, Vertex
+from goldi_tasks.build.watch.plain import Brief, Lines
+from goldi_tasks.build.watch.progress import Said, Status, Vertex
+from goldi_tasks.build.watch.step import without_flags
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName
@@ -26,9 +27,9 @@ RUN true
 """
 
 
-def plain(name: str) -> list[str]:
+def plain(name: str, kind: type[Lines] = Lines) -> list[str]:
     build, lines = Build(), list[str]()
-    shown = Lines(lines.append, build)
+    shown = kind(lines.append, build)
     for event in streams.events(streams.text(name)):
         output = build.apply(event)
         if not isinstance(event, Said):
@@ -43,6 +44,60 @@ def test_plain_has_the_shape_of_buildxs_own() -> None:
     lines = plain("failing")
     assert any(re.fullmatch(r"#14 0\.\d{3} about to fail", line) for line in lines)
     assert any(line.startswith("#14 ERROR: process ") for line in lines)
+
+
+def test_brief_shows_what_ran_and_what_failed() -> None:
+    assert plain("cached", Brief) == []
+    lines = plain("cold", Brief)
+    assert [line for line in lines if line.endswith(" left 3")]
+    assert not any("CACHED" in line or "[internal]" in line for line in lines)
+    ran = {line.split(" ", 1)[1] for line in plain("cold") if " RUN " in line}
+    assert ran == {line.split(" ", 1)[1] for line in lines if " RUN " in line}
+    lines = plain("failing", Brief)
+    assert any(re.fullmatch(r"#14 0\.\d{3} about to fail", line) for line in lines)
+    assert any(line.startswith("#14 ERROR: process ") for line in lines)
+
+
+def test_brief_shows_what_takes_long() -> None:
+    build, lines = Build(), list[str]()
+    shown = Brief(lines.append, build)
+    for event in (
+        Vertex("a", "[internal] load metadata for x", started=1.0),
+        Vertex("a", "[internal] load metadata for x", started=1.0, completed=1.9),
+        Vertex("b", "[base 1/2] FROM x", started=2.0),
+        Status("b", "sha256:1", 10, 10, 2.0, 2.9),
+        Status("b", "sha256:2", 10, 10, 2.0, 9.0),
+        Vertex("b", "[base 1/2] FROM x", started=2.0, completed=9.5),
+        Vertex("c", "[base 2/2] RUN --mount=type=cache,target=/x --network=none make", started=9.5),
+        Vertex("c", "[base 2/2] RUN --mount=type=cache,target=/x --network=none make", started=9.5, completed=9.6),
+    ):
+        shown.show(event, build.apply(event))
+    named = [line for line in lines if line]
+    assert named == [
+        "#2 [base 1/2] FROM x",
+        "#2 sha256:2 10 B 7.0s done",
+        "#2 DONE 7.5s",
+        "#3 [base 2/2] RUN make",
+        "#3 DONE 0.1s",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "short"),
+    [
+        ("RUN --mount=type=cache,target=/root/.cache/pip --network=none pip install x", "RUN pip install x"),
+        ("[builder 3/3] RUN --mount=type=bind,from=a,target=/a --security=insecure make", "[builder 3/3] RUN make"),
+        ('RUN --mount=type=bind,"source=a b",target=/c cat /c', "RUN cat /c"),
+        ("RUN tool --mount=x y", "RUN tool --mount=x y"),
+        ("COPY --link --from=a /b /c", "COPY --link --from=a /b /c"),
+        ("RUN", "RUN"),
+    ],
+)
+def test_a_step_is_shown_by_its_command(name: str, short: str) -> None:
+    assert without_flags(name) == short
+    build = Build()
+    build.apply(Vertex("a", name if name.startswith("[") else f"[s 1/1] {name}", started=1.0))
+    assert live.rows(build, 2.0)[0].does == short.rpartition("] ")[2]
 
 
 def test_plain_names_a_step_that_is_gone_back_to() -> None:
@@ -114,7 +169,8 @@ def test_a_failure_is_told_with_its_output_and_its_place() -> None:
 
 
 def test_the_mode() -> None:
-    assert view.choose("auto", {}) == "plain"
+    assert view.choose("auto", {}) == "brief"
+    assert view.choose("auto", {"BUILDKIT_PROGRESS": "plain"}) == "plain"
     assert view.choose("auto", {"BUILDKIT_PROGRESS": "quiet"}) == "quiet"
     assert view.choose("tty", {"BUILDKIT_PROGRESS": "quiet"}) == "tty"
     with pytest.raises(UnknownName, match="Did you mean 'plain'"):

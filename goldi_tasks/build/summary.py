@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import run
-from goldi_tasks.build.watch.step import Step, busy
+from goldi_tasks.build.watch.step import Step, busy, without_flags
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command, mask
 
@@ -110,7 +110,7 @@ def _print_times(found: Summary) -> None:
         took = [f"with the cache {' and '.join(far)}", *took] if far else took
         print(", ".join([f"{found.steps} steps, {found.cached} cached", *took]))
     for seconds, name in found.longest:
-        print(f"{seconds:7.1f} s  {name[:80]}")
+        print(f"{seconds:7.1f} s  {without_flags(name)[:80]}")
     context = found.context
     sent = "" if context.sent is None else f" ({readable(context.sent)} sent)"
     print(f"{found.seconds:.1f} s, context {context.files} files, {readable(context.bytes)}{sent}")

@@ -214,7 +214,7 @@ def test_on_github_what_passed_is_folded_and_tools_annotate(checks: Stage) -> No
 def test_dry_prints_what_would_be_run(checks: Stage) -> None:
     done = checks.goldi("--dry", "ci.check")
     lines = done.stdout.splitlines()
-    assert [line.rpartition(" ")[2] for line in lines] == ["lint", "tests", "plain", "precommit"]
+    assert [line.rpartition(" ")[2] for line in lines] == ["lint", "tests", "brief", "precommit"]
     assert not (checks.project / "lint.began").exists()
     assert checks.docker.calls == []
 

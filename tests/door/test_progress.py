@@ -42,9 +42,17 @@ def test_plain_lines_and_a_summary(stage: Stage) -> None:
     assert "kB sent)" in done.stdout.splitlines()[-1]
 
 
+def test_what_came_from_the_cache_is_only_counted(stage: Stage) -> None:
+    heard(stage, "cached", metadata=METADATA)
+    done = stage.goldi("build.prod")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    assert "7 steps, 7 cached" in done.stdout
+
+
 def test_the_summary_as_json(stage: Stage) -> None:
     heard(stage, "cached", metadata=METADATA)
-    done = stage.goldi("build.prod", "--json")
+    done = stage.goldi("build.prod", "--json", "--progress", "plain")
     told = json.loads(done.stdout)
     assert (told["result"], told["steps"], told["cached"]) == ("built", 7, 7)
     assert told["images"] == [{"tag": "three-bears:latest", "id": "0123456789ab", "size": "141MB"}]
@@ -81,7 +89,7 @@ def test_what_is_shown_and_kept_has_no_password(stage: Stage) -> None:
     said = said.replace("RUN seq 1 30;", "RUN seq https://u:hunter2@x;")
     heard(stage, "failing", code=1)
     stage.docker.answer("buildx bake", stderr=said, code=1)
-    for progress in ("plain", "tty", "quiet", "rawjson"):
+    for progress in ("brief", "plain", "tty", "quiet", "rawjson"):
         done = stage.goldi("build.prod", "--progress", progress)
         assert "hunter2" not in done.stderr + done.stdout
         assert "u:***@x" in done.stderr

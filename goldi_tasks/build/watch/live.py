@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from goldi_tasks.build.watch.progress import Event, Notice
-from goldi_tasks.build.watch.step import Step, busy
+from goldi_tasks.build.watch.step import Step, busy, without_flags
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import mask
 
@@ -117,7 +117,7 @@ def _row(stage: str, steps: list[Step], now: float) -> Row:
     running = [step for step in steps if step.running]
     state = _state(steps)
     current = (failed or running or sorted(steps, key=lambda step: step.now.completed or 0))[-1]
-    does = current.instruction if state in ("failed", "running") else ""
+    does = without_flags(current.instruction) if state in ("failed", "running") else ""
     said = _said(current) if state == "running" else ""
     return Row(state, stage, current.place, "cached" if state == "cached" else f"{busy(steps, now):.1f} s", does, said)
 

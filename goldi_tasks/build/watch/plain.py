@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 from goldi_tasks.build.summary import readable
 from goldi_tasks.build.watch.progress import Event, Log, Notice, Status, Vertex
-from goldi_tasks.build.watch.step import Step
+from goldi_tasks.build.watch.step import Step, without_flags
 from goldi_tasks.build.watch.steps import Build
+
+# Seconds after which also what is no instruction of the Dockerfile is of interest, such as a download.
+_LONG = 1.0
 
 
 @dataclass
@@ -52,7 +55,10 @@ class Lines:
         if self._open:
             self.say("")
         self._open = step
-        self.say(f"#{step.number} {step.title}")
+        self.say(f"#{step.number} {self._title(step)}")
+
+    def _title(self, step: Step) -> str:
+        return step.title
 
     def _output(self, step: Step, at: float | None, output: list[str]) -> None:
         since = max(0.0, (at or self.build.latest) - (step.now.started or self.build.latest))
@@ -81,3 +87,30 @@ class Lines:
         if step.failed:
             return f"ERROR: {step.now.error}"
         return "CACHED" if step.now.cached else "DONE"
+
+
+class Brief(Lines):
+    """Lines for what ran, took long, said something or failed; what came from a cache is only counted, in the end.
+
+    buildx begins what it takes from a cache and ends it in one event, so a step that only begins does run.
+    """
+
+    def show(self, event: Event, output: list[str]) -> None:
+        """Show an `event`, if it is one that matters."""
+        match event:
+            case Vertex() if event.started is not None and not output:
+                step = self.build.steps[event.digest]
+                if step is not self._open and not self._matters(step):
+                    return
+            case Status() if (event.completed or 0) - (event.started or event.completed or 0) < _LONG:
+                return
+        super().show(event, output)
+
+    def _title(self, step: Step) -> str:
+        return without_flags(step.title)
+
+    def _matters(self, step: Step) -> bool:
+        """Whether a step without output is shown."""
+        if step.now.cached or step.canceled:
+            return False
+        return step.failed or step.counts or step.seconds() >= _LONG

@@ -12,6 +12,8 @@ from goldi_tasks.build.watch.progress import Status, Vertex
 TAIL = 20
 _NAME = re.compile(r"^(?:\[(?P<head>[^\]]*)\] )?(?P<what>.*)", re.DOTALL)
 _IMPORT = re.compile(r"(?:\[[^\]]*\] )?importing cache manifest from (?P<cache>\S+)")
+# A RUN's own flags, which say nothing of its command; a value with a space is in quotes.
+_FLAGS = re.compile(r"""(?<=\bRUN )(?:--(?:mount|network|security|device)=(?:"[^"]*"|'[^']*'|\S)+ )+""")
 _COUNT = re.compile(r"\d+/\d+")
 # What a terminal would obey: escape sequences, then what is left of control characters.
 _CONTROL = re.compile(
@@ -104,6 +106,11 @@ def busy(steps: Iterable[Step], now: float | None = None) -> float:
         total += max(0.0, end - max(start, until))
         until = max(until, end)
     return total
+
+
+def without_flags(name: str) -> str:
+    """Return the name of a step without the flags of its RUN: `RUN --mount=... pip install` is `RUN pip install`."""
+    return _FLAGS.sub("", name, count=1)
 
 
 def clean(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Run a command that writes rawjson, and show its progress on standard error: live, plain, raw or not at all."""
+"""Run a command that writes rawjson, and show its progress on standard error: live, as lines, raw or not at all."""
 
 import base64
 import os
@@ -12,7 +12,7 @@ from typing import Protocol
 
 from goldi_tasks import run
 from goldi_tasks.build.watch import failure
-from goldi_tasks.build.watch.plain import Lines
+from goldi_tasks.build.watch.plain import Brief, Lines
 from goldi_tasks.build.watch.progress import Decoder, Event, Said
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.command import Command, mask
@@ -21,7 +21,7 @@ from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 _DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
 # A target's first build has no cache yet, of which buildx warns twice.
 _FIRST = re.compile(r"WARNING: local cache import at .* not found due to err: .*: no such file or directory")
-MODES = ("auto", "plain", "quiet", "rawjson", "tty")
+MODES = ("auto", "brief", "plain", "quiet", "rawjson", "tty")
 
 
 class View(Protocol):
@@ -59,7 +59,7 @@ class Raw(Silent):
 
 
 def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The mode for `wanted`: `auto` is BUILDKIT_PROGRESS, as for buildx, else live on a terminal and plain elsewhere.
+    """The mode for `wanted`: `auto` is BUILDKIT_PROGRESS, as for buildx, else live on a terminal and `brief` elsewhere.
 
     Raises UnknownName.
     """
@@ -71,7 +71,7 @@ def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> str:
     if wanted != "auto":
         return wanted
     redraws = sys.stderr.isatty() and environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
-    return "tty" if redraws else "plain"
+    return "tty" if redraws else "brief"
 
 
 def follow(
@@ -155,6 +155,8 @@ def _view(mode: str, title: str, build: Build) -> AbstractContextManager[View]:
         return live.screen(title, build)
     if mode == "plain":
         return nullcontext(Lines(_write, build))
+    if mode == "brief":
+        return nullcontext(Brief(_write, build))
     return nullcontext(Raw() if mode == "rawjson" else Silent())
 
 

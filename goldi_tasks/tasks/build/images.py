@@ -26,7 +26,8 @@ _OPTIONS: dict[str, Any] = {
         "pull": "Look for newer base images.",
         "force": "Ask the builder even if nothing changed.",
         "keep_cache": "Export the local cache even if little is new in it.",
-        "progress": "How the work is shown: auto, tty (live), plain, quiet or rawjson (buildx's own events).",
+        "progress": "How the work is shown: tty (live), brief (what ran), plain (all), quiet, rawjson (buildx's own "
+        "events), or auto: live on a terminal, else brief.",
         "json": "Print the summary for scripts; the progress goes to standard error.",
     },
 }

@@ -21,7 +21,7 @@ from goldi_tasks.tasks._door import benchmark, task
 
 _KINDS = ("sessions", "targets")
 # Not from the project's directory: what lies there must not stand for a module of ours.
-_BUILD = ("-P", "-c", "from goldi_tasks.program import main; main()", "build.prod", "--json", "--progress", "plain")
+_BUILD = ("-P", "-c", "from goldi_tasks.program import main; main()", "build.prod", "--json", "--progress", "brief")
 
 
 @task(
