@@ -29,25 +29,32 @@ key=$GOLDI_PROJECT_KEY
 
 # Many may run at once: what is made gets its name at one instant, as it stays, under sudo the caller's.
 draft=$links/.new-$$
+mkdir -m 0700 "$draft" 2>/dev/null || refuse "$draft cannot be made" 'Remove what is there'
 trap 'rm -rf "$draft"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
-mkdir -m 0700 "$draft" 2>/dev/null || refuse "$draft cannot be made" 'Remove what is there'
-own() { if [ -n "${SUDO_UID:-}" ] && [ "$(id -u)" = 0 ]; then chown -h "$SUDO_UID:${SUDO_GID:-0}" "$1"; fi; }
-# put DRAFT NAME, not into the directory that a link of this name leads to: mv has -T of GNU, or -h of BSD.
-put() {
-    own "$draft/$1"
-    mv -fT "$draft/$1" "$links/$2" 2>/dev/null || mv -fh "$draft/$1" "$links/$2" 2>/dev/null ||
-        refuse "$links/$2 cannot be replaced" 'Remove what is there'
+own() {
+    if [ -n "${SUDO_UID:-}" ] && [ "$(id -u)" = 0 ]; then
+        chown -h "$SUDO_UID:${SUDO_GID:-0}" "$1"
+    fi
 }
-# link NAME TARGET
+# link NAME TARGET; where the name leads to a directory GNU's mv puts it there with -T, BSD's with -h, another in two steps.
 link() {
     [ "$(readlink "$links/$1" || true)" != "$2" ] || return 0
     ln -s "$2" "$draft/link"
-    put link "$1"
+    own "$draft/link"
+    if ! mv -fT "$draft/link" "$links/$1" 2>/dev/null && ! mv -fh "$draft/link" "$links/$1" 2>/dev/null; then
+        rm -f "$draft/link"
+        # Another start may have made it by now.
+        [ "$(readlink "$links/$1" || true)" != "$2" ] || return 0
+        ln -sfn "$2" "$links/$1" 2>/dev/null || refuse "$links/$1 cannot be made" 'Remove what is there'
+        own "$links/$1"
+    fi
 }
-# keep NAME: of a file that is written, what is new in it
-keep() { cmp -s "$draft/$1" "$links/$1" || put "$1" "$1"; }
+# keep NAME: puts what was written in its place, if it is new.
+keep() {
+    cmp -s "$draft/$1" "$links/$1" || { own "$draft/$1" && mv -f "$draft/$1" "$links/$1"; }
+}
 
 # A cache may have a root of its own.
 lead() { link "$1" "${2:-$GOLDI_CACHE_ROOT}/$1${3:-}"; }
