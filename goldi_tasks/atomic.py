@@ -5,6 +5,7 @@ draft's name beside it, and is removed when something fails.
 """
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -92,6 +93,27 @@ def give(path: Path, owner: Owner) -> None:
         os.chown(path, *owner, follow_symlinks=False)
 
 
+def give_tree(top: Path, owner: Owner) -> None:
+    """Hand `top` over with all that is in it, and follow no link. Raises OSError."""
+    if owner != (os.getuid(), os.getgid()):
+        for _, folders, files, handle in os.fwalk(top):
+            for name in (*folders, *files):
+                os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
+        give(top, owner)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one of us at a time run the block, where the file system has locks. Raises OSError."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def aside_of(path: Path, kind: str = "new") -> Path:
     """A name beside `path` that nobody has."""
     return path.with_name(f"{PREFIX}{kind}-{path.name[:200]}-{uuid.uuid4().hex[:8]}")
@@ -99,11 +121,13 @@ def aside_of(path: Path, kind: str = "new") -> Path:
 
 def swap(new: Path, old: Path) -> None:
     """Exchange two directories that lie side by side; `old` need not exist. Raises OSError."""
-    with _opened(old.parent) as folder:
-        try:
-            exchange(old.name, folder, new.name, folder)
-        except FileNotFoundError:
-            new.rename(old)
+    folder = os.open(old.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        exchange(old.name, folder, new.name, folder)
+    except FileNotFoundError:
+        new.rename(old)
+    finally:
+        os.close(folder)
 
 
 def exchange(one: str, one_dir: int, other: str, other_dir: int) -> None:
@@ -158,12 +182,3 @@ def _renameat2() -> Any:
     import ctypes
 
     return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-
-
-@contextmanager
-def _opened(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        yield handle
-    finally:
-        os.close(handle)

@@ -1,10 +1,8 @@
 """infrastructure/docker/.env: what compose, and a script without Python, have to know of this machine."""
 
-import fcntl
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 
 from goldi_tasks import atomic
@@ -33,7 +31,8 @@ def write(file: Path, values: Mapping[str, str | None]) -> bool:
 
     A value that is None leaves the file.
     """
-    with _locked(file.parent):
+    # One at a time, setup-cache.sh too: lines that the other writes would be lost.
+    with atomic.locked(file.parent):
         before = file.read_text(encoding="utf-8") if file.is_file() else ""
         there = {said.partition("=")[0].strip() for said in before.splitlines()}
         gone = not any(value is None and name in there for name, value in values.items())
@@ -44,16 +43,3 @@ def write(file: Path, values: Mapping[str, str | None]) -> bool:
         folder = file.parent.stat()
         owner = (folder.st_uid, folder.st_gid) if os.getuid() == 0 else (os.getuid(), os.getgid())
         return atomic.write(file, merge(before, values).encode(), mode=0o644, owner=owner)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Let one of us at a time, and setup-cache.sh, read and replace the file: lines of the other would be lost."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with suppress(OSError):
-            # Some file systems have no locks.
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -15,6 +15,7 @@ from goldi_tasks import atomic
 from goldi_tasks.cache import dirs
 from goldi_tasks.cache.local import layout, mend, stage
 from goldi_tasks.paths import Roots, build_cache
+from tests.test_cache_dirs import may_give
 
 
 def whole(folder: Path) -> bool:
@@ -289,3 +290,20 @@ def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) ->
     found, refused = mend.all_of(roots)
     assert found == [make_in]
     assert [one.refused.partition(" is a ")[2] for one in refused] == ["symbolic link: left alone"]
+
+
+@pytest.mark.skipif(not may_give(), reason="only root with his capabilities can give files away")
+def test_under_sudo_what_buildx_wrote_is_the_callers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_UID", "4242")
+    monkeypatch.setenv("SUDO_GID", "4243")
+    outside = tmp_path / "outside"
+    outside.touch()
+    dirs.ensure(Roots(tmp_path / "caches"), directory := tmp_path / "caches/.buildx-cache-tools/key/native")
+    for _ in range(2):
+        with stage.staged([directory]) as (one,):
+            make(one.place, nested=False)
+            (one.place / "link").symlink_to(outside)
+            assert one.put()
+    made = [tmp_path / "caches", *(tmp_path / "caches").rglob("*")]
+    assert {(path.lstat().st_uid, path.lstat().st_gid) for path in made} == {(4242, 4243)}
+    assert outside.stat().st_uid == 0

@@ -4,19 +4,23 @@ import shutil
 import sys
 from pathlib import Path
 
-from goldi_tasks import run, state
+from goldi_tasks import atomic, run, state, whose
 from goldi_tasks.errors import CommandFailed, NoDevcontainer
 from goldi_tasks.plan import devcontainer as plan
 
 
 def program() -> str:
     """The path of the CLI, which is installed if need be. Raises NoDevcontainer."""
-    own = folder() / "node_modules" / ".bin" / "devcontainer"
     if found := shutil.which("devcontainer"):
         return found
-    if not own.exists() and not run.is_dry():
+    if not own().exists() and not run.is_dry():
         _install()
-    return str(own)
+    return str(own())
+
+
+def own() -> Path:
+    """The path of ours. It may not exist."""
+    return folder() / "node_modules" / ".bin" / "devcontainer"
 
 
 def folder() -> Path:
@@ -28,16 +32,27 @@ def _install() -> None:
     if not shutil.which("npm"):
         problem = "the dev container CLI is not installed, and there is no npm to install it"
         raise NoDevcontainer(problem, f"Install Node.js and npm, or {plan.PACKAGE} by yourself")
-    print(f"goldi: installing {plan.PACKAGE} {plan.VERSION} into {folder()} (once)", file=sys.stderr, flush=True)
-    # In a directory beside it: what is cut off is not taken for whole.
-    draft = folder().with_name(f".{plan.VERSION}")
-    shutil.rmtree(draft, ignore_errors=True)
+    top = folder().parent
     try:
-        draft.mkdir(mode=0o700, parents=True)
-        run.capture(plan.install(draft))
-        shutil.rmtree(folder(), ignore_errors=True)
-        draft.rename(folder())
+        state.make(top)
+        with atomic.locked(top):
+            # Another may have done it meanwhile.
+            if not own().exists():
+                _fetch(top)
     except (CommandFailed, OSError) as error:
         said = str(error).strip().splitlines()
         problem = f"npm could not install {plan.PACKAGE}: {said[-1] if said else 'it said nothing'}"
         raise NoDevcontainer(problem, "Mend npm's configuration, or install it by yourself") from error
+
+
+def _fetch(top: Path) -> None:
+    """Have npm install it in a directory beside it: what is cut off is not taken for whole."""
+    print(f"goldi: installing {plan.PACKAGE} {plan.VERSION} into {folder()} (once)", file=sys.stderr, flush=True)
+    # Always the same name: what a killed one has left is replaced by the next.
+    draft = top / f".{plan.VERSION}"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    run.capture(plan.install(draft))
+    atomic.give_tree(draft, whose.owner_in(top))
+    shutil.rmtree(folder(), ignore_errors=True)
+    draft.rename(folder())

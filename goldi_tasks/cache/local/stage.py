@@ -31,6 +31,8 @@ class Stage:
             return False
         for orphan in list(layout.orphans(self.place)):
             remove(orphan)
+        # Under sudo buildx wrote it as root.
+        atomic.give_tree(self.place, whose.owner())
         swap(self.place, self.directory)
         return True
 
