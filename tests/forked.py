@@ -1,14 +1,15 @@
-"""Run `goldi` in forks of a process that has imported all of it: most of what a small task takes is Python's start.
+"""Run `goldi`, `inv` and `nox` in forks of a process that has imported them: most of a small task is Python's start.
 
     python -m tests.forked     # serves the socket that is its standard input
 
-What a fork does is what the command does: its arguments, environment, directory, streams and exit code are its own, and
+What a fork does is what the program does: its arguments, environment, directory, streams and exit code are its own, and
 nothing of goldi_tasks has run before. Tests of the start itself start the command.
 """
 
 import atexit
 import importlib
 import json
+import operator
 import os
 import pkgutil
 import signal
@@ -26,6 +27,8 @@ from typing import Any
 import goldi_tasks
 
 REPOSITORY = Path(__file__).parents[1]
+# What their scripts in an environment's bin directory call.
+PROGRAMS = {"goldi": ("goldi_tasks.program", "main"), "inv": ("invoke.main", "program.run"), "nox": ("nox", "main")}
 # Bytes of a request; an environment and its arguments are some kilobytes.
 LIMIT = 1 << 20
 
@@ -43,7 +46,7 @@ class Forks:
     def run(
         self, argv: list[str], cwd: Path, env: Mapping[str, str], *, timeout: float = 30.0, together: bool = False
     ) -> "subprocess.CompletedProcess[str]":
-        """Run `argv`, whose first word is the path of the goldi command. Raises TimeoutError after `timeout` seconds.
+        """Run `argv`, whose first word is the path of one of PROGRAMS. Raises TimeoutError after `timeout` seconds.
 
         With `together` what goes to standard error is in standard output.
         """
@@ -86,7 +89,7 @@ def serve(requests: socket.socket) -> None:
 
 
 def become(request: Mapping[str, Any], out: int, err: int) -> None:
-    """Be the command, in a fork."""
+    """Be the program, in a fork."""
     os.setsid()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for handle, number in ((os.open(os.devnull, os.O_RDONLY), 0), (out, 1), (err, 2)):
@@ -97,11 +100,12 @@ def become(request: Mapping[str, Any], out: int, err: int) -> None:
     os.environ.update(request["env"])
     tempfile.tempdir = None
     sys.argv[:] = request["argv"]
-    from goldi_tasks.program import main
-
+    # As of a script: not the directory that `python -m` was started in.
+    sys.path[0] = str(Path(sys.argv[0]).parent)
+    module, function = PROGRAMS[Path(sys.argv[0]).name]
     code: Any = 0
     try:
-        main()
+        code = operator.attrgetter(function)(importlib.import_module(module))()
     except SystemExit as end:
         code = end.code
     except BaseException:
@@ -122,7 +126,7 @@ def become(request: Mapping[str, Any], out: int, err: int) -> None:
 
 
 def prepare() -> None:
-    """Import what the command may import."""
+    """Import what the programs may import."""
     from goldi_tasks import program
 
     with program._without_mocks():
@@ -130,8 +134,8 @@ def prepare() -> None:
     for module in pkgutil.walk_packages(goldi_tasks.__path__, "goldi_tasks."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    importlib.import_module("rich.live")
-    importlib.import_module("rich.table")
+    for name in ("invoke.main", "nox", "rich.live", "rich.table"):
+        importlib.import_module(name)
 
 
 if __name__ == "__main__":

@@ -26,9 +26,12 @@ class Stage:
 
     def goldi(self, *arguments: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
         """What `goldi ARGUMENTS` says, and its exit code."""
-        return forked.server().run([str(BIN / "goldi"), *arguments], cwd or self.project, self.env)
+        return self.run(str(BIN / "goldi"), *arguments, cwd=cwd)
 
     def run(self, *argv: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+        program = Path(argv[0])
+        if program.parent == BIN and program.name in forked.PROGRAMS:
+            return forked.server().run(list(argv), cwd or self.project, self.env)
         return subprocess.run(
             argv,
             cwd=cwd or self.project,

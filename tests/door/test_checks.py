@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import venv
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,10 @@ def test_without_a_container_it_arrives_too(checks: Stage, where: dict[str, str]
         f"NAMED = {NAMED!r}\n"
         f"container_session('show', 'python3', '-c', {SHOW!r}, env=NAMED)\n"
     )
+    # The session's environment, as an earlier run with this lock left it.
+    environment = checks.project / ".nox/show"
+    venv.create(environment, symlinks=True)
+    (environment / "goldi.lock").touch()
     checks.env |= {**where, "TAKEN": "by the caller"}
     said = nox(checks, "-s", "show", code=0)
     found = json.loads(next(line for line in said.splitlines() if line.startswith("{")))
