@@ -45,6 +45,7 @@ class Docker:
     `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
     `driver` is the current builder's. `builders` are the names of all builders, `kernel` is what the engine runs on.
     `builder` is the one that the settings choose, "" for the current one; then `driver` is its.
+    `current` is the current one's name.
     """
 
     engine: tuple[int, ...]
@@ -56,6 +57,7 @@ class Docker:
     platform: str
     kernel: str = ""
     builder: str = ""
+    current: str = "default"
 
     @property
     def exports_local(self) -> bool:
@@ -66,6 +68,13 @@ class Docker:
     def asks_for_paths(self) -> bool:
         """Whether bake wants `--allow=fs=...` for paths outside the project (from buildx 0.20)."""
         return self.buildx >= (0, 20)
+
+    @property
+    def container(self) -> str:
+        """The name of the builder that has to be started before it builds, "" where the engine itself builds."""
+        if self.builder or self.driver != "docker":
+            return self.builder or self.current
+        return BUILDER if not self.exports_local and BUILDER in self.builders else ""
 
 
 @cache
@@ -107,6 +116,7 @@ def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Seq
         rootless=is_rootless(info),
         platform=f"linux/{_ARCHITECTURES.get(info.get('Architecture', ''), 'amd64')}",
         kernel=str(info.get("KernelVersion", "")),
+        current=next((name for name, _, current in builders if current), "default"),
     )
 
 

@@ -32,6 +32,11 @@ def found(build: Build, text: str) -> GoldiError | None:
     if stage := next(filter(None, map(_STAGE.search, said)), None):
         known = dockerfile.stages(text)
         return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())
+    return _dead(build.boot_failure) if build.boot_failure else _gone()
+
+
+def _gone() -> GoldiError | None:
+    """What is wrong with the engine, if it does not answer any more."""
     try:
         probe.engine_info()
     except NoEngine:
@@ -39,6 +44,17 @@ def found(build: Build, text: str) -> GoldiError | None:
     except (NoDocker, NoPermission) as error:
         return error
     return None
+
+
+def _dead(said: str) -> GoldiError:
+    """Return the error of a builder that did not start."""
+    # Imported here: only a failure has a use for it.
+    from goldi_tasks.build.builders import current
+
+    try:
+        return current.dead(probe.docker().container, said)
+    except (NoDocker, NoEngine, NoPermission) as error:
+        return error
 
 
 def _words(build: Build) -> Iterable[str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks.plan.images import BUILT, DATABASE_MADE
 from tests import streams
 from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import BUILDX_LS_GUIDE, CLASSIC
@@ -18,7 +19,7 @@ from tests.recording import BUILDX_LS_GUIDE, CLASSIC
 pytestmark = pytest.mark.door
 
 AWKWARD = "x.args.A=a b;$(touch pwned)'\"\\ü*"
-QUESTIONS = (["info"], ["buildx", "version"], ["buildx", "ls"], ["compose", "version"])
+QUESTIONS = (["info"], ["buildx", "version"], ["buildx", "ls"], ["buildx", "inspect"], ["compose", "version"])
 TASKS = """\
 from invoke.collection import Collection
 from goldi_tasks.tasks import build, cache
@@ -313,6 +314,7 @@ def test_the_builder_gets_the_projects_rules_of_what_it_keeps(stage: Stage) -> N
 
 def test_a_builder_that_is_there_is_left_or_reset(stage: Stage) -> None:
     stage.docker.answer("buildx ls", stdout=BUILDX_LS_GUIDE)
+    stage.docker.answer("buildx inspect", stdout="Nodes:\nStatus: running\n")
     assert "there already" in stage.goldi("build.builder", "--create").stdout
     assert "goldilocks-builder is there\n" in stage.goldi("build.builder").stdout
     assert all(is_question(argv) for argv in stage.docker.calls)
@@ -359,3 +361,55 @@ def test_a_target_of_the_projects_own_is_built_and_has_no_cache_of_ours(stage: S
     assert done.returncode == 0, done.stderr
     assert stage.docker.only("bake")["argv"][-1] == "docs"
     assert not list(stage.caches.glob(".buildx-cache-*"))
+
+
+OURS = {"PYTHON_IMAGE": "localhost/goldi/python:3.13-trixie", "NODE_IMAGE": "localhost/goldi/node:20-trixie"}
+LISTED = "image ls --format {{.Repository}}:{{.Tag}}"
+
+
+@pytest.fixture
+def offline(stage: Stage) -> Stage:
+    """No registry answers, and the engine has the images that `engine.up` made for another checkout."""
+    stage.docker.answer(LISTED, stdout="\n".join(OURS.values()))
+    for asked in ("buildx imagetools", "pull", *(f"image inspect {name}" for name in ("python", "node"))):
+        stage.docker.answer(asked, code=1)
+    stage.docker.answer("image inspect", code=1)
+    return stage
+
+
+def test_without_a_registry_the_base_images_that_are_here_are_used(offline: Stage) -> None:
+    done = offline.goldi("build.prod")
+    assert done.returncode == 0, done.stderr
+    file = offline.project / "infrastructure/docker/.env"
+    assert f"no registry answers: {file} names {', '.join(OURS.values())} and {DATABASE_MADE}" in done.stdout
+    assert offline.docker.only("bake")["env"].items() >= OURS.items()
+    named = [f"{name}={value}" for name, value in (OURS | BUILT).items()]
+    assert file.read_text(encoding="utf-8").splitlines() == named
+    # It is asked once.
+    count = len(offline.docker.calls)
+    assert "registry" not in offline.goldi("build.prod", "--force").stdout
+    assert not [call for call in offline.docker.calls[count:] if call[0] == "pull" or "imagetools" in call]
+
+
+@pytest.mark.parametrize(
+    ("answer", "env"),
+    [
+        ("buildx imagetools", {}),
+        ("pull", {}),
+        (LISTED, {}),
+        ("", {"PYTHON_IMAGE": "mirror.example/python:3"}),
+    ],
+    ids=["a registry answers", "a mirror of the engine answers", "ours are not here", "the user chose"],
+)
+def test_else_the_projects_own_stay(offline: Stage, answer: str, env: dict[str, str]) -> None:
+    if answer:
+        offline.docker.answer(answer)
+    offline.env |= env
+    assert offline.goldi("build.prod").returncode == 0
+    assert not offline.docker.only("bake")["env"]["PYTHON_IMAGE"].startswith("localhost/")
+    assert not (offline.project / "infrastructure/docker/.env").exists()
+
+
+def test_nothing_is_written_where_all_is_only_shown(offline: Stage) -> None:
+    assert offline.goldi("--dry", "build.prod").returncode == 0
+    assert not (offline.project / "infrastructure/docker/.env").exists()

@@ -183,9 +183,90 @@ def test_the_builder_is_shown(stage: Stage) -> None:
     told = json.loads(stage.goldi("build.builder", "--json").stdout)
     assert (told["answers"], told["endpoint"]) == (False, "ssh://me@far")
     assert "there is no ssh here" in told["why"]
-    assert "Until then builds fail." in stage.goldi("build.builder").stdout
+    done = stage.goldi("build.builder")
+    assert (done.returncode, done.stdout) == (NoEngine.code, "")
+    assert "there is no ssh here" in one_sentence(done)
+    choose(stage, fallback="1")
+    assert "Until then builds are done by the current builder" in stage.goldi("build.builder").stdout
     choose(stage, endpoint="tcp://far:2375")
     assert "it answers and exports local caches; images come to be on its engine" in stage.goldi("build.builder").stdout
+
+
+# After the guide's `docker buildx create --use --bootstrap` where no registry answers.
+DEAD_LS = """\
+NAME/NODE                 DRIVER/ENDPOINT                   STATUS     BUILDKIT   PLATFORMS
+goldilocks-builder*       docker-container
+ \\_ goldilocks-builder0    \\_ unix:///var/run/docker.sock   inactive
+default                   docker
+ \\_ default                \\_ default                       running    v0.14.1    linux/amd64
+"""
+NOT_PULLED = (
+    'Error response from daemon: failed to resolve reference "docker.io/moby/buildkit:buildx-stable-1": failed to do '
+    'request: Head "https://registry-1.docker.io/v2/moby/buildkit/manifests/buildx-stable-1": dial tcp: lookup '
+    "registry-1.docker.io on 10.0.0.1:53: no such host"
+)
+SAID = (
+    "the builder goldilocks-builder cannot be started: moby/buildkit:buildx-stable-1 cannot be pulled, no such host. "
+    "Run `"
+)
+
+
+@pytest.fixture
+def dead(stage: Stage) -> Stage:
+    stage.docker.answer("buildx ls", stdout=DEAD_LS)
+    stage.docker.answer("buildx inspect", stdout=IDLE)
+    stage.docker.answer("buildx inspect --bootstrap", code=1, stderr=f"#1 pulling\nERROR: {NOT_PULLED}\n")
+    return stage
+
+
+@pytest.mark.parametrize("option", [(), ("--json",), ("--create",)])
+def test_a_current_builder_that_does_not_start_is_an_error(dead: Stage, option: tuple[str, ...]) -> None:
+    done = dead.goldi("build.builder", *option)
+    assert done.returncode == NoEngine.code
+    assert SAID in done.stderr.splitlines()[-1]
+    assert "build.builder --reset`" in done.stderr.splitlines()[-1]
+    if option == ("--json",):
+        told = json.loads(done.stdout)
+        assert (told["answers"], told["chosen"]) == (False, False)
+
+
+def test_a_build_by_it_is_one_sentence(dead: Stage) -> None:
+    step = {"digest": "sha256:1", "name": "[internal] booting buildkit", "started": "2026-11-27T06:00:00Z"}
+    step |= {"completed": "2026-11-27T06:00:01Z", "error": NOT_PULLED}
+    dead.docker.answer("buildx bake", code=1, stderr=f"{json.dumps({'vertexes': [step]})}\nERROR: {NOT_PULLED}\n")
+    done = dead.goldi("build.prod", "--progress", "quiet")
+    assert done.returncode == NoEngine.code
+    assert SAID in one_sentence(done)
+
+
+def test_reset_goes_back_to_the_engine_where_none_starts(dead: Stage) -> None:
+    dead.docker.answer("buildx create", code=1, stderr=f"ERROR: {NOT_PULLED}\n")
+    dead.docker.answer("context show", stdout="mine\n")
+    done = dead.goldi("build.builder", "--reset")
+    assert done.returncode == 0, done.stderr
+    acts = [call for call in dead.docker.calls if call[:2] != ["buildx", "ls"] and call[1] in ("rm", "create", "use")]
+    assert acts[0] == ["buildx", "rm", "goldilocks-builder"]
+    assert "--use" in acts[1], "it was the chosen one"
+    assert acts[2:] == [["buildx", "rm", "--force", "goldilocks-builder"], ["buildx", "use", "mine"]]
+    assert "goldilocks-builder cannot be started and is removed: moby/buildkit:buildx-stable-1" in done.stdout
+    assert "builds use the engine's own builder (`docker buildx use mine`), which keeps the build caches" in done.stdout
+
+
+def test_one_that_is_not_created_leaves_nothing(stage: Stage) -> None:
+    stage.docker.answer("buildx create", code=1, stderr=f"ERROR: {NOT_PULLED}\n")
+    done = stage.goldi("build.builder", "--create")
+    assert done.returncode == NoEngine.code
+    assert "It is not needed: this engine keeps the build caches" in done.stderr.splitlines()[-1]
+    assert calls(stage, "buildx", "rm", "--force", "goldilocks-builder")
+    assert not calls(stage, "buildx", "use")
+
+
+def test_the_doctor_finds_it(dead: Stage) -> None:
+    done = dead.goldi("cache.doctor", "--json")
+    (one,) = (one for one in json.loads(done.stdout)["findings"] if one["id"] == "builder-dead")
+    assert one["severity"] == "error"
+    assert "cannot be started: moby/buildkit:buildx-stable-1 cannot be pulled, no such host" in one["what"]
+    assert "build.builder --reset" in one["remedy"]
 
 
 def test_certificates_that_docker_could_not_use(stage: Stage, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def ready(settings: Settings, found: Builder) -> None:
         if not found.made:
             run.ask(plan.ask(found), ANSWER)
         elif not plan.runs(_inspected(settings, found)) and not run.is_dry():
-            _start(found)
+            start(found)
     except CommandFailed as error:
         raise lost(found, error) from error
 
@@ -156,11 +156,11 @@ def _inspected(settings: Settings, found: Builder) -> str:
     return run.ask(plan.ask(found), ANSWER)
 
 
-def _start(found: Builder) -> None:
-    """Start the builder, and wait until it answers. Raises CommandFailed."""
+def start(found: Builder, title: str = "") -> None:
+    """Start the builder, shown as `title`, and wait until it answers. Raises CommandFailed."""
     far = found.driver == "remote"
     if not far:
-        print(f"goldi: starting {found}", file=sys.stderr, flush=True)
+        print(f"goldi: starting {title or found}", file=sys.stderr, flush=True)
     said = run.ask(plan.ask(found, start=True), ANSWER if far else START)
     if not plan.runs(said):
         told = re.search(r"^Error:\s+(.*)$", said, re.MULTILINE)

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field, replace
 from goldi_tasks.build.watch.progress import Event, Log, Notice, Said, Status, Vertex
 from goldi_tasks.build.watch.step import Step, clean
 
+# The steps of buildx in which a builder is started or reached.
+_BOOT = ("[internal] booting buildkit", "[internal] waiting for connection")
+
 
 @dataclass
 class Build:
@@ -39,6 +42,11 @@ class Build:
     def failures(self) -> list[Step]:
         """The steps that failed by themselves; a cache that is not there fails no build."""
         return [step for step in self.steps.values() if step.failed and not step.imports]
+
+    @property
+    def boot_failure(self) -> str:
+        """Why the builder did not start, as buildx says it; "" if it did."""
+        return next((step.now.error for step in self.failures if step.now.name in _BOOT), "")
 
     @property
     def imports(self) -> dict[str, str]:

@@ -97,7 +97,8 @@ def follow(
                 _take(decoder, text, build, view, held)
             _take(decoder, None, build, view, held)
     finally:
-        if mode != "rawjson":
+        # Of a builder that does not start one sentence says all.
+        if mode != "rawjson" and not build.boot_failure:
             text = dockerfile.read_text(encoding="utf-8", errors="replace") if dockerfile.is_file() else ""
             for line in failure.report(build.failures, held, text):
                 _write(line)

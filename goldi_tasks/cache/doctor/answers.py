@@ -64,7 +64,8 @@ class Answers:
     """All of them. `owner` is whose the caches are, `late` which questions had no answer in time.
 
     `problem` is why `docker` or what depends on it is unknown. `unseen` are roots that the engine does not see,
-    `builder` is the builder's name and `inspect` what buildx prints of it. `env` is the project's .env as it is, and
+    `builder` is the builder's name, `inspect` what buildx prints of it and `dead` why it does not start, "" if it
+    does. `env` is the project's .env as it is, and
     `wanted` what it would say now; `volumes` are the project's, by name, with the directories they were made for.
     `homes` is where the settings have caches now, `leftovers` what in the project is another user's.
     `elsewhere` is the builder that the settings choose, "" for the current one.
@@ -83,6 +84,7 @@ class Answers:
     unseen: tuple[Path, ...] = ()
     builder: str = ""
     inspect: str = ""
+    dead: str = ""
     handlers: tuple[Handler, ...] = ()
     selinux: bool = False
     registries: tuple[Registry, ...] = ()

@@ -16,7 +16,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.envfile import line
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
 from goldi_tasks.paths import CACHES, Roots
-from goldi_tasks.plan import compose
+from goldi_tasks.plan import builder, compose
 from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
 
@@ -95,6 +95,8 @@ def _docker(where: Roots) -> dict[str, Any]:
     if not docker.exports_local and probe.BUILDER in docker.builders:
         name, inspect = probe.BUILDER, _or_fails(Command(("docker", "buildx", "inspect", probe.BUILDER)))
     late = ("the builder",) if buildx and not inspect else ()
+    # The next build would start it too.
+    dead = _why_dead(name) if docker.container and inspect and not builder.runs(inspect) else ""
     return {
         "info": info,
         "docker": docker,
@@ -102,9 +104,19 @@ def _docker(where: Roots) -> dict[str, Any]:
         "data": _data(info),
         "builder": name,
         "inspect": inspect,
+        "dead": dead,
         "unseen": tuple(root for root in where.all if not _sees(root)),
         "late": late,
     }
+
+
+def _why_dead(name: str) -> str:
+    """Return why the builder does not start, as docker says it; "" where it starts, or takes longer than we wait."""
+    try:
+        said = _ask(Command(("docker", "buildx", "inspect", "--bootstrap", name)))
+    except CommandFailed as error:
+        return "" if error.code == run.LATE else builder.boot_failure(error.problem)
+    return "" if builder.runs(said) else builder.boot_failure(said)
 
 
 def _ask(command: Command) -> str:

@@ -20,6 +20,9 @@ def findings(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             "no-answer", "warning", what, "Ask again; if it stays so, see whether the engine is busy or hangs"
         )
+    if answers.dead:
+        what = f"the builder {answers.builder} cannot be started: {answers.dead}"
+        yield Finding("builder-dead", "error", what, "Run `inv build.builder --reset`: every build fails until then")
     if answers.docker:
         yield from _versions(answers.docker, answers.compose)
         yield from _exports(answers.docker)

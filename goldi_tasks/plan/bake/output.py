@@ -2,14 +2,14 @@
 
 from goldi_tasks.plan import packing
 from goldi_tasks.plan.bake.wanted import Wanted
-from goldi_tasks.probe import BUILDER, Docker
+from goldi_tasks.probe import Docker
 
 
 def builder(docker: Docker) -> tuple[str, ...]:
     """Which builder builds: the classic image store exports no local cache; a container driver's builder does."""
     if docker.builder:
         return ("--builder", docker.builder)
-    return ("--builder", BUILDER) if not docker.exports_local and BUILDER in docker.builders else ()
+    return ("--builder", docker.container) if docker.container and docker.driver == "docker" else ()
 
 
 def flags(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[str, ...]:

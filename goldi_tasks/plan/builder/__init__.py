@@ -15,6 +15,7 @@ from goldi_tasks.settings import Settings
 
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
 # docker's own ways to say which engine it speaks to: one that is not meant is emptied.
+_PULL = re.compile(r"failed to resolve reference \"(?:docker\.io/)?(\S+)\".*: ([^:]+)$")
 _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
@@ -115,6 +116,13 @@ def reason(said: str) -> str:
     last = re.sub(r"^.*?(ERROR: |Error:\s+)|^docker \w+: (error during connect: )?(Get \"\S+\": )?", "", last)
     last = last.rpartition("stderr=")[2]
     return last.removesuffix(". Is the docker daemon running?").rstrip(".")
+
+
+def boot_failure(said: str) -> str:
+    """Why a builder does not start, by what docker said of it."""
+    last = reason(said)
+    pull = _PULL.search(last)
+    return f"{pull[1]} cannot be pulled, {pull[2].strip()}" if pull else last
 
 
 def _engine(endpoint: str, context: str, certificates: str) -> dict[str, str]:

@@ -31,11 +31,13 @@ def builder(c: Context, create: bool = False, reset: bool = False, json: bool = 
         buildx_builder.reset(settings, Path.cwd())
     elif create:
         buildx_builder.create(settings, Path.cwd())
-    elif json:
-        print_json(buildx_builder.found(settings))
     else:
-        for line in buildx_builder.lines(buildx_builder.found(settings)):
-            print(line)
+        found = buildx_builder.found(settings)
+        if json:
+            print_json(found)
+        for line in buildx_builder.lines(found):
+            if not json:
+                print(line)
 
 
 @task(
