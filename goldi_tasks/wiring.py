@@ -5,14 +5,15 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from goldi_tasks import atomic, envfile, invocation, probe, rootless, run, state, whose
+from goldi_tasks import settings as project
 from goldi_tasks.cache import dirs, use, work
-from goldi_tasks.errors import NoPermission
+from goldi_tasks.errors import GoldiError, NoPermission, NotAProject, SettingsError
 from goldi_tasks.plan import compose, container, images
 from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
@@ -43,7 +44,7 @@ def build(settings: Settings, wanted: Wanted, tell: "Tell | None" = None, *, her
 
     doors = Doors(prepare, mend.drop_unsound, mend.drop_corrupt, stage.staged)
     with at_work(settings), nullcontext() if here else elsewhere.at(settings) as at:
-        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases, at)
+        bake.build(settings, wanted, doors, tell or summary.show, _provide_bases, at, _adopter())
 
 
 @contextmanager
@@ -66,6 +67,16 @@ def _provide_bases(named: Mapping[str, str], platforms: Sequence[str]) -> bool:
     from goldi_tasks.engine import foreign
 
     return foreign.ensure(named, platforms)
+
+
+def _adopter() -> Callable[[Settings], bool]:
+    """Return what names in .env the base images that are here where no registry answers; nothing in a dry run."""
+    from goldi_tasks.engine import images as engine_images
+
+    # Decided here: threads know of no dry run.
+    if run.is_dry():
+        return lambda settings: False
+    return lambda settings: engine_images.adopt(settings, database=_builds_database(settings))
 
 
 def _tidy(settings: Settings) -> None:
@@ -157,19 +168,49 @@ def _network_file(settings: Settings) -> Path:
     return state.folder("network") / settings.key
 
 
-def _provide(settings: Settings, image: str) -> bool:
-    """Build the database's image from Debian's packages where it cannot be had; whether .env names that one now."""
-    from goldi_tasks.build import bakefile
+def make_ready(start: Path) -> None:
+    """Provide what builds and plain compose need in the project around `start`; outside of one nothing.
+
+    Raises EngineFailed, NoPermission.
+    """
     from goldi_tasks.engine import images as engine_images
 
-    chosen = settings.postgres_image or not image.startswith("postgres:")
-    if run.is_dry() or chosen or "postgres" not in bakefile.load(settings)["target"] or engine_images.can_be_had(image):
+    try:
+        settings = project.load(start)
+    except NotAProject:
+        return
+    engine_images.ensure(settings, database=_builds_database(settings))
+    if run.is_dry() or not settings.env_file.with_name("docker-compose.yml").is_file():
+        return
+    try:
+        set_up(settings)
+    except GoldiError as error:
+        # The engine is up all the same; what needs the caches fails by itself.
+        print(f"goldi: {error}", file=sys.stderr, flush=True)
+
+
+def _builds_database(settings: Settings) -> bool:
+    """Return whether the project's bake file has the target that makes the database's image."""
+    from goldi_tasks.build import bakefile
+
+    try:
+        return "postgres" in bakefile.load(settings)["target"]
+    except (NotAProject, SettingsError, KeyError):
         return False
+
+
+def _provide(settings: Settings, image: str) -> bool:
+    """Build the database's image from Debian's packages where it cannot be had; whether .env names that one now."""
+    from goldi_tasks.engine import images as engine_images
+
     made = images.DATABASE_MADE
-    print(f"no registry answers: {settings.env_file} names {made} instead of {image}")
+    ours = image == made or (image.startswith("postgres:") and not settings.postgres_image)
+    if run.is_dry() or not ours or not _builds_database(settings) or engine_images.can_be_had(image):
+        return False
+    if image != made:
+        print(f"no registry answers: {settings.env_file} names {made} instead of {image}")
     build(settings, Wanted(("postgres",)), _if_built)
-    envfile.write(settings.env_file, {"POSTGRES_IMAGE": made})
-    return True
+    return envfile.write(settings.env_file, images.BUILT)
 
 
 def scanner(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import pytest
 from goldi_tasks import envfile
 from goldi_tasks.errors import EngineFailed
 from goldi_tasks.plan import engine as plan
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.plan.images import BUILT, DATABASE_MADE, base_images, database_image
 from goldi_tasks.settings import Settings
 from tests.conftest import REPO
 
@@ -205,6 +205,16 @@ def test_what_the_env_file_names_is_built_from_unless_the_user_chose() -> None:
     assert base_images(Settings(Path("/p")), env_file)["PYTHON_IMAGE"] == "localhost/goldi/python:3.13-trixie"
     chosen = Settings(Path("/p"), python_image="mirror.invalid/python", images_chosen=True)
     assert base_images(chosen, env_file)["PYTHON_IMAGE"] == "mirror.invalid/python"
+
+
+def test_the_database_is_built_where_env_names_ours_and_the_user_chose_none() -> None:
+    written = envfile.merge("", BUILT)
+    assert database_image(Settings(Path("/p")), "") == {}
+    assert database_image(Settings(Path("/p")), written) == BUILT
+    # As it was written before compose could build it.
+    assert database_image(Settings(Path("/p")), f"POSTGRES_IMAGE={DATABASE_MADE}\n") == BUILT
+    chosen = {"POSTGRES_IMAGE": "mirror/postgres", "GOLDI_DATABASE": "pulled"}
+    assert database_image(Settings(Path("/p"), postgres_image="mirror/postgres"), written) == chosen
 
 
 def test_status_for_people_has_the_remedy_for_old_packages() -> None:

@@ -55,6 +55,38 @@ def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> No
 
 
 @pytest.mark.parametrize(
+    ("name", "host", "end", "problem", "remedy"),
+    [
+        (
+            *("node:22-trixie-slim", "registry-1.docker.io", "dial tcp: lookup x on 1.2.3.4:53: no such host"),
+            *("node:22-trixie-slim is not here, and the registry registry-1.docker.io does not answer", "engine.up"),
+        ),
+        (
+            "reg.example/py:3",
+            "reg.example",
+            "dial tcp 1.2.3.4:443: i/o timeout",
+            "reg.example/py:3 is not",
+            "engine.up",
+        ),
+        (
+            *("localhost/goldi/python:3", "localhost", "dial tcp 127.0.0.1:443: connect: connection refused"),
+            *(
+                "localhost/goldi/python:3, which was made on this machine, is not with the builder",
+                "buildx use default",
+            ),
+        ),
+    ],
+)
+def test_a_base_image_that_cannot_be_had(name: str, host: str, end: str, problem: str, remedy: str) -> None:
+    begin = f"ERROR: failed to solve: {name}: failed to resolve source metadata for docker.io/{name}: "
+    found = registry.read([begin + f'failed to do request: Head "https://{host}/v2/x/manifests/3": {end}'])
+    assert found
+    assert found.problem.startswith(problem)
+    assert remedy in found.remedy
+    assert not found.passes, "no second try: it would wait as long again"
+
+
+@pytest.mark.parametrize(
     "line",
     [
         'ERROR: failed to solve: process "/bin/sh -c curl https://x.example/v2/ # 401 Unauthorized" exit code: 22',

@@ -34,11 +34,13 @@ def build(
     tell: Tell = summary.show,
     provide: Provide = lambda images, platforms: False,
     at: Builder | None = None,
+    adopt: Callable[[Settings], bool] = lambda settings: False,
 ) -> None:
     """Build `wanted`, keep a record of it, and `tell` what came of it.
 
     `provide` makes base images for platforms that lack them, and says whether it did. `at` is the builder that docker
-    was led to, None for the current one.
+    was led to, None for the current one. `adopt` chooses base images that are here where the project's cannot be had,
+    and returns whether it did.
 
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
     """
@@ -52,20 +54,22 @@ def build(
         def ask() -> list[Future[Any]]:
             # Each asks programs for a tenth of a second.
             asks: list[Future[Any]] = [pool.submit(elsewhere.docker, at), pool.submit(network.secrets, settings)]
-            return [*asks, pool.submit(elsewhere.missing, settings, at, targets, variables)] if at else asks
+            there = (elsewhere.missing, settings, at, targets, variables) if at else (adopt, settings)
+            return [*asks, pool.submit(*there)]
 
         asked = ask() if wanted.force or made.changed(settings, targets) else []
         before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables, where=where)
         if before and not wanted.force and made.built(settings, before):
             tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
             return
-        docker, secrets, *_ = (one.result() for one in asked or ask())
+        docker, secrets, adopted = (one.result() for one in asked or ask())
+    if adopted:
+        variables = environment(settings, wanted)
+        before = inputs.look(settings, wanted, targets, variables)
     plan.check(wanted, docker)
-    if wanted.platforms and not at:
-        # What another machine emulates is its own business.
-        foreign.check(settings, wanted, targets, variables)
-        if provide(base_images(settings), wanted.platforms) and before:
-            before = inputs.look(settings, wanted, targets, variables, before.printed)
+    # What another machine emulates is its own business.
+    if wanted.platforms and not at and _provided(settings, wanted, targets, variables, provide) and before:
+        before = inputs.look(settings, wanted, targets, variables, before.printed)
     if wanted.push:
         plan.check_pushed(settings, wanted, file, targets)
     out = afar.find(settings, docker, wanted, targets, variables, far=bool(at))
@@ -109,6 +113,14 @@ def _tell_left_out(
 ) -> None:
     if not run.is_dry() and (lost := left_out.sentence(settings, targets, env, before.printed if before else None)):
         print(f"goldi: {lost}", file=sys.stderr)
+
+
+def _provided(
+    settings: Settings, wanted: plan.Wanted, targets: tuple[str, ...], variables: Mapping[str, str], provide: Provide
+) -> bool:
+    """Return whether base images were made for platforms that lacked them. Raises what foreign.check does."""
+    foreign.check(settings, wanted, targets, variables)
+    return provide(base_images(settings), wanted.platforms)
 
 
 def fresh(settings: Settings, wanted: plan.Wanted) -> bool:

@@ -3,43 +3,85 @@
 import shutil
 import sys
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
 from goldi_tasks import envfile, probe, run
-from goldi_tasks import settings as project
 from goldi_tasks.command import Command
 from goldi_tasks.engine import HERE, Place, as_root, layout, lock, own, packages
-from goldi_tasks.errors import CommandFailed, EngineFailed, NotAProject
+from goldi_tasks.errors import CommandFailed, EngineFailed
 from goldi_tasks.plan import engine as plan
 from goldi_tasks.plan import oci
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.plan.images import BUILT, DATABASE, base_images, database_image, in_words
+from goldi_tasks.settings import Settings
 
 
-def ensure(start: Path, place: Place = HERE) -> None:
-    """Base images for the project around `start`, where it chose none and its own cannot be had.
+def ensure(settings: Settings, place: Place = HERE, *, database: bool = False) -> None:
+    """Provide base images for a project that chose none, where its own cannot be had.
 
-    Outside a project, and in one without infrastructure/docker, nothing is done. Raises EngineFailed, NoPermission.
+    A project without infrastructure/docker gets none. With `database` .env also has the stack's database built, by the
+    first command that starts it: that takes longer than this may. Raises EngineFailed, NoPermission.
     """
-    try:
-        settings = project.load(start)
-    except NotAProject:
-        return
-    file = settings.env_file
-    if settings.images_chosen or not file.parent.is_dir():
+    if not settings.env_file.parent.is_dir():
         return
     text = settings.made_images
-    wanted = base_images(settings, text)
+    wanted = {} if settings.images_chosen else base_images(settings, text)
+    if database and not database_image(settings, text):
+        wanted |= {"POSTGRES_IMAGE": DATABASE}
+    lacking = _lacking(wanted)
+    ours = {variable: plan.IMAGES[variable].name for variable in lacking if variable in plan.IMAGES}
+    if missing := [variable for variable, name in ours.items() if not is_here(name)]:
+        make(place, missing)
+    _write(settings, ours | (BUILT if "POSTGRES_IMAGE" in lacking else {}))
+
+
+def adopt(settings: Settings, *, database: bool = False) -> bool:
+    """Name in .env the images that `engine.up` made for another checkout; return whether it did.
+
+    Only where the project chose none, its own are not on the engine and no registry has them.
+    """
+    text = settings.made_images
+    wanted = {} if settings.images_chosen else base_images(settings, text)
+    ours = {
+        variable: plan.IMAGES[variable].name for variable in wanted if not wanted[variable].startswith("localhost/")
+    }
+    if not ours:
+        return False
+    here = _listed({DATABASE, *wanted.values(), *ours.values()})
+    missing = {name: wanted[name] for name in ours if wanted[name] not in here and ours[name] in here}
+    values = {variable: ours[variable] for variable in _lacking(missing)}
+    if values and database and DATABASE not in here and not database_image(settings, text):
+        values |= BUILT
+    return _write(settings, values)
+
+
+def _lacking(wanted: Mapping[str, str]) -> list[str]:
+    """The variables of images that cannot be had."""
     with ThreadPoolExecutor() as pool:
         had = dict(zip(wanted, pool.map(can_be_had, wanted.values()), strict=True))
-    lacking = [variable for variable in wanted if not had[variable]]
-    if missing := [variable for variable in lacking if not is_here(plan.IMAGES[variable].name)]:
-        make(place, missing)
-    values = {variable: plan.IMAGES[variable].name for variable in lacking}
-    if not run.is_dry() and envfile.write(file, values):
-        print(f"no registry answers: {file} names {' and '.join(values.values())}")
+    return [variable for variable in wanted if not had[variable]]
+
+
+def _write(settings: Settings, values: Mapping[str, str]) -> bool:
+    """Name images in .env; return whether that changed anything."""
+    changed = bool(values) and not run.is_dry() and envfile.write(settings.env_file, values)
+    if changed:
+        later = ", which is built when the stack is first started" if "GOLDI_DATABASE" in values else ""
+        print(f"no registry answers: {settings.env_file} names {in_words(values)}{later}", flush=True)
+    return changed
+
+
+def _listed(names: set[str]) -> set[str]:
+    """Those of `names` that the engine has."""
+    wanted = [part for name in sorted(names) for part in ("--filter", f"reference={name}")]
+    form = ("--format", "{{.Repository}}:{{.Tag}}")
+    try:
+        return set(run.capture(Command(("docker", "image", "ls", *form, *wanted))).split())
+    except CommandFailed:
+        # The build says what is wrong with the engine.
+        return set()
 
 
 def make(place: Place, variables: Sequence[str]) -> None:

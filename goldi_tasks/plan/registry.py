@@ -7,6 +7,9 @@ from dataclasses import dataclass
 # Seconds before each further try of a push. BuildKit itself goes on for 8 s after a 5xx, and for 1 s after a 429.
 DELAYS = (1.0, 4.0, 16.0)
 
+# How the names of the images begin that `engine.up` makes.
+MADE = "localhost/goldi/"
+_OF_A_PULL = ("refused", "busy", "dead", "cut")
 _ERROR = re.compile(r"^ERROR: (?:target \S+: )?(?:failed to solve: )?(?P<said>.*)")
 _PUSH = re.compile(r"failed to push (?P<name>\S+?): (?P<said>.*)")
 _PULL = re.compile(r"(?P<name>\S+?): failed to (?:resolve source metadata|authorize|copy)")
@@ -74,12 +77,35 @@ class Trouble:
                 return "Look into its log; what was built is still there"
 
 
+class MissingBase(Trouble):
+    """A base image that is neither here nor in a registry that answers."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether another try may mend it: BuildKit has waited long enough."""
+        return False
+
+    @property
+    def problem(self) -> str:
+        """What is wrong, as one clause."""
+        if self.name.startswith(MADE):
+            return f"{self.name}, which was made on this machine, is not with the builder"
+        return f"{self.name} is not here, and the registry {self.host} does not answer: {self.words}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        if self.name.startswith(MADE):
+            return "Run `inv engine.up`, which makes it, and `docker buildx use default`: other builders lack it"
+        return "Run `inv engine.up`, which makes base images, or set PYTHON_IMAGE and NODE_IMAGE to others"
+
+
 def read(lines: Iterable[str]) -> Trouble | None:
     """What `lines` of buildx say that a registry has against a push, or of a pull that it refuses or has enough of."""
     for line in lines:
         error = _ERROR.match(line)
         pushed = _PUSH.search(error["said"]) if error else None
-        if error and (found := _trouble(error["said"], pushed)) and (pushed or found.kind in ("refused", "busy")):
+        if error and (found := _trouble(error["said"], pushed)) and (pushed or found.kind in _OF_A_PULL):
             return found
     return None
 
@@ -104,11 +130,12 @@ def _trouble(said: str, pushed: "re.Match[str] | None") -> Trouble | None:
     pulled = _PULL.match(said)
     name = pushed["name"] if pushed else pulled["name"] if pulled else "this"
     where = url["host"] if url else host(name)
-    if not (pushed or (url and _STATUS.search(said))):
+    if not (pushed or (url and (_STATUS.search(said) or pulled))):
         return None
     text = pushed["said"] if pushed else said
     kind = next((kind for kind, words in _KINDS.items() if re.search(words, text)), "odd")
-    return Trouble(kind, where, name, _words(text))
+    missing = pulled and not pushed and kind in ("dead", "cut")
+    return (MissingBase if missing else Trouble)(kind, where, name, _words(text))
 
 
 def _words(text: str) -> str:

@@ -14,11 +14,12 @@ from goldi_tasks.tasks._door import task
 
 @task()
 def up(c: Context) -> None:
-    """Use the engine that answers or bring one up, and base images where no registry answers."""
-    from goldi_tasks.engine import HERE, daemon, images
+    """Use the engine that answers or bring one up, base images where no registry answers, and what compose mounts."""
+    from goldi_tasks import wiring
+    from goldi_tasks.engine import HERE, daemon
 
     daemon.up(HERE)
-    images.ensure(Path.cwd())
+    wiring.make_ready(Path.cwd())
 
 
 @task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made.", "yes": YES})

@@ -2,8 +2,9 @@
 # The one-time set-up: every cache directory, what Docker needs to use them, and .env beside this file, where compose
 # finds them. It may be run again at any time, with containers running, and under sudo (all is then the caller's).
 # Only a POSIX shell and, for the last part, docker are needed; --directories leaves that part out, and makes those that
-# follow it. `inv cache.setup` does the same from Python; goldi_tasks/paths.py is the table that a test holds this file
-# against. Many may run at once: what is made appears at one instant, with its owner and its mode (goldi_tasks/atomic.py).
+# follow it; --images stops after the base images. `inv cache.setup` does the same from Python; goldi_tasks/paths.py is the
+# table that a test holds this file against. Many may run at once: what is made appears at one instant, with its owner and
+# its mode (goldi_tasks/atomic.py).
 set -eu
 
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd -P)
@@ -39,7 +40,7 @@ usual=/tmp own=/var/tmp
 mine=$own/goldi-$owner
 another='another root with GOLDI_CACHE_ROOT'
 otherwise="Choose $another"
-anew='' moved='' folder='' draft=''
+anew='' moved='' folder='' lines='' draft=''
 trap '[ -z "$draft" ] || rm -rf "$draft"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
@@ -253,6 +254,7 @@ replace_env() {
     draft=$env.$$
     {
         if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|CACHE_ROOT_[A-Z_]*|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
+        printf '%s' "$lines"
         line GOLDI_CACHE_ROOT "$root"
         for place in $places; do
             where "$place"
@@ -289,7 +291,7 @@ if [ -f "$env" ]; then
     nobody_elses "$env" 'another project directory' "$by"
     # What it has from last time, as $was_NAME; the environment has the last word.
     # shellcheck source=/dev/null
-    eval "$(. "$env" && for said in GOLDI_APP GOLDI_CACHE_ROOT $variables; do
+    eval "$(. "$env" && for said in GOLDI_APP GOLDI_CACHE_ROOT PYTHON_IMAGE NODE_IMAGE POSTGRES_IMAGE $variables; do
         eval "line was_$said \"\${$said:-}\""
     done)"
 fi
@@ -349,6 +351,43 @@ done
 
 [ "$option" != --directories ] || exit 0
 
+is_here() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# Five seconds, where there is timeout(1).
+within() { if command -v timeout >/dev/null; then timeout 5 "$@"; else "$@"; fi; }
+
+# adopt VARIABLE OFFICIAL OURS: names OURS in .env where that is here, and OFFICIAL neither here nor in a registry that
+# answers.
+adopt() {
+    eval "named=\${$1:-\${was_$1:-}}"
+    [ -z "$named" ] && is_here "$3" && ! is_here "$2" || return 0
+    ! within docker buildx imagetools inspect "$2" >/dev/null 2>&1 || return 0
+    ! within docker pull --quiet "$2" >/dev/null 2>&1 || return 0
+    set -- "$1" "$3"
+    adopted="$adopted $2" lines="$lines$(line "$1" "$2")
+"
+}
+
+# Without a registry: what `engine.up` made for another checkout. The database is built when the stack is first started.
+adopt_all() {
+    adopted=''
+    adopt PYTHON_IMAGE python:3.13-slim-trixie localhost/goldi/python:3.13-trixie
+    adopt NODE_IMAGE node:22-trixie-slim localhost/goldi/node:20-trixie
+    [ -n "$adopted" ] || return 0
+    if [ -z "${POSTGRES_IMAGE:-${was_POSTGRES_IMAGE:-}}" ] && ! is_here postgres:17-trixie; then
+        lines="${lines}POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie
+GOLDI_DATABASE=built
+"
+    fi
+    write_env
+    echo "no registry answers: $env names$adopted"
+}
+
+if [ "$option" = --images ]; then
+    adopt_all
+    exit
+fi
+
 # Containers that run still hold what was removed; stopped together and started again they mount what is new.
 if [ -n "$anew" ] && ids=$(docker ps --quiet --filter "label=goldi.caches=$root" 2>/dev/null) && [ -n "$ids" ]; then
     # shellcheck disable=SC2086
@@ -362,17 +401,42 @@ if [ -n "$anew" ]; then
     done
 fi
 
-if ! docker buildx version >/dev/null 2>&1; then
-    echo "docker has no buildx here: install docker-buildx, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
-elif ! status=$(docker info --format '{{.DriverStatus}}' 2>/dev/null); then
-    echo "no Docker engine answers: start it, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
-elif docker buildx inspect "$builder" >/dev/null 2>&1; then
-    echo "Docker is ready: $builder keeps the build caches"
-else
-    case $status in
-    *io.containerd.snapshotter*) echo 'Docker is ready: the engine keeps the build caches' ;;
-    *)
-        # The classic image store cannot export a local cache; a builder of its own can (docker/buildx#701).
+# starts BUILDER: whether it answers, started if need be; else $why not.
+starts() {
+    if said=$(docker buildx inspect --bootstrap "$1" 2>&1); then
+        case $said in *'Error:'*) ;; *) return 0 ;; esac
+    fi
+    why=$(printf '%s\n' "$said" | sed -n -e '/^ERROR: /b keep' -e '/^Error: */b keep' -e b -e ': keep' -e 's/^[^:]*: *//' \
+        -e 's#.*failed to resolve reference "\(docker[.]io/\)\{0,1\}\([^"]*\)".*: \([^:]*\)$#\2 cannot be pulled, \3#' -e p |
+        sed -n '$p')
+    return 1
+}
+
+# The builder that builds, "" for the engine itself: the current one; where that is the engine and its image store, the
+# classic one, exports no local cache, one of our own (docker/buildx#701).
+used_builder() {
+    inspected=$(docker buildx inspect 2>/dev/null || true)
+    case $(printf '%s\n' "$inspected" | sed -n 's/^Driver: *//p') in
+    '' | docker) case $status in *io.containerd.snapshotter*) ;; *) echo "$builder" ;; esac ;;
+    *) printf '%s\n' "$inspected" | sed -n '/^Name: */{
+s///p
+q
+}' ;;
+    esac
+}
+
+# Says whether $used is ready, the builder that builds; makes the one of our own.
+check_builder() {
+    if [ -z "$used" ]; then
+        echo 'Docker is ready: the engine keeps the build caches'
+    elif docker buildx inspect "$used" >/dev/null 2>&1; then
+        if starts "$used"; then
+            echo "Docker is ready: $used keeps the build caches"
+        else
+            echo "the builder $used cannot be started: $why. Run '${GOLDI_COMMAND:-./goldi} build.builder --reset'," \
+                "or 'docker buildx rm $used'"
+        fi
+    else
         # BuildKit's own rules would drop cache mounts with the layers.
         set --
         if [ -f "$here/buildkitd.toml" ]; then set -- --buildkitd-config "$here/buildkitd.toml"; fi
@@ -382,6 +446,15 @@ else
             docker buildx rm "$builder" >/dev/null 2>&1 || true
             echo "this engine exports no local cache and $builder could not be created: enable the containerd image store"
         fi
-        ;;
-    esac
+    fi
+}
+
+if ! docker buildx version >/dev/null 2>&1; then
+    echo "docker has no buildx here: install docker-buildx, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
+elif ! status=$(docker info --format '{{.DriverStatus}}' 2>/dev/null); then
+    echo "no Docker engine answers: start it, or run '${GOLDI_COMMAND:-./goldi} engine.up'"
+else
+    adopt_all
+    used=$(used_builder)
+    check_builder
 fi

@@ -13,6 +13,7 @@ import pytest
 from goldi_tasks import envfile
 from goldi_tasks.paths import BY_NAME, CACHES
 from goldi_tasks.plan import stack as plan
+from goldi_tasks.plan.images import BUILT, DATABASE, DATABASE_MADE
 from tests.conftest import REPO
 
 pytestmark = pytest.mark.contract
@@ -31,7 +32,7 @@ MACHINE = {
 def ask(*arguments: str, **env: str) -> str:
     """What `docker compose ARGUMENTS` prints; no engine is asked."""
     # What .env has on this machine is not what the files say.
-    told = dict.fromkeys(("PYTHON_IMAGE", "NODE_IMAGE", "POSTGRES_IMAGE"), "")
+    told = dict.fromkeys(("PYTHON_IMAGE", "NODE_IMAGE", "POSTGRES_IMAGE", "GOLDI_DATABASE"), "")
     environ = {**os.environ, "DOCKER_HOST": "unix:///nonexistent/docker.sock", **told, **MACHINE, **env}
     done = subprocess.run(
         ("docker", "compose", *arguments), cwd=REPO, env=environ, capture_output=True, text=True, check=False
@@ -64,7 +65,22 @@ def test_every_stage_is_there_and_every_profile_is_whole(files: tuple[str, ...])
             # Whatever builds it, it is the same image.
             assert service.image.removeprefix("goldilocks:") in targets | {"latest": None}
         else:
-            assert service.image == "postgres:17-trixie"
+            assert service.image == DATABASE
+
+
+@ALL
+def test_the_database_is_pulled_unless_it_is_one_of_ours(files: tuple[str, ...]) -> None:
+    """Compose builds what is not here, and must not give it the official image's name."""
+    bake = json.loads((REPO / FOLDER / "docker-bake.json").read_text())["target"]["postgres"]
+    assert bake["tags"] == [DATABASE_MADE]
+    for env in ({}, {"POSTGRES_IMAGE": "mirror/postgres"}, BUILT):
+        services = config(*files, **env)["services"]
+        for name in ("goldilocks-db", "goldilocks-db-dev"):
+            assert services[name]["image"] == env.get("POSTGRES_IMAGE", DATABASE)
+            assert ("build" in services[name]) is (env is BUILT)
+    built = services["goldilocks-db-dev"]["build"]
+    assert (built["target"], built["context"]) == ("postgres", str(REPO))
+    assert built["args"] == {"PYTHON_IMAGE": "python:3.13-slim-trixie"}
 
 
 def test_both_ways_to_the_file_are_one_stack() -> None:

@@ -15,6 +15,7 @@ from goldi_tasks.cache import dirs
 from goldi_tasks.default_root import OWN, choose
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
+from goldi_tasks.plan.images import BUILT
 from tests.conftest import REPO
 from tests.recording import CLASSIC, INFO, Recording
 
@@ -308,24 +309,46 @@ def test_no_docker_is_told_and_no_failure(shell: list[str], root: Path, path: Pa
     assert "docker has no buildx here: install docker-buildx" in done.stdout
 
 
+CURRENT = (
+    "Name:   goldilocks-builder\nDriver: docker-container\n\nNodes:\nName: goldilocks-builder0\nStatus: inactive\n"
+)
+NOT_PULLED = (
+    'Error response from daemon: failed to resolve reference "docker.io/moby/buildkit:buildx-stable-1": failed to do '
+    'request: Head "https://registry-1.docker.io/v2/x": dial tcp: lookup docker.io on 1.2.3.4:53: no such host'
+)
+DEAD = (
+    "the builder goldilocks-builder cannot be started: moby/buildkit:buildx-stable-1 cannot be pulled, no such host. "
+    "Run './goldi build.builder --reset', or 'docker buildx rm goldilocks-builder'"
+)
+
+
 @pytest.mark.parametrize(
     ("answers", "said", "created"),
     [
         ({"buildx inspect": 1}, "Docker is ready: the engine keeps the build caches", False),
-        ({}, "Docker is ready: goldilocks-builder keeps the build caches", False),
+        ({"current": 0}, "Docker is ready: goldilocks-builder keeps the build caches", False),
+        ({"current": 1}, DEAD, False),
+        ({"classic": 0}, "Docker is ready: goldilocks-builder keeps the build caches", False),
+        ({}, "Docker is ready: the engine keeps the build caches", False),
         ({"info": 1}, "no Docker engine answers", False),
         ({"buildx inspect": 1, "classic": 0}, "Docker is ready: created goldilocks-builder", True),
         ({"buildx inspect": 1, "classic": 0, "buildx create": 1}, "could not be created: enable the containerd", True),
     ],
-    ids=["containerd", "builder there", "no engine", "classic", "classic without a registry"],
+    ids=[
+        *("containerd", "builder chosen", "builder dead", "classic and builder", "builder not needed", "no engine"),
+        *("classic", "classic without a registry"),
+    ],
 )
 def test_what_it_says_of_docker(
     root: Path, path: Path, recording: Recording, answers: dict[str, int], said: str, created: bool
 ) -> None:
     status = CLASSIC["DriverStatus"] if "classic" in answers else [["driver-type", "io.containerd.snapshotter.v1"]]
     recording.answer("info", stdout=json.dumps(status), code=answers.get("info", 0))
+    inspected = CURRENT if "current" in answers else ""
     for asked in ("buildx inspect", "buildx create"):
-        recording.answer(asked, code=answers.get(asked, 0))
+        recording.answer(asked, stdout=inspected, code=answers.get(asked, 0))
+    booted = f"#1 pulling\nERROR: {NOT_PULLED}\n" if answers.get("current") else ""
+    recording.answer("buildx inspect --bootstrap", stdout=inspected, stderr=booted, code=answers.get("current", 0))
     done = run(["/bin/sh"], root, recording.folder, path)
     assert (done.returncode, done.stderr) == (0, "")
     assert said in done.stdout.splitlines()[-1]
@@ -413,6 +436,39 @@ def test_env_of_others_is_not_run(shell: list[str], root: Path, path: Path, proj
     (project / loose).chmod(0o777)
     assert f"others may write to {project / loose}. Run chmod go-w" in refused(run(shell, root, path))
     assert not (project / "trojan").exists()
+
+
+MADE = {"PYTHON_IMAGE": "localhost/goldi/python:3.13-trixie", "NODE_IMAGE": "localhost/goldi/node:20-trixie"}
+
+
+@pytest.mark.parametrize("option", ["", "--images"])
+def test_without_a_registry_the_images_that_are_here_are_named(
+    shell: list[str], root: Path, path: Path, recording: Recording, project: Path, option: str
+) -> None:
+    for asked in ("image inspect", "buildx imagetools", "pull"):
+        recording.answer(asked, code=1)
+    for name in MADE.values():
+        recording.answer(f"image inspect {name}")
+    done = run(shell, root, recording.folder, path, options=(option,) if option else ())
+    assert f"no registry answers: {project}/{ENV} names {' '.join(MADE.values())}\n" in done.stdout
+    lines = set(ENV.read_text().splitlines())
+    assert {f"{name}={value}" for name, value in {**MADE, **BUILT}.items()} <= lines
+    # They stay, and nobody asks again.
+    count = len(recording.calls)
+    assert "no registry answers" not in run(shell, root, recording.folder, path).stdout
+    assert not [argv for argv in recording.calls[count:] if argv[0] in ("image", "pull")]
+
+
+@pytest.mark.parametrize("answers", [{}, {"image inspect": 1}, {"image inspect": 1, "pull": 1}])
+def test_with_a_registry_the_official_ones_stay(
+    root: Path, path: Path, recording: Recording, answers: dict[str, int]
+) -> None:
+    for asked, code in answers.items():
+        recording.answer(asked, code=code)
+    for name in MADE.values():
+        recording.answer(f"image inspect {name}")
+    run(["/bin/sh"], root, recording.folder, path)
+    assert "localhost" not in ENV.read_text()
 
 
 def test_the_builder_gets_the_rules_beside_the_script(root: Path, path: Path, recording: Recording) -> None:

@@ -36,7 +36,11 @@ case ${version#v} in
 esac
 
 # What is mounted has to be there, and .env says where. With a Docker engine that does not answer, compose says so.
-"$docker/setup-cache.sh" --directories >/dev/null
+case $command in
+build | up) part=--images ;;
+*) part=--directories ;;
+esac
+"$docker/setup-cache.sh" "$part" | sed -n '/^no registry answers/p'
 set -a
 # shellcheck source=/dev/null
 . "$docker/.env"
@@ -59,13 +63,17 @@ bake() {
 database() {
     image=$(docker compose --profile "$profile" config --images | grep -E '(^|/)postgres:' || true)
     case $image in
-    '' | localhost/goldi/*) return ;;
+    '') return ;;
+    localhost/goldi/*)
+        docker image inspect "$image" >/dev/null 2>&1 || bake postgres
+        return
+        ;;
     esac
     if docker image inspect "$image" >/dev/null 2>&1 || timeout 30 docker pull --quiet "$image" >/dev/null 2>&1; then return; fi
     echo "no registry has $image: building localhost/goldi/postgres:17-trixie"
     bake postgres
-    echo 'POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie' >>"$docker/.env"
-    export POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie
+    printf '%s\n' POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie GOLDI_DATABASE=built >>"$docker/.env"
+    export POSTGRES_IMAGE=localhost/goldi/postgres:17-trixie GOLDI_DATABASE=built
 }
 
 case $command in
