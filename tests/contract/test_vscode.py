@@ -1,4 +1,4 @@
-""".vscode: the tasks name what is there, and their problem matchers read what ruff, mypy and pytest print.
+""".vscode: the tasks name what is there, and their problem matchers read what the tools print.
 
 The recordings in tests/data are of nox sessions on a terminal of 100 columns, with colours and links: ruff 0.17.6 with
 RUFF_OUTPUT_FORMAT=concise, mypy 2.4.1, pytest 9.2.0 with pytest-xdist 3.8.0 and --tb=short, Python 3.11.7. In them the
@@ -6,6 +6,7 @@ project's directory was made /project, and the libraries' /usr/lib and /venv.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -194,9 +195,37 @@ def test_a_matcher_leaves_other_lines_alone(label: str) -> None:
     assert list(problems(label, said)) == []
 
 
-def test_ruff_is_asked_for_the_lines_that_are_matched_and_pytest_for_short_tracebacks() -> None:
+def printed(label: str, *argv: str, cwd: Path) -> str:
+    """What a tool prints with the variables of a task."""
+    environment = os.environ | tasks()[label]["options"]["env"]
+    command = (BIN / argv[0], *argv[1:])
+    done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    return done.stdout
+
+
+@pytest.mark.parametrize("label", ["check: lint", "check: pre-commit"])
+def test_what_hadolint_and_shellcheck_print_is_found_at_its_line(label: str, tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM debian:13\nRUN cd /tmp && make\nRUN sudo make\n")
+    (tmp_path / "Dockerfile.cut").write_text("FROM debian:13\nRUNN make\n")
+    (tmp_path / "bears.sh").write_text("#!/bin/sh\necho $1\nbowl=1\n")
+    found = [
+        (one.file, one.line, one.column, one.severity, one.code)
+        for argv in (("hadolint", "Dockerfile"), ("hadolint", "Dockerfile.cut"), ("shellcheck", "bears.sh"))
+        for one in problems(label, printed(label, *argv, cwd=tmp_path))
+    ]
+    assert found == [
+        ("Dockerfile", 2, 0, "warning", "DL3003"),
+        ("Dockerfile", 3, 0, "error", "DL3004"),
+        ("Dockerfile.cut", 2, 4, "error", ""),
+        ("bears.sh", 2, 6, "note", "SC2086"),
+        ("bears.sh", 3, 1, "warning", "SC2034"),
+    ]
+
+
+def test_tools_are_asked_for_the_lines_that_are_matched() -> None:
     for label in ("check: lint", "check: format", "check: pre-commit"):
-        assert tasks()[label]["options"]["env"] == {"RUFF_OUTPUT_FORMAT": "concise"}
+        assert tasks()[label]["options"]["env"]["RUFF_OUTPUT_FORMAT"] == "concise"
     assert tasks()["check: tests"]["args"][-1] == "--tb=short"
 
 
@@ -209,7 +238,7 @@ def test_files_are_found_relative_and_absolute_and_one_owner_has_one_matcher() -
         assert all(found["fileLocation"] == ["autoDetect", "${workspaceFolder}"] for found in matchers(label))
         for owner in {found["owner"] for found in matchers(label)}:
             assert by_owner.setdefault(owner, matchers(label)) == matchers(label)
-    assert by_owner.keys() == {"ruff", "ruff format", "mypy", "pytest"}
+    assert by_owner.keys() == {"ruff", "ruff format", "hadolint", "shellcheck", "mypy", "pytest"}
 
 
 def test_build_and_test_have_a_default_and_labels_are_there() -> None:
