@@ -320,6 +320,7 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
         "GOLDI_FRONTEND": "npm",
         "GOLDI_IMAGE": "three-bears",
         "GOLDI_INSTALLER": "pip",
+        "GOLDI_SMOKE_TEST": "1",
         "GOLDI_CA_BUNDLE": "/ca.pem",
         **IMAGES,
     }
@@ -327,6 +328,10 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
 
 def test_an_app_without_a_front_end(settings: Settings) -> None:
     assert bake.variables(settings, Wanted(()), IMAGES)["GOLDI_FRONTEND"] == "none"
+
+
+def test_without_a_smoke_test(settings: Settings) -> None:
+    assert bake.variables(replace(settings, smoke_test=False), Wanted(()), IMAGES)["GOLDI_SMOKE_TEST"] == "0"
 
 
 def test_one_cache_directory_per_target_project_and_platform_set(settings: Settings) -> None:

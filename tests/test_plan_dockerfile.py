@@ -58,6 +58,7 @@ BASE = {"infrastructure/docker/apt.conf", "infrastructure/docker/build-tools.loc
 BASE |= {f"{SCRIPTS}/{name}" for name in ("online.sh", "install.sh", "bytecode.py")}
 BUILDER = {*BASE, f"{SCRIPTS}/ship.sh", "my/app/requirements.lock"}
 FRONTEND = {f"my/app/frontend{name}" for name in ("", "/package.json", "/package-lock.json", "/.npmr[c]")}
+SHIPPED = {*BUILDER, f"{SCRIPTS}/smoke.py", "my/app/goldilocks"}
 DEV = {
     "requirements-dev.lock",
     "infrastructure/docker/node.lock",
@@ -72,10 +73,10 @@ DEV = {
         ("tools", "npm", {*BASE, "requirements-dev.lock"}),
         ("devcontainer", "npm", {*BUILDER, *DEV}),
         ("builder", "npm", BUILDER),
-        ("production", "npm", {*BUILDER, *FRONTEND, "my/app/goldilocks"}),
-        ("production", "none", {*BUILDER, "my/app/goldilocks"}),
-        ("", "none", {*BUILDER, "my/app/goldilocks"}),
-        ("production", "other", {*BUILDER, "my/app/goldilocks"}),
+        ("production", "npm", {*SHIPPED, *FRONTEND}),
+        ("production", "none", SHIPPED),
+        ("", "none", SHIPPED),
+        ("production", "other", SHIPPED),
         ("frontend", "npm", {*FRONTEND, f"{SCRIPTS}/online.sh"}),
         ("nothing", "npm", None),
     ],

@@ -23,6 +23,7 @@ KEYS = [
     ("images.postgres", "POSTGRES_IMAGE", "postgres_image", "mirror/postgres:1", "mirror/postgres:2"),
     ("ca-bundle", "GOLDI_CA_BUNDLE", "ca_bundle", "/one.pem", "/two.pem"),
     ("installer", "GOLDI_INSTALLER", "installer", "pip", "uv"),
+    ("smoke-test", "GOLDI_SMOKE_TEST", "smoke_test", "False", "True"),
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from goldi_tasks import probe
 from goldi_tasks.build.watch.steps import Build
 from goldi_tasks.errors import (
+    CommandFailed,
     GoldiError,
     NoDocker,
     NoEngine,
@@ -18,6 +19,7 @@ from goldi_tasks.errors import (
 from goldi_tasks.plan import dockerfile, registry
 
 _FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_SMOKE = re.compile(r"^smoke test: (.*)$")
 _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
 
 
@@ -29,10 +31,20 @@ def found(build: Build, text: str) -> GoldiError | None:
         return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)
     if refused := registry.read(said):
         return RegistryFailed(refused.problem, refused.remedy)
+    if problem := _of_dockerfile(said, text):
+        return problem
+    return _dead(build.boot_failure) if build.boot_failure else _gone()
+
+
+def _of_dockerfile(said: Iterable[str], text: str) -> GoldiError | None:
+    """Return what is wrong with the Dockerfile `text`, or with the app in it."""
     if stage := next(filter(None, map(_STAGE.search, said)), None):
         known = dockerfile.stages(text)
         return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())
-    return _dead(build.boot_failure) if build.boot_failure else _gone()
+    if smoke := next(filter(None, map(_SMOKE.match, said)), None):
+        remedy = "Lock what is missing or mend the module; `smoke-test = false` in [tool.goldi] builds it all the same"
+        return CommandFailed(f"the image could not start: {smoke[1]}", 1, remedy)
+    return None
 
 
 def _gone() -> GoldiError | None:

@@ -89,7 +89,7 @@ class Tools:
     @property
     def name(self) -> str:
         """The container's name."""
-        chosen = replace(self.settings, warm=True, max_age=0, max_size=0)
+        chosen = replace(self.settings, warm=True, smoke_test=True, max_age=0, max_size=0)
         digest = hashlib.sha256(repr(replace(self, settings=chosen)).encode(errors="surrogateescape")).hexdigest()[:12]
         return f"goldi-{self.settings.key}-{digest}"
 

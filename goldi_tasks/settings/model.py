@@ -49,6 +49,10 @@ class Settings:
     installer: str = "uv"
     """`installer` (GOLDI_INSTALLER): what installs Python packages in the images, `uv` or `pip`."""
 
+    smoke_test: bool = True
+    """`smoke-test` (GOLDI_SMOKE_TEST): whether a build imports what the image starts, and fails where that fails; off
+    for an app whose import needs what only its deployment has."""
+
     run: str = "container"
     """`run` (GOLDI_RUN): where checks run: `container`, in the tools image, or `host`, in a nox environment with the
     same lock."""

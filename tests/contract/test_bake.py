@@ -202,11 +202,18 @@ def test_variables_reach_the_arguments_and_tags(bake: Bake) -> None:
         GOLDI_VERSION="1.2",
         GOLDI_REVISION="abc",
         GOLDI_BUILD_PACKAGES="gcc",
+        GOLDI_SMOKE_TEST="0",
     )["production"]
     given = {"PYTHON_IMAGE": "mirror/python", "APP": "app", "FRONTEND": "none", "INSTALLER": "pip"}
-    given |= {"VERSION": "1.2", "REVISION": "abc", "BUILD_PACKAGES": "gcc"}
+    given |= {"VERSION": "1.2", "REVISION": "abc", "BUILD_PACKAGES": "gcc", "SMOKE_TEST": "0"}
     assert given.items() <= found["args"].items()
     assert found["tags"] == ["bears:1.2"]
+
+
+def test_what_is_imported_before_it_is_shipped_is_what_is_started() -> None:
+    start = re.findall(r'^ARG START="(.*)"$', DOCKERFILE, re.MULTILINE)[0].split()
+    command = json.loads(re.findall(r"^CMD (\[.*?\])", "\n".join(stage_lines("runtime")), re.MULTILINE | re.DOTALL)[0])
+    assert [command[2], command[3]] == start
 
 
 def test_the_database_is_in_no_group_and_never_takes_the_official_name(bake: Bake) -> None:
@@ -241,6 +248,7 @@ def test_other_defaults_agree_too() -> None:
     defaults = {name: value["default"] for name, value in FILE["variable"].items()}
     assert defaults["GOLDI_CACHE_ROOT"] == str(paths.DEFAULT_ROOT)
     assert defaults["GOLDI_INSTALLER"] == Settings.installer
+    assert (defaults["GOLDI_SMOKE_TEST"] == "1") is Settings.smoke_test
     assert defaults["GOLDI_PLATFORM_KEY"] == paths.platform_key(())
     assert defaults["GOLDI_APP"] == SETTINGS.app
     assert defaults["GOLDI_IMAGE"] == SETTINGS.image

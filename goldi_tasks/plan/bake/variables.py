@@ -19,6 +19,7 @@ def variables(settings: Settings, wanted: Wanted, images: Mapping[str, str]) -> 
         "GOLDI_FRONTEND": "npm" if settings.frontend else "none",
         "GOLDI_IMAGE": (wanted.push and settings.pushed) or settings.image,
         "GOLDI_INSTALLER": settings.installer,
+        "GOLDI_SMOKE_TEST": "1" if settings.smoke_test else "0",
         "GOLDI_CA_BUNDLE": settings.ca_bundle,
         **images,
     }
