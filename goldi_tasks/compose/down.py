@@ -1,41 +1,50 @@
-"""The stack taken down: what `up` made goes; data stay unless their end was asked for, after they were shown."""
+"""The stack taken down: what `up` made goes; data stay unless somebody agreed to their end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from goldi_tasks import run
 from goldi_tasks.command import Command
-from goldi_tasks.compose import preflight, stack, trouble
+from goldi_tasks.compose import containers, owner, preflight, stack, trouble
 from goldi_tasks.compose.stack import Doors
-from goldi_tasks.errors import CommandFailed
+from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.settings import Settings
 
-# Is shown what would be lost; says whether to go on.
-Consent = Callable[[Sequence[str]], bool]
+# Gets what would be lost, as a clause. Raises unless somebody agrees to that.
+Confirm = Callable[[str], None]
 
 
-def down(settings: Settings, doors: Doors, consent: Consent | None) -> bool:
+def down(settings: Settings, doors: Doors, confirm: Confirm | None, *, agreed: bool = False) -> None:
     """Remove containers, networks and the volumes that are directories of caches, whose content stays.
 
-    With `consent` the data volumes go too, once it has said so; without it nothing is touched, and False returned.
+    With `confirm` the data volumes go too. `agreed` is whether it asks nobody: then nothing goes of which nobody knows
+    whose it is. Raises StackRefused for what belongs to another checkout, before anything is touched.
     """
     compose = stack.door(settings, doors.env())
     name = stack.load(settings, compose).name
-    caches, data = _volumes(name)
-    if consent and data and not run.is_dry() and not consent(data):
-        return False
+    owner.expect_ours(settings, name, containers.listed(project=name))
+    there = preflight.volumes(name)
+    caches = [one for one in there if "bind" in str((one.get("Options") or {}).get("o", "")).split(",")]
+    data = [one for one in there if one not in caches]
+    named = [str(one["Name"]) for one in data]
+    if confirm and data:
+        unknown = owner.unknown(settings, data)
+        if unknown and agreed:
+            remedy = f"If nobody needs what is in it: `docker volume rm {' '.join(unknown)}`"
+            problem = f"nobody knows who made the volume {unknown[0]}, and no container here uses it"
+            raise StackRefused(problem, remedy)
+        if not run.is_dry():
+            confirm(_loss(settings, name, named, unknown))
     _live(settings, compose.command(("*",), "down", "--remove-orphans"))
-    if going := [*caches, *(data if consent else ())]:
+    if going := [*(str(one["Name"]) for one in caches), *(named if confirm else ())]:
         _live(settings, Command(("docker", "volume", "rm", *going)))
-    if data and not consent:
-        print(f"kept data volumes: {', '.join(data)} (--volumes removes them)")
-    return True
+    if data and not confirm:
+        print(f"kept data volumes: {', '.join(named)} (--volumes removes them)")
 
 
-def _volumes(project: str) -> tuple[list[str], list[str]]:
-    """The volumes of a stack: those that stand for a directory, and those that hold data."""
-    found = preflight.volumes(project)
-    caches = [str(one["Name"]) for one in found if "bind" in str((one.get("Options") or {}).get("o", "")).split(",")]
-    return caches, [str(one["Name"]) for one in found if one["Name"] not in caches]
+def _loss(settings: Settings, name: str, named: list[str], unknown: list[str]) -> str:
+    """What goes with the data volumes."""
+    loss = f"--volumes deletes the data of the stack '{name}' of {settings.project}: {', '.join(named)}"
+    return loss + (f", and nobody knows who made {', '.join(unknown)}" if unknown else "")
 
 
 def _live(settings: Settings, command: Command) -> None:

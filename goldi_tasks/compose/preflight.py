@@ -9,7 +9,7 @@ from typing import Any
 
 from goldi_tasks import rootless, run, whose
 from goldi_tasks.command import Command
-from goldi_tasks.compose import ports, published
+from goldi_tasks.compose import owner, ports, published
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.plan import container
@@ -30,7 +30,7 @@ def refuse(
     there: Sequence[Inspected],
 ) -> None:
     """Raises StackRefused where the stack cannot start; `before` and `there` are on the engine."""
-    _elsewhere(settings, found, before)
+    owner.expect_ours(settings, found.name, before)
     for service in services:
         for name in service.secrets:
             if name in found.secrets:
@@ -50,15 +50,6 @@ def volumes(project: str = "") -> list[Inspected]:
     except CommandFailed:
         # One went meanwhile.
         return []
-
-
-def _elsewhere(settings: Settings, found: Stack, before: Sequence[Container]) -> None:
-    """Two checkouts of a project have one name for their stacks; one would take over the other's containers."""
-    for one in before:
-        folder = Path(one.folder or settings.project)
-        if not folder.is_relative_to(settings.project):
-            problem = f"the stack '{found.name}' belongs to {folder}"
-            raise StackRefused(problem, "Take it down there, or set COMPOSE_PROJECT_NAME to another name here")
 
 
 def _secret(name: str, file: Path, service: Service) -> None:

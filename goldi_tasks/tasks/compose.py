@@ -18,6 +18,7 @@ from goldi_tasks import settings as project
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, UnknownName
 from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import after_dashes, benchmark, task
 
 _PROFILE = {"profile": "A profile of the compose file (default: dev); may be repeated."}
@@ -61,24 +62,16 @@ def up(
             print(line)
 
 
-@task(help={"volumes": "Remove data volumes, too, after showing them.", "yes": "Do not ask."})
+@task(help={"volumes": "Remove data volumes, too, after asking.", "yes": YES})
 def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Stop the stack, whatever its profile, and remove what `up` made; data volumes stay."""
     from goldi_tasks.compose import down as ending
 
     settings = project.load(Path.cwd())
-
-    def consent(names: Sequence[str]) -> bool:
-        print("data volumes, and all that is in them:")
-        for name in names:
-            print(f"  {name}")
-        # A script has said what it wants.
-        return yes or not probe.host().tty or input("Remove them? [y/N] ").strip().lower() in ("y", "yes")
-
-    if ending.down(settings, wiring.stack(settings), consent if volumes else None):
-        print("the stack is down" if not run.is_dry() else "")
-    else:
-        print("nothing was changed")
+    agree = (lambda loss: confirm(loss, yes)) if volumes else None
+    ending.down(settings, wiring.stack(settings), agree, agreed=yes)
+    if not run.is_dry():
+        print("the stack is down")
 
 
 @task(**_OPTIONS, help={**_PROFILE, **_SERVICES})

@@ -40,7 +40,7 @@ usual=/tmp own=/var/tmp
 mine=$own/goldi-$owner
 another='another root with GOLDI_CACHE_ROOT'
 otherwise="Choose $another"
-anew='' moved='' folder='' lines='' draft=''
+anew='' all='' moved='' folder='' lines='' draft=''
 trap '[ -z "$draft" ] || rm -rf "$draft"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' HUP TERM
@@ -317,7 +317,9 @@ done
 otherwise="Choose $another"
 for place in $places; do
     where "$place"
+    before=$anew anew=
     make "$folder/$cache" "$text"
+    all=$all$anew anew=$before$anew
     tag "$folder/$cache"
     case " $apart " in
     *" $cache "*) make "$folder/$cache/$key" ;;
@@ -388,11 +390,25 @@ if [ "$option" = --images ]; then
     exit
 fi
 
-# Containers that run still hold what was removed; stopped together and started again they mount what is new.
-if [ -n "$anew" ] && ids=$(docker ps --quiet --filter "label=goldi.caches=$root" 2>/dev/null) && [ -n "$ids" ]; then
-    # shellcheck disable=SC2086
-    docker stop $ids >/dev/null && docker start $ids >/dev/null
-    echo 'containers that used removed directories were started again'
+# `all` is what every checkout uses. Containers that run still hold what was removed; stopped together and started again
+# they mount what is new. Those of another checkout are its own business: what they mount there is not made here.
+if [ -n "$anew" ]; then
+    form='{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}'
+    there=$(docker ps --filter "label=goldi.caches=$root" --format "$form" 2>/dev/null || true)
+    ids=$(printf '%s\n' "$there" | while read -r id place; do
+        case $place in "$project" | "$here") echo "$id" ;; esac
+    done)
+    if [ -n "$ids" ]; then
+        # shellcheck disable=SC2086
+        docker stop $ids >/dev/null && docker start $ids >/dev/null
+        echo 'containers that used removed directories were started again'
+    fi
+    told=
+    [ -z "$all" ] || printf '%s\n' "$there" | while read -r id place; do
+        case $place in "$told" | '' | "$project" | "$here") continue ;; esac
+        told=$place
+        echo "the stack of $place still has removed directories: set up its caches there"
+    done
 fi
 # Somebody may be at work in a dev container: that one is not stopped unasked.
 if [ -n "$anew" ]; then

@@ -190,12 +190,17 @@ def test_what_it_writes_for_compose(shell: list[str], root: Path, path: Path, pr
     assert run(shell, "", path).stdout.startswith(f"cache directories are ready in {root}\n")
 
 
-def test_containers_that_hold_what_was_removed_start_again(root: Path, path: Path, recording: Recording) -> None:
-    recording.answer("ps", stdout="one\ntwo\n")
+def test_containers_that_hold_what_was_removed_start_again(
+    root: Path, path: Path, project: Path, recording: Recording
+) -> None:
+    recording.answer("ps --quiet", stdout="dev\n")
+    recording.answer("ps --filter", stdout=f"one {project}\ntwo {project}/infrastructure/docker\nthree /another one\n")
     done = run(["/bin/sh"], root, recording.folder, path)
-    assert "save your work, then run 'docker restart one'" in done.stdout
+    assert "save your work, then run 'docker restart dev'" in done.stdout
+    assert "the stack of /another one still has removed directories: set up its caches there" in done.stdout
+    form = '{{.ID}} {{.Label "com.docker.compose.project.working_dir"}}'
     assert recording.calls[:3] == [
-        ["ps", "--quiet", "--filter", f"label=goldi.caches={root}"],
+        ["ps", "--filter", f"label=goldi.caches={root}", "--format", form],
         ["stop", "one", "two"],
         ["start", "one", "two"],
     ]
@@ -204,6 +209,11 @@ def test_containers_that_hold_what_was_removed_start_again(root: Path, path: Pat
     assert not [argv for argv in recording.calls[count:] if argv[0] in {"ps", "stop", "start"}]
     run(["/bin/sh"], root / "other", recording.folder, path, options=("--directories",))
     assert len([argv for argv in recording.calls if argv[0] == "ps"]) == 2
+    # As in a new checkout: the other one has lost nothing.
+    shutil.rmtree(root / "mypy-cache" / project_key(project))
+    done = run(["/bin/sh"], root, recording.folder, path)
+    assert "were started again" in done.stdout
+    assert "the stack of" not in done.stdout
 
 
 def test_after_the_guides_rm_what_is_gone_comes_back(shell: list[str], root: Path, path: Path) -> None:

@@ -35,6 +35,21 @@ case ${version#v} in
 0.* | 1.*) fail "this is compose $version" 'Install compose 2 or newer' 10 ;;
 esac
 
+# Two checkouts give their stacks one name: what changes the other one's is refused, as goldi_tasks/compose/owner.py does.
+case $command in
+build | config | events | exec | images | logs | port | ps | pull | stats | top | version) ;;
+*)
+    label=com.docker.compose.project
+    name=$(docker compose --profile "$profile" config 2>/dev/null | sed -n 's/^name: //p')
+    docker ps --all --filter "label=$label=$name" --format "{{.Label \"$label.working_dir\"}}" | sort -u | while IFS= read -r folder; do
+        above=$folder
+        while [ "$above" != "$PWD" ] && [ ! -e "$above/.git" ] && [ "$above" != "${above%/*}" ]; do above=${above%/*}; done
+        [ -z "$folder" ] || [ "$above" = "$PWD" ] ||
+            fail "the stack '$name' belongs to $folder" 'Take it down there, or set COMPOSE_PROJECT_NAME to another name here' 18
+    done || exit
+    ;;
+esac
+
 # What is mounted has to be there, and .env says where. With a Docker engine that does not answer, compose says so.
 case $command in
 build | up) part=--images ;;
