@@ -1,6 +1,5 @@
 """The containers of stacks, as the engine lists them."""
 
-import json
 import re
 from dataclasses import dataclass
 
@@ -71,21 +70,12 @@ def listed(service: str = "", project: str = "") -> list[Container]:
     return [Container(*row) for row in rows if len(row) == len(FIELDS) and row[-1] != "True"]
 
 
-def last_lines(container: Container, number: int = 20) -> list[str]:
-    """The end of what a container wrote."""
-    command = Command(("docker", "logs", "--tail", str(number), container.id))
+def last_lines(container: Container, number: int = 20, since: str = "") -> list[str]:
+    """The end of what a container wrote, or of that `since` a moment."""
+    flags = ("--since", since) if since else ()
+    command = Command(("docker", "logs", *flags, "--tail", str(number), container.id))
     try:
         with run.stream(command, whole=True) as texts:
             return "".join(texts).splitlines()
     except CommandFailed:
         return []
-
-
-def last_check(container: Container) -> str:
-    """What the last check of its health said."""
-    try:
-        said = run.capture(Command(("docker", "inspect", "--format", "{{json .State.Health}}", container.id)))
-    except CommandFailed:
-        return ""
-    checks = (json.loads(said) or {}).get("Log") or []
-    return " ".join(str(checks[-1].get("Output", "")).split()) if checks else ""

@@ -1,17 +1,19 @@
 """The stack looked at: what runs, how it is, where to click."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from goldi_tasks.command import mask
 from goldi_tasks.compose import containers, stack
+from goldi_tasks.compose import health as health_
 from goldi_tasks.compose.containers import Container
+from goldi_tasks.compose.health import Health
 from goldi_tasks.compose.stack import Doors
 from goldi_tasks.compose.up import Result
 from goldi_tasks.errors import StackFailed
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import stack as plan
-from goldi_tasks.plan.stack import Service
+from goldi_tasks.plan.stack import Service, Stack
 from goldi_tasks.settings import Settings
 
 # What listens there is not for a browser: PostgreSQL, MySQL, Redis, MongoDB.
@@ -67,20 +69,29 @@ def table(found: Sequence[Row]) -> list[str]:
 
 
 def health(settings: Settings, doors: Doors, profiles: Sequence[str]) -> list[Row]:
-    """How each service of `profiles` is, of those that are there if none is said. Raises UnknownName."""
+    """How each service of `profiles` is, of those that are there if none is said. Raises UnknownName.
+
+    The one source is what the engine keeps of health checks since the last start; the last one decides.
+    """
     found = stack.load(settings, stack.door(settings, doors.env()))
     there = {one.service: one for one in containers.listed(project=found.name)}
     wanted = [one.name for one in plan.choose(found, profiles) if one.starts] if profiles else sorted(there)
-    return [
-        {
-            "service": name,
-            "state": there[name].state if name in there else "missing",
-            "health": _word(there[name]) if name in there else "missing",
-            "up": name in there and (there[name].up or (name in found.jobs and there[name].code == 0)),
-            "check": mask(containers.last_check(there[name])) if name in there else "",
-        }
-        for name in wanted
-    ]
+    now = health_.inspected(one.id for one in there.values())
+    return [_health(name, found, there.get(name), now) for name in wanted]
+
+
+def _health(name: str, found: Stack, container: Container | None, now: Mapping[str, Health]) -> Row:
+    """The row of a service: `missing` without a container, or with one that has gone meanwhile."""
+    if container is None or container.id not in now:
+        return {"service": name, "state": "missing", "health": "missing", "up": False, "check": ""}
+    one = now[container.id]
+    return {
+        "service": name,
+        "state": one.state,
+        "health": one.word,
+        "up": one.word in ("healthy", "running") or (name in found.jobs and container.code == 0),
+        "check": mask(one.output),
+    }
 
 
 def health_table(found: Sequence[Row]) -> list[str]:

@@ -1,14 +1,16 @@
 """The stack brought up: looked at before anything is touched, built, started, waited for."""
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from goldi_tasks import run
 from goldi_tasks.command import Command
-from goldi_tasks.compose import containers, preflight, stack, trouble, wait
+from goldi_tasks.compose import containers, failure, health, owner, preflight, stack, trouble, wait
 from goldi_tasks.compose import guess as guesses
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack import Doors
@@ -18,7 +20,12 @@ from goldi_tasks.plan.compose import Compose
 from goldi_tasks.plan.stack import Service, Stack
 from goldi_tasks.settings import Settings
 
-# How compose ends a line about something that it did.
+_GAVE_UP = re.compile(r"dependency failed to start: container (\S+) is unhealthy")
+_VOLUME = re.compile(r"Volume .+ Created$")
+# What compose says while it waits for a dependency, and how it ends a line about something that it did.
+_WAITS = re.compile(r"Container (\S+)\s+(Waiting|Healthy|Exited|Error)")
+# Seconds between two looks at a service that compose waits for.
+_LOOK = 1.0
 _DONE = (" Created", " Started", " Recreated", " Removed", " Pulled", " Stopped")
 
 
@@ -72,14 +79,25 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
         with ThreadPoolExecutor() as pool:
             compose, found, chosen = _looked_at(settings, doors, asked, pool)
     flags = ("--force-recreate",) if asked.anew else ()
-    names = asked.services or ()
-    command = compose.command(asked.profiles, "up", "--detach", "--no-build", "--remove-orphans", *flags, *names)
+    start = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *asked.services)
+    command = compose.command(asked.profiles, *start)
     if run.is_dry():
         run.live(command, cwd=settings.project)
         return None
-    said = _start(command, settings.project, found, starting)
-    now = wait.until_healthy(found, starting, asked.timeout)
-    return Result(found, starting, now, time.monotonic() - began, said)
+    # A start may make healthy what is unhealthy; and what is called healthy may have been broken since its last check.
+    verdicts = health.verdicts(before)
+    names, lines = {service.name for service in starting}, list[str]()
+    with ThreadPoolExecutor() as pool:
+        broken = pool.submit(failure.broken, [one for one in before if one.service in names])
+        try:
+            changed = _start(command, settings.project, found, starting, asked.timeout, verdicts, lines)
+        finally:
+            if any(map(_VOLUME.search, lines)):
+                owner.remember(settings, preflight.volumes(found.name), volumes.result())
+    if broken.result():
+        wait.expect_served(one for one in containers.listed(project=found.name) if one.service in names)
+    now = wait.until_healthy(found, starting, asked.timeout, verdicts)
+    return Result(found, starting, now, time.monotonic() - began, changed)
 
 
 def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
@@ -139,28 +157,71 @@ def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[
         run.live(command, cwd=settings.project)
 
 
-def _start(command: Command, project: Path, found: Stack, starting: Sequence[Service]) -> bool:
-    """Run compose, show what it changes; whether that was anything."""
-    changed, heard, rest = False, list[str](), ""
+def _start(
+    command: Command,
+    project: Path,
+    found: Stack,
+    starting: Sequence[Service],
+    timeout: float,
+    verdicts: Mapping[str, datetime],
+    lines: list[str],
+) -> bool:
+    """Run compose, show what it changes; all its `lines`, and whether that was anything.
+
+    Compose gives up at once for a dependency that is unhealthy from before: that one gets the time to be healthy again.
+    """
+    ends, changed = time.monotonic() + timeout, False
+    while True:
+        heard = len(lines)
+        try:
+            return _run(command, project, found, lines) or changed
+        except CommandFailed as error:
+            said = lines[heard:]
+            changed |= any(map(_is_done, said))
+            waited = _unhealthy(said, found, verdicts)
+            left = ends - time.monotonic()
+            if waited is None or left <= 0:
+                raise _reason(error, "\n".join(said), project, found, starting) from error
+            print(f"  {waited.service} was unhealthy: waiting until it is not", flush=True)
+            wait.until_healthy(found, [found.services[waited.service]], left, verdicts)
+
+
+def _run(command: Command, project: Path, found: Stack, lines: list[str]) -> bool:
+    """Run compose and show what it does; its `lines`. Whether it did anything.
+
+    Raises CommandFailed, and StackFailed where a service that compose waits for dies.
+    """
+    rest, done, waited, looked = "", False, dict[str, str](), time.monotonic()
     try:
         with run.stream(command, cwd=project, quiet=True) as texts:
             for text in texts:
-                *lines, rest = (rest + text).split("\n")
-                for line in lines:
-                    heard.append(line)
-                    changed |= _shown(line)
-    except CommandFailed as error:
-        said = "\n".join([*heard, rest])
-        raise _reason(error, said, project, found, starting) from error
-    return changed
-
-
-def _shown(line: str) -> bool:
-    """Whether compose did something; that is printed."""
-    done = line.rstrip().endswith(_DONE)
-    if done:
-        print(f"  {' '.join(line.split())}", flush=True)
+                *whole, rest = (rest + text).split("\n")
+                lines += whole
+                for line in filter(_is_done, whole):
+                    print(f"  {' '.join(line.split())}", flush=True)
+                    done = True
+                waited |= {match[1]: match[2] for line in whole if (match := _WAITS.search(line))}
+                names = [name for name, word in waited.items() if word == "Waiting"]
+                if names and time.monotonic() - looked > _LOOK:
+                    wait.expect_alive(one for one in containers.listed(project=found.name) if one.name in names)
+                    looked = time.monotonic()
+    finally:
+        lines.append(rest)
     return done
+
+
+def _is_done(line: str) -> bool:
+    """Whether compose says that it did something."""
+    return line.rstrip().endswith(_DONE)
+
+
+def _unhealthy(lines: Sequence[str], found: Stack, verdicts: Mapping[str, datetime]) -> Container | None:
+    """The container that compose gave up for, if it may be healthy again."""
+    names = {match[1] for line in lines if (match := _GAVE_UP.search(line))}
+    for one in containers.listed(project=found.name) if names else ():
+        if one.name in names and one.id in verdicts and not wait.is_unhealthy(one, verdicts):
+            return one
+    return None
 
 
 def _reason(error: CommandFailed, said: str, project: Path, found: Stack, starting: Sequence[Service]) -> GoldiError:
@@ -170,6 +231,6 @@ def _reason(error: CommandFailed, said: str, project: Path, found: Stack, starti
         for service in starting:
             container = by_name.get(service.name)
             if container and (container.health == "unhealthy" or container.code):
-                return wait.failure(container)
+                return failure.of_container(container)
         return StackFailed(f"the stack did not start: {said.splitlines()[-1].strip()}", "See `inv compose.logs`")
     return trouble.explained(CommandFailed(said or error.problem, error.code), project)

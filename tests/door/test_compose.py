@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks.compose.containers import FIELDS
+from goldi_tasks.plan.compose import PROJECT_LABEL
 from tests.conftest import REPO
 from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import Recording
@@ -114,6 +115,68 @@ def test_everything_else_is_handed_on(stack: Stage) -> None:
     assert ran(stack, "top") == [["compose", "--profile", "dev", "top", "web"]]
 
 
+def describe(stage: Stage, status: str, *codes: int) -> None:
+    """What the engine knows of the container: Docker's verdict, and its last checks, by their exit codes."""
+    times = [(f"2026-11-27T07:0{number}:00Z", code) for number, code in enumerate(codes)]
+    checks = [{"Start": time, "End": time, "ExitCode": code, "Output": "hot"} for time, code in times]
+    state = {
+        "Status": "running",
+        "StartedAt": "2026-11-27T07:00:00Z",
+        "Health": {"Status": status, "Log": checks},
+    }
+    stage.docker.answer("inspect", stdout=json.dumps([{"Id": "id", "State": state, "Config": {}}]))
+
+
+def test_an_app_that_does_not_start_is_told_at_once(stack: Stage) -> None:
+    describe(stack, "starting", 1)
+    stack.docker.answer("ps", stdout=row(stack, "web", "Up 2 seconds (health: starting)"))
+    stack.docker.answer("logs", stderr="hot\n", stdout="serve: error: KeyError: 'x' (app.py, line 1)\n")
+    done = stack.goldi("compose.up")
+    assert done.returncode == 19
+    assert "goldi: web does not start: KeyError: 'x' (app.py, line 1). Mend that" in one_sentence(done)
+    assert "web | hot" in done.stdout
+    # It may be called healthy until the next check.
+    describe(stack, "healthy", 0)
+    stack.docker.answer("ps", stdout=row(stack, "web", "Up 2 seconds (healthy)"))
+    assert stack.goldi("compose.up").returncode == 19
+    (since,) = {argv[argv.index("--since") + 1] for argv in ran(stack, "logs") if "--since" in argv}
+    assert since == "2026-11-27T07:00:00+00:00"
+
+
+def test_one_that_ends_is_told_with_its_error(stack: Stage) -> None:
+    stack.docker.answer("ps", stdout=row(stack, "web", "Exited (1) 2 seconds ago"))
+    stack.docker.answer("logs", stderr='  File "/app/app.py", line 3\nSyntaxError: no\n')
+    done = stack.goldi("compose.up")
+    assert done.returncode == 19
+    assert "web ended with exit code 1: SyntaxError: no (/app/app.py, line 3). Mend that" in one_sentence(done)
+
+
+def test_what_was_unhealthy_before_the_start_gets_its_time(stack: Stage) -> None:
+    describe(stack, "unhealthy", 1, 1, 1)
+    stack.docker.answer("ps", stdout=row(stack, "web", "Up 2 minutes (unhealthy)"))
+    done = stack.goldi("compose.up", "--timeout", "0.2")
+    assert "goldi: web is still unhealthy after 0.2 s." in one_sentence(done)
+    # Compose itself gives up for it.
+    gave_up = "dependency failed to start: container bears-web-1 is unhealthy\n"
+    stack.docker.answer("compose --profile dev up", code=1, stderr=gave_up)
+    done = stack.goldi("compose.up", "--timeout", "2")
+    assert "web was unhealthy: waiting until it is not" in done.stdout
+    assert done.returncode == 19
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "word", "code"),
+    [("healthy", (1, 0), "healthy", 0), ("healthy", (0, 1), "unhealthy", 19), ("starting", (1,), "starting", 19)],
+)
+def test_health_is_one_word(stack: Stage, status: str, codes: tuple[int, ...], word: str, code: int) -> None:
+    describe(stack, status, *codes)
+    done = stack.goldi("compose.health")
+    assert (done.returncode, done.stdout.split()) == (code, ["web", word, "hot"])
+    done = stack.goldi("compose.health", "--json")
+    row = {"service": "web", "state": "running", "health": word, "up": code == 0, "check": "hot"}
+    assert (done.returncode, json.loads(done.stdout)) == (code, [row])
+
+
 def test_an_engine_that_goes_away_while_the_stack_starts(stack: Stage) -> None:
     stack.docker.answer("compose --profile dev up", stderr=f"{NO_ENGINE['ServerErrors'][0]}\n", code=1)
     stack.docker.answer("info", stdout=json.dumps(NO_ENGINE), code=1)
@@ -135,12 +198,56 @@ def test_ctrl_c_while_the_stack_starts(stack: Stage) -> None:
     assert (goldi.returncode, said) == (130, "goldi: interrupted.\n")
 
 
-def test_a_stack_of_another_checkout(stack: Stage) -> None:
-    line = row(stack, "web", "Up 2 seconds").replace(str(stack.project), "/somewhere/else")
+@pytest.mark.parametrize("task", [("compose.up",), ("compose.down",), ("compose.down", "--volumes", "--yes")])
+def test_a_stack_of_another_checkout(stack: Stage, tmp_path: Path, task: tuple[str, ...]) -> None:
+    line = row(stack, "web", "Up 2 seconds").replace(str(stack.project), str(tmp_path))
     stack.docker.answer("ps", stdout=line)
-    done = stack.goldi("compose.up")
+    done = stack.goldi(*task)
     assert done.returncode == 18
-    assert "the stack 'bears' belongs to /somewhere/else. Take it down there" in one_sentence(done)
+    assert f"the stack 'bears' belongs to {tmp_path}. Take it down there" in one_sentence(done)
+    assert not ran(stack, "down")
+    assert not ran(stack, "up")
+
+
+def volumes(stage: Stage) -> None:
+    """One that holds data, and one that is a directory of a cache."""
+    bind = {"type": "none", "o": "bind", "device": "/caches/pip-cache"}
+    both = [{"Name": "bears_data", "CreatedAt": "now"}, {"Name": "bears_pip", "Options": bind}]
+    stage.docker.answer("volume ls", stdout="bears_data\nbears_pip\n")
+    stage.docker.answer("volume inspect", stdout=json.dumps(both))
+
+
+def test_data_go_only_where_somebody_agrees(stack: Stage) -> None:
+    volumes(stack)
+    loss = f"--volumes deletes the data of the stack 'bears' of {stack.project}: bears_data"
+    stack.docker.answer("ps --all --filter volume=bears_data", stdout=f"{stack.project}\n")
+    done = stack.goldi("compose.down", "--volumes")
+    assert done.returncode == 5
+    assert f"goldi: {loss}. Use --yes if that is what you want." in one_sentence(done)
+    assert not ran(stack, "down")
+    assert not ran(stack, "rm")
+    assert stack.goldi("compose.down", "--volumes", "--yes").returncode == 0
+    assert ran(stack, "rm") == [["volume", "rm", "bears_pip", "bears_data"]]
+    done = stack.goldi("compose.down")
+    assert "kept data volumes: bears_data (--volumes removes them)" in done.stdout
+    assert ran(stack, "rm")[1:] == [["volume", "rm", "bears_pip"]]
+
+
+def test_data_of_nobody_knows_whom_stay(stack: Stage) -> None:
+    volumes(stack)
+    stack.docker.answer("ps --all --filter volume=bears_data", stdout="")
+    done = stack.goldi("compose.down", "--volumes", "--yes")
+    assert done.returncode == 18
+    assert "nobody knows who made the volume bears_data" in one_sentence(done)
+    assert "`docker volume rm bears_data`" in done.stderr
+    assert not ran(stack, "down")
+    # This checkout made it: compose says so, and it was not there before.
+    stack.docker.answer("volume ls", stdout="")
+    stack.docker.answer("compose --profile dev up", stderr=' Volume "bears_data"  Created\n')
+    stack.docker.answer(f"volume ls --quiet --filter label={PROJECT_LABEL}=bears", stdout="bears_data\n")
+    assert stack.goldi("compose.up").returncode == 0
+    assert stack.goldi("compose.down", "--volumes", "--yes").returncode == 0
+    assert ran(stack, "rm") == [["volume", "rm", "bears_pip", "bears_data"]]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +306,25 @@ def test_the_script_builds_with_bake_and_hands_the_rest_on(
     recording.answer("buildx bake --help", stdout="  --allow stringArray\n")
     assert call(script, "production", "build").returncode == 0
     assert "--allow" in recording.calls[-1]
+
+
+@pytest.mark.parametrize("command", ["up", "down", "restart"])
+def test_the_script_leaves_the_stack_of_another_checkout_alone(
+    script: tuple[Path, dict[str, str]], recording: Recording, tmp_path: Path, command: str
+) -> None:
+    recording.answer("compose version --short", stdout="2.26.1\n")
+    recording.answer("compose --profile prod config", stdout="name: bears\nservices: {}\n")
+    recording.answer("ps", stdout=f"{tmp_path}\n")
+    done = call(script, "production", command)
+    assert done.returncode == 18
+    assert done.stderr.startswith(f"compose.sh: the stack 'bears' belongs to {tmp_path}. Take it down there")
+    assert not [argv for argv in recording.calls if command in argv]
+    project = script[0].parents[3]
+    recording.answer("ps", stdout=f"{project}\n{project}/infrastructure/docker\n")
+    assert call(script, "production", command).returncode == 0
+    (project / "tree/.git").mkdir(parents=True)
+    recording.answer("ps", stdout=f"{project}/tree/infrastructure/docker\n")
+    assert call(script, "production", command).returncode == 18
 
 
 @pytest.mark.parametrize(

@@ -267,17 +267,17 @@ def test_a_file_that_is_wrong_is_told(dev: Stack, old: str, new: str, said: str)
     assert dev.containers() == before
 
 
-def test_a_service_that_does_not_come_up_shows_its_last_lines(dev: Stack) -> None:
+def test_an_app_that_does_not_start_is_told_at_once(dev: Stack) -> None:
     app = dev.path / "examples/goldilocks/goldilocks/app.py"
     text = app.read_text()
     app.write_text("raise SystemExit('no porridge today')\n")
     try:
-        said = dev.goldi("compose.up", "--anew", "--timeout", "15", code=19)
+        said = dev.goldi("compose.up", "--anew", code=19)
     finally:
         app.write_text(text)
-    assert "waiting for goldilocks-backend-dev" in said
-    assert "no porridge today" in said
-    assert "goldi: goldilocks-backend-dev is still starting after 15 s." in sentence(said)
+    error = "SystemExit: no porridge today (goldilocks/app.py, line 1)"
+    assert f"goldi: goldilocks-backend-dev does not start: {error}. Mend that" in sentence(said)
+    assert "waiting for" not in said
     dev.goldi("compose.up")
 
 
@@ -358,7 +358,7 @@ def test_a_service_that_dies_shows_its_last_lines(stack: Stack) -> None:
     files = f"infrastructure/docker/docker-compose.yml:{over}"
     said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
     assert "goldilocks-backend | no porridge\n" in said
-    assert "goldi: goldilocks-backend ended with exit code 1. Its last lines are above" in sentence(said)
+    assert "goldi: goldilocks-backend ended with exit code 1: no porridge. Mend that" in sentence(said)
     stack.goldi("compose.up", "--profile", "prod")
 
 
@@ -366,8 +366,11 @@ def test_another_checkouts_stack_is_left_alone(stack: Stack, tmp_path: Path) -> 
     other = Stack(tmp_path / "other", stack.cache_root, stack.image, stack.ports)
     copy(other.path)
     before = stack.containers()
-    said = sentence(other.goldi("compose.up", "--profile", "prod", code=18))
-    assert f"goldi: the stack '{NAME}' belongs to {stack.path}. Take it down there" in said
+    for task in (("compose.up", "--profile", "prod"), ("compose.down", "--volumes", "--yes")):
+        said = sentence(other.goldi(*task, code=18))
+        assert f"goldi: the stack '{NAME}' belongs to {stack.path}. Take it down there" in said
+    script = "infrastructure/docker/scripts/compose.sh"
+    assert f"belongs to {stack.path}" in other.run(script, "production", "down", code=18)
     assert stack.containers() == before
 
 
@@ -397,7 +400,10 @@ def test_the_profile_that_builds_starts_nothing(stack: Stack) -> None:
 def test_data_stay_until_their_end_is_asked_for(stack: Stack) -> None:
     said = stack.goldi("compose.down")
     assert f"kept data volumes: {NAME}_database, {NAME}_database-dev (--volumes removes them)" in said
-    said = stack.goldi("compose.down", "--volumes")
-    assert said.index("data volumes, and all that is in them:") < said.index(f"  {NAME}_database\n")
+    said = sentence(stack.goldi("compose.down", "--volumes", code=5))
+    loss = f"the data of the stack '{NAME}' of {stack.path}: {NAME}_database, {NAME}_database-dev. Use --yes"
+    assert loss in said
+    assert len(stack.left()) == 2
+    stack.goldi("compose.down", "--volumes", "--yes")
     assert stack.left() == []
     assert f"{NAME}_database" not in docker("volume", "ls", "--quiet").split()

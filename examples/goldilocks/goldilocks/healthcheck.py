@@ -6,6 +6,7 @@ It uses the standard library alone, to start fast.
 
 import os
 import sys
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
 
 TIMEOUT_SECONDS = 4
@@ -19,6 +20,12 @@ def is_healthy(port: str) -> bool:
             f"http://127.0.0.1:{port}/health", timeout=TIMEOUT_SECONDS
         ) as response:
             return bool(response.status == 200)
+    except HTTPError as error:
+        # While the app does not start, the development server's page begins with why.
+        with error:
+            line = error.readline(1000).decode(errors="replace").strip()
+        print(f"unhealthy: {error}: {line}", file=sys.stderr)
+        return False
     except (OSError, ValueError) as error:
         print(f"unhealthy: {error}", file=sys.stderr)
         return False

@@ -21,6 +21,7 @@ def server_answering(status: int) -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(status if self.path == "/health" else 404)
             self.end_headers()
+            self.wfile.write(b"no porridge\nand more\n")
 
         def log_message(self, format: str, *args: object) -> None:
             """Be quiet."""
@@ -35,11 +36,20 @@ def server_answering(status: int) -> Iterator[str]:
             thread.join()
 
 
-@pytest.mark.parametrize(("status", "healthy"), [(200, True), (503, False)])
-def test_status(status: int, healthy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [(200, ""), (503, "unhealthy: HTTP Error 503: Service Unavailable: no porridge\n")],
+)
+def test_status(
+    status: int,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # it must not be asked
     with server_answering(status) as port:
-        assert is_healthy(port) is healthy
+        assert is_healthy(port) is (not said)
+    assert capsys.readouterr().err == said
 
 
 def test_exit_codes() -> None:
