@@ -198,7 +198,7 @@ def test_a_matcher_leaves_other_lines_alone(label: str) -> None:
 def printed(label: str, *argv: str, cwd: Path) -> str:
     """What a tool prints with the variables of a task."""
     environment = os.environ | tasks()[label]["options"]["env"]
-    command = (BIN / argv[0], *argv[1:])
+    command = (str(BIN / argv[0]), *argv[1:])
     done = subprocess.run(command, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     return done.stdout
