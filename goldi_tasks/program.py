@@ -25,12 +25,13 @@ def _run() -> None:
         from invoke.collection import Collection
 
     from goldi_tasks import __version__, invocation
-    from goldi_tasks.tasks import build, cache, ci, compose, devcontainer, engine
+    from goldi_tasks.tasks import _pipe, build, cache, ci, compose, devcontainer, engine
     from goldi_tasks.tasks._program import GoldiProgram
 
     namespace = Collection(build, cache, ci, compose, devcontainer, engine)
     program = GoldiProgram(__version__, namespace, "goldi", invocation.command(), binary_names=["goldi"])
-    program.run()
+    with _pipe.quiet():
+        program.run()
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from invoke.tasks import Task
 
 from goldi_tasks import invocation
 from goldi_tasks.errors import UnknownName, nearest
+from goldi_tasks.tasks import _pipe
 
 _HELP = ("--help", "-h")
 _KINDS = {int: "a whole number", float: "a number"}
@@ -62,7 +63,8 @@ class CheckedTask(Task[Callable[..., None]]):
 
         def check(argument: Argument, value: str) -> None:
             if value in _HELP:
-                self._print_help(arguments)
+                with _pipe.quiet():
+                    self._print_help(arguments)
                 raise Exit(code=0)
             check_number(argument, value)
             if argument.kind not in _KINDS and value.startswith("-") and value != "-":

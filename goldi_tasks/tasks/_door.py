@@ -4,7 +4,6 @@ import functools
 import inspect
 import json as json_
 import os
-import signal
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -16,6 +15,7 @@ from invoke.tasks import task as invoke_task
 
 from goldi_tasks import invocation, run
 from goldi_tasks.errors import GoldiError, Interrupted, UnknownName
+from goldi_tasks.tasks import _pipe
 from goldi_tasks.tasks._arguments import CheckedTask
 
 
@@ -31,13 +31,8 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
             # Programs that this starts are to say the same.
             os.environ[invocation.VARIABLE] = invocation.command()
             try:
-                with run.dry(c.config.run.dry):
+                with _pipe.quiet(), run.dry(c.config.run.dry):
                     body(c, *args, **kwargs)
-                sys.stdout.flush()
-            except BrokenPipeError:
-                # Whoever read has seen enough, as `head` does: no failure of ours, and nothing is left to be said.
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-                raise Exit(None, 128 + signal.SIGPIPE) from None
             except GoldiError as error:
                 raise Exit(f"goldi: {error}", error.code) from error
             except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -372,3 +373,27 @@ def test_without_a_tasks_file_above_the_package_inv_has_all_of_ours(stage: Stage
     assert "  ci.lint " in done.stdout
     (installed / "tasks.py").write_text("from invoke import task\n\n@task\ndef own(c):\n    'Do it.'\n")
     assert "  own " in stage.run(str(BIN / "inv"), "--list", cwd=installed / "goldi_tasks/tasks").stdout
+
+
+@pytest.mark.parametrize(
+    ("program", "words", "code"),
+    [
+        ("goldi", "--list", 141),
+        ("goldi", "--help", 141),
+        ("goldi", "--version", 141),
+        ("goldi", "build.list", 141),
+        ("goldi", "build.target nope", 5),
+        ("inv", "cache.save --help", 141),
+    ],
+)
+def test_output_that_nobody_reads_is_no_traceback(stage: Stage, program: str, words: str, code: int) -> None:
+    (stage.project / "tasks.py").write_text(TASKS)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = (str(BIN / program), *words.split())
+    done = subprocess.run(
+        command, cwd=stage.project, env=stage.env, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.returncode == code
+    assert len(done.stderr.splitlines()) == (1 if code == 5 else 0), done.stderr
