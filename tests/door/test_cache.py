@@ -258,7 +258,7 @@ def test_clear_leaves_what_is_not_ours_and_says_so(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("--name", "pip-cash"), "Did you mean 'pip-cache'?"), ((), "Name some with --name, or say --all")],
+    [(("--name", "pip-cash"), "Did you mean 'pip-cache'?"), ((), "Use --name NAME or --all")],
 )
 def test_clear_without_a_known_name(stage: Stage, arguments: tuple[str, ...], said: str) -> None:
     done = stage.goldi("cache.clear", *arguments)
