@@ -251,8 +251,7 @@ write_env() {
 replace_env() {
     # One at a time, as goldi_tasks/envfile.py does, where there is a flock: lines of the other would be lost.
     flock 9 2>/dev/null || :
-    draft=$env.$$
-    {
+    content=$(
         if [ -f "$env" ]; then sed -E '/^GOLDI_(CACHE_ROOT|CACHE_ROOT_[A-Z_]*|PROJECT|PROJECT_KEY|UID|GID)=/d' "$env"; fi
         printf '%s' "$lines"
         line GOLDI_CACHE_ROOT "$root"
@@ -264,16 +263,15 @@ replace_env() {
         line GOLDI_PROJECT_KEY "$key"
         line GOLDI_UID "$inside"
         line GOLDI_GID "$inside_group"
-    } >"$draft"
-    # What did not change keeps its date: builds look at it.
-    if [ -f "$env" ] && [ "$(sort "$draft")" = "$(sort "$env")" ]; then
-        rm -f "$draft"
-    else
-        chmod 0644 "$draft"
-        look "$here"
-        [ "$me" != 0 ] || chown "$uid:$gid" "$draft"
-        mv -f "$draft" "$env"
-    fi
+    )
+    # Builds look at the dates of the file and of its directory: what did not change is not written, nor a draft beside it.
+    if [ -f "$env" ] && [ "$(printf '%s\n' "$content" | sort)" = "$(sort "$env")" ]; then return; fi
+    draft=$env.$$
+    printf '%s\n' "$content" >"$draft"
+    chmod 0644 "$draft"
+    look "$here"
+    [ "$me" != 0 ] || chown "$uid:$gid" "$draft"
+    mv -f "$draft" "$env"
     draft=''
 }
 

@@ -168,12 +168,13 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     before = seen(root)
     ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)})
     wiring.set_up(ours)
-    written = ENV.stat().st_mtime_ns, ENV.read_text()
+    # The directory too: a build that somebody has put a file beside its own into does not count as settled.
+    written = ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
     dirs.set_up(Roots(root))
     wiring.set_up(ours)
     assert seen(root) == before
-    assert (ENV.stat().st_mtime_ns, ENV.read_text()) == written
+    assert (ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()) == written
 
 
 def test_what_it_writes_for_compose(shell: list[str], root: Path, path: Path, project: Path) -> None:
@@ -501,3 +502,14 @@ def test_the_dev_container_finds_each_cache_under_its_root(
     for cache in (cache for cache in CACHES if cache.mount is not None):
         link = project / ".devcontainer/.local" / cache.name
         assert link.readlink() == found.roots.path(cache, found.key)
+    # Again nothing is touched that a build looks at.
+    before = changes(project)
+    assert project / "infrastructure/docker" in before
+    subprocess.run([script], env=told, check=True, capture_output=True)
+    assert changes(project) == before
+
+
+def changes(project: Path) -> dict[Path, int]:
+    """When what lies in the project was changed, without the dev container's own directory."""
+    found = [project, *(path for path in project.rglob("*") if ".local" not in path.parts)]
+    return {path: path.stat().st_mtime_ns for path in found if path.exists()}
