@@ -2,8 +2,11 @@
 
 import re
 
+from invoke.collection import Collection
+
 from goldi_tasks import errors, paths
 from goldi_tasks.settings.keys import KEYS, ROOTS
+from goldi_tasks.tasks import build, cache, ci, compose, devcontainer, engine
 from tests.conftest import REPO
 
 PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
@@ -33,6 +36,19 @@ def test_every_exit_code_has_a_row() -> None:
 def test_every_cache_has_a_row() -> None:
     told = {name: (scope, filled_by) for name, scope, filled_by in rows("directory")}
     assert told == {cache.name: (cache.scope, cache.filled_by) for cache in paths.CACHES}
+
+
+def test_every_task_says_what_it_can_remove_and_asks() -> None:
+    namespaces = Collection(build, cache, ci, compose, devcontainer, engine)
+    tasks = {name: namespaces[name] for name in namespaces.task_names}
+    told = {name: asks for names, _, asks in rows("what was typed") for name in names.split(", ")}
+    page = (REPO / "docs/reference.md").read_text("utf-8")
+    harmless = set(re.findall(r"`([a-z.-]+)`", page[page.index("All other tasks only show") :]))
+    assert told.keys() | harmless == tasks.keys()
+    assert not told.keys() & harmless
+    for name, task in tasks.items():
+        takes_yes = "yes" in {argument.name for argument in task.get_arguments(ignore_unknown_help=True)}
+        assert takes_yes == ("--yes" in told.get(name, "")), name
 
 
 def test_links_between_pages_lead_somewhere() -> None:

@@ -19,6 +19,7 @@ from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan.devcontainer import CONFIG
 from goldi_tasks.settings import Settings
+from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._door import after_dashes, task
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def down(c: Context) -> None:
 
 @task(
     name="fix-git",
-    help={"yes": "Do not ask.", "json": "Print it for scripts; nothing is changed without --yes."},
+    help={"yes": YES, "json": "Print it for scripts; nothing is changed without --yes."},
 )
 def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
     """Show what in git's directory is not yours or not writable, and change that if you say so."""
@@ -84,7 +85,9 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
     report = git.look(settings)
     if not json:
         _show(report)
-    change = bool(report.wrong) and not run.is_dry() and (yes or (not json and _agreed()))
+    change = bool(report.wrong) and not run.is_dry() and (yes or not json)
+    if change:
+        confirm(f"{len(report.wrong)} things in {report.folder} get your user and the right mode", yes)
     left = git.mend(report, _images(settings)) if change else list(report.wrong)
     if json:
         print(json_.dumps(_as_json(report, left, change), indent=2))
@@ -131,12 +134,6 @@ def _inside(argv: tuple[str, ...]) -> None:
 
 def _images(settings: Settings) -> list[str]:
     return [f"{settings.image}:{target}" for target in ("devcontainer", "tools", "builder")]
-
-
-def _agreed() -> bool:
-    if not sys.stdin.isatty():
-        raise UnknownName("nobody is there to be asked", "Say --yes to change it")
-    return input("Change it? [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def _show(report: "Report") -> None:

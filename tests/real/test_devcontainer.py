@@ -247,7 +247,7 @@ def test_fix_git_changes_owners_when_told_and_follows_no_link(whole: Own, tree: 
     )
     said = tree.goldi("devcontainer.fix-git", code=5)
     assert "refs/heads/their/branch belongs to user 0" in said
-    assert "Say --yes" in said.splitlines()[-1]
+    assert "Use --yes" in said.splitlines()[-1]
     assert "belongs to another user" in tree.inside("devcontainer-git")
     told = json.loads(tree.goldi("devcontainer.fix-git", "--yes", "--json"))
     assert {one["path"] for one in told["wrong"]} == {"refs/heads/their", "refs/heads/their/branch", "their-link"}
