@@ -1,6 +1,7 @@
 """The command that was typed: messages name tasks as `inv TASK`, and the reader gets what works for him."""
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import PurePath
@@ -13,7 +14,9 @@ _BY_PROGRAM = {"goldi": "goldi", "nox": "goldi"}
 
 def command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
     """Return what comes before a task's name: `inv`, `goldi`, or the path of the ./goldi that was typed."""
-    return environ.get(VARIABLE) or _BY_PROGRAM.get(PurePath(program or sys.argv[0]).name, "inv")
+    if typed := environ.get(VARIABLE):
+        return shlex.quote(typed)
+    return _BY_PROGRAM.get(PurePath(program or sys.argv[0]).name, "inv")
 
 
 def as_typed(text: str) -> str:

@@ -1,5 +1,6 @@
 """The `goldi` command: the same namespaces as in a project's tasks.py, in any directory."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ def _run() -> None:
     from goldi_tasks.tasks import _pipe, build, cache, ci, compose, devcontainer, engine
     from goldi_tasks.tasks._program import GoldiProgram
 
+    # Whatever started Python, what works here is `goldi`.
+    os.environ.setdefault(invocation.VARIABLE, "goldi")
     namespace = Collection(build, cache, ci, compose, devcontainer, engine)
     program = GoldiProgram(__version__, namespace, "goldi", invocation.command(), binary_names=["goldi"])
     with _pipe.quiet():

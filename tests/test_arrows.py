@@ -50,6 +50,7 @@ ARROWS = {
     "tasks": FRONT,
     "sessions": FRONT,
     "program": FRONT | {"tasks"},
+    "__main__": {"program"},
 }
 IMPURE = {"os", "sys", "subprocess", "shutil", "socket", "tempfile", "time"}
 

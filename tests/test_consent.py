@@ -1,13 +1,17 @@
 """Consent to what deletes data or writes over a file."""
 
 import io
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from invoke.context import Context
 from invoke.exceptions import Exit
 
+from goldi_tasks import engine
 from goldi_tasks.engine import Place, daemon
 from goldi_tasks.errors import UnknownName
+from goldi_tasks.tasks import engine as tasks
 from goldi_tasks.tasks._consent import confirm
 
 
@@ -45,3 +49,16 @@ def test_a_purge_says_whose_engine_it_deletes(tmp_path: Path) -> None:
     loss = daemon.find_loss(place)
     assert f"the engine of {place.data}, which `inv engine.up` made for every project" in loss
     assert "all images, containers and data volumes" in loss
+
+
+def test_the_engine_is_purged_only_with_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, purged = Place(*(tmp_path / name for name in ("opt", "data", "run"))), list[bool]()
+    place.data.mkdir()
+    monkeypatch.setattr(engine, "HERE", place)
+    monkeypatch.setattr(daemon, "down", lambda place, *, purge: purged.append(purge))
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    for options in ({"purge": True}, {"purge": True, "yes": True}, {}):
+        with suppress(Exit):
+            tasks.down(Context(), **options)
+        purged.append(False)
+    assert purged == [False, True, False, False, False]

@@ -15,6 +15,7 @@ from goldi_tasks.invocation import VARIABLE, as_typed, command
         ("/venv/bin/nox", {}, "goldi"),
         ("/venv/lib/invoke/__main__.py", {}, "inv"),
         ("/venv/bin/goldi", {VARIABLE: "./goldi"}, "./goldi"),
+        ("/venv/bin/goldi", {VARIABLE: "/my work/goldi"}, "'/my work/goldi'"),
         ("/venv/bin/nox", {VARIABLE: "inv"}, "inv"),
         ("/venv/bin/goldi", {VARIABLE: ""}, "goldi"),
     ],

@@ -29,7 +29,7 @@ def task(**options: Any) -> Callable[[Callable[..., None]], Task[Callable[..., N
         @functools.wraps(body)
         def told(c: Any, *args: Any, **kwargs: Any) -> None:
             # Programs that this starts are to say the same.
-            os.environ[invocation.VARIABLE] = invocation.command()
+            os.environ.setdefault(invocation.VARIABLE, invocation.command())
             try:
                 with _pipe.quiet(), run.dry(c.config.run.dry):
                     body(c, *args, **kwargs)

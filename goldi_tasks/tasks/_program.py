@@ -74,6 +74,8 @@ class GoldiProgram(Program):
             self.list_tasks()
             example = f"{word}.{min(self.scoped_collection.tasks)}"
             refuse(f"'{word}' is a namespace", f"Name one of its tasks, such as {example}")
+        if word == "help":
+            refuse("'help' is no task", "Use `inv --help`, or `inv --help TASK`")
         tasks = sorted(self.parser.contexts)
         if task and not nearest(word, tasks):
             refuse(f"'{word}' is no task, and no value of {task}", f"See `inv {task} --help`")

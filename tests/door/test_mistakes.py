@@ -274,6 +274,7 @@ def test_an_option_is_no_value(stage: Stage, program: str, words: str, sentence:
     ("words", "sentence"),
     [
         ("buidl.prod", "there is no task 'buidl.prod'. Did you mean 'build.prod'?"),
+        ("help build.prod", "'help' is no task. Use `goldi --help`, or `goldi --help TASK`."),
         ("xyzzy", "there is no task 'xyzzy'. See `goldi --list`."),
         ("build.prod --forse", "build.prod has no option '--forse'. Did you mean '--force'?"),
         ("build.prod -y", "build.prod has no option '-y'. See `goldi build.prod --help`."),
