@@ -19,15 +19,13 @@ import nox
 from nox.command import CommandFailed as NoxCommandFailed
 from nox.registry import session_decorator
 
+from goldi_tasks import inside, wiring
 from goldi_tasks import settings as project
-from goldi_tasks import wiring
 from goldi_tasks.checks import check, place
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.settings import Settings
 
 POSARGS = "{posargs}"
-# Set in the tools image: who is there already needs no docker.
-INSIDE = "GOLDI_INSIDE"
 
 
 def container_session(
@@ -82,7 +80,7 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
     """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
     try:
         settings = project.load(Path.cwd())
-        if os.environ.get(INSIDE):
+        if inside.is_inside():
             return _bare(session, line, env)
         if _on_host():
             _install(session, settings)
@@ -97,7 +95,7 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
 def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
     """Run it here, as nox does; its exit code."""
     try:
-        session.run(*line, env=dict(env), log=False, external=bool(os.environ.get(INSIDE)), success_codes=[0])
+        session.run(*line, env=dict(env), log=False, external=inside.is_inside(), success_codes=[0])
     except NoxCommandFailed as error:
         return error.return_code or 1
     return 0
@@ -123,6 +121,6 @@ def _filled(lines: list[tuple[str, ...]], posargs: Sequence[str]) -> list[tuple[
 def _on_host() -> bool:
     """Whether checks run on the host. A setting that is wrong is told when one runs."""
     try:
-        return project.load(Path.cwd()).run == "host" and not os.environ.get(INSIDE)
+        return project.load(Path.cwd()).run == "host" and not inside.is_inside()
     except GoldiError:
         return False

@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from goldi_tasks import atomic, envfile, invocation, probe, rootless, run, state, whose
+from goldi_tasks import atomic, envfile, inside, invocation, probe, rootless, run, state, whose
 from goldi_tasks import settings as project
 from goldi_tasks.cache import dirs, use, work
 from goldi_tasks.errors import GoldiError, NoPermission, NotAProject, SettingsError
@@ -118,22 +118,26 @@ def prepare_mounts(settings: Settings) -> None:
             atomic.make_directory(Path(mount), 0o777, whose.owner())
 
 
-def set_up(settings: Settings) -> None:
-    """Make what containers of the project mount, and write down what compose has to know of this machine.
+def set_up(settings: Settings) -> Callable[[], None]:
+    """Look at what containers of the project need of this machine; return what makes and writes it.
 
-    Raises CacheRefused, NoPermission.
+    That makes what they mount, and writes .env for compose. It raises CacheRefused, NoPermission.
     """
-    prepare_mounts(settings)
-    file = _network_file(settings)
-    try:
-        # Who called sudo is whom the services run as.
-        state.rewrite(file, network(settings), whose.owner())
-        said = _machine(settings)
-        roots = {name: said[name] or None for name in settings.roots.variables}
-        envfile.write(settings.env_file, said | roots)
-    except OSError as error:
-        named = error.filename or settings.env_file
-        raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error
+    inside.expect_outside()
+    file, lines, said = _network_file(settings), network(settings), _machine(settings)
+    roots = {name: said[name] or None for name in settings.roots.variables}
+
+    def write() -> None:
+        prepare_mounts(settings)
+        try:
+            # Who called sudo is whom the services run as.
+            state.rewrite(file, lines, whose.owner())
+            envfile.write(settings.env_file, said | roots)
+        except OSError as error:
+            named = error.filename or settings.env_file
+            raise NoPermission(f"{named} cannot be written: {error.strerror}", "Make it yours") from error
+
+    return write
 
 
 def stack(settings: Settings) -> "StackDoors":
@@ -183,7 +187,7 @@ def make_ready(start: Path) -> None:
     if run.is_dry() or not settings.env_file.with_name("docker-compose.yml").is_file():
         return
     try:
-        set_up(settings)
+        set_up(settings)()
     except GoldiError as error:
         # The engine is up all the same; what needs the caches fails by itself.
         print(f"goldi: {error}", file=sys.stderr, flush=True)

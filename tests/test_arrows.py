@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
-LEAVES |= {"atomic", "invocation"}
+LEAVES |= {"atomic", "inside", "invocation"}
 BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
@@ -28,7 +28,8 @@ ARROWS = {
     "whose": set(),
     "default_root": {"errors", "paths", "whose"},
     "state": {"atomic", "errors", "whose"},
-    "envfile": {"atomic"},
+    "envfile": {"atomic", "inside"},
+    "inside": {"errors"},
     "amounts": {"errors"},
     "scratch": set(),
     "bench": set(),

@@ -83,13 +83,15 @@ def _devices(settings: Settings, found: Stack, services: Sequence[Service]) -> N
     """A directory that the compose file names is there; we make the caches', and in the place of a cache it is ours."""
     if run.is_dry() or _far():
         return
-    caches = {target for _, _, target in container.mounts(settings)}
+    mounts = container.mounts(settings)
+    # What is missing of these is made when nothing stands against the start.
+    caches, made = {target for _, _, target in mounts}, {directory for _, directory, _ in mounts}
     for name, target in (mount for service in services for mount in service.mounts):
         volume = found.volumes.get(name)
         if volume is None or not volume.device or volume.external:
             continue
         device, instead = Path(volume.device), "another directory in the compose file"
-        if not device.is_dir():
+        if not device.is_dir() and (device.exists() or device not in made):
             problem = f"the volume {volume.name} is {device}, which is not a directory"
             raise StackRefused(problem, f"Make it, with `mkdir -m 700 '{device}'`, or name {instead}")
         if target in caches and (wrong := whose.trouble(device, instead)):

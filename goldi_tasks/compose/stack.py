@@ -23,14 +23,15 @@ _WATCH = "infrastructure/docker/docker-compose.watch.yml"
 class Doors:
     """What the stack needs of other rooms.
 
-    `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` makes what
-    is mounted. `targets()` are bake's; `fresh` says whether some are up to date, `build` brings them there. `provide`
-    sees to an image that is not built here, and says whether it has another name now.
+    `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` looks at
+    what is needed of this machine, and gives what makes and writes it. `targets()` are bake's; `fresh` says whether
+    some are up to date, `build` brings them there. `provide` sees to an image that is not built here, and says whether
+    it has another name now.
     """
 
     env: Callable[[], Mapping[str, str]]
     secrets: Callable[[], Mapping[str, str]]
-    set_up: Callable[[], None]
+    set_up: Callable[[], Callable[[], None]]
     targets: Callable[[], Sequence[str]]
     fresh: Callable[[Sequence[str]], bool]
     build: Callable[[Sequence[str]], None]

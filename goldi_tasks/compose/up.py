@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import inside, run
 from goldi_tasks.command import Command
 from goldi_tasks.compose import containers, failure, health, owner, preflight, stack, trouble, wait
 from goldi_tasks.compose import guess as guesses
@@ -57,18 +57,25 @@ class Result:
 def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     """Bring up what is `asked`, and wait until all of it is healthy; None where all is only shown.
 
-    Raises UnknownName, SettingsError, StackRefused before anything is touched; StackFailed, NoEngine, Interrupted.
+    Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is touched or written; StackFailed,
+    NoEngine, Interrupted.
     """
+    inside.expect_outside()
     began, name = time.monotonic(), repr((asked.profiles, asked.services, asked.watched))
     # Each asks docker, for a twentieth of a second or more.
     with ThreadPoolExecutor() as pool:
         guess = () if run.is_dry() else guesses.recall(settings, name)
         fresh = pool.submit(_fresh, doors, guess)
         listed, volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
-        compose, found, chosen = _looked_at(settings, doors, asked, pool)
+        set_up = pool.submit(doors.set_up)
+        compose, found, chosen = _looked_at(settings, doors, asked)
         before = [container for container in listed.result() if container.project == found.name]
         starting = tuple(service for service in chosen if service.starts)
         preflight.refuse(settings, compose, found, starting, before, volumes.result())
+        write = set_up.result()
+        if not run.is_dry():
+            # From here on nothing is known to fail.
+            write()
         targets = _targets(doors, chosen)
         if not (targets == guess and fresh.result()):
             _build(settings, compose, doors, chosen, targets)
@@ -76,8 +83,7 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
                 guesses.remember(settings, name, targets)
     renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
     if renamed:
-        with ThreadPoolExecutor() as pool:
-            compose, found, chosen = _looked_at(settings, doors, asked, pool)
+        compose, found, chosen = _looked_at(settings, doors, asked)
     flags = ("--force-recreate",) if asked.anew else ()
     start = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *asked.services)
     command = compose.command(asked.profiles, *start)
@@ -110,22 +116,15 @@ def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
 
 def build(settings: Settings, doors: Doors, asked: Asked) -> None:
     """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
-    with ThreadPoolExecutor() as pool:
-        compose, _, chosen = _looked_at(settings, doors, asked, pool)
+    compose, _, chosen = _looked_at(settings, doors, asked)
     _build(settings, compose, doors, chosen, _targets(doors, chosen))
 
 
-def _looked_at(
-    settings: Settings, doors: Doors, asked: Asked, pool: ThreadPoolExecutor
-) -> tuple[Compose, Stack, tuple[Service, ...]]:
-    """What the compose file says of what is `asked`, while what is mounted is made."""
-    made = None if run.is_dry() else pool.submit(doors.set_up)
+def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+    """What the compose file says of what is `asked`."""
     compose = stack.door(settings, doors.env(), watched=asked.watched)
     found = stack.load(settings, compose)
-    chosen = plan.choose(found, asked.profiles, asked.services)
-    if made:
-        made.result()
-    return compose, found, chosen
+    return compose, found, plan.choose(found, asked.profiles, asked.services)
 
 
 def _fresh(doors: Doors, targets: Sequence[str]) -> bool:

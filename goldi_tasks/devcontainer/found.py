@@ -1,7 +1,5 @@
 """The project's dev containers, however they were made: by us, by the CLI, by VS Code."""
 
-import os
-
 from goldi_tasks import probe, run
 from goldi_tasks.errors import CommandFailed, NoDevcontainer
 from goldi_tasks.plan import devcontainer as plan
@@ -31,9 +29,3 @@ def running(settings: Settings) -> Found:
     if not there or not there[0].running:
         raise NoDevcontainer(f"no dev container of {settings.project} is running", "Run `inv devcontainer.up`")
     return there[0]
-
-
-def outside() -> None:
-    """Raises NoDevcontainer inside one: what makes and enters it runs on the host."""
-    if os.environ.get("GOLDI_INSIDE"):
-        raise NoDevcontainer("this is the inside of a container", "Run it on the host")

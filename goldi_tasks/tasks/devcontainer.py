@@ -13,7 +13,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from goldi_tasks import run, wiring
+from goldi_tasks import inside, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.invocation import as_typed
@@ -100,9 +100,7 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
 
 def _settings() -> Settings:
     """Those of the project that has the dev container: in this one's app there may be another project."""
-    from goldi_tasks.devcontainer import found
-
-    found.outside()
+    inside.expect_outside()
     settings = project.load(Path.cwd())
     holders = (folder for folder in (settings.project, *settings.project.parents) if (folder / CONFIG).is_file())
     holder = next(holders, settings.project)
@@ -125,9 +123,9 @@ def _up(settings: Settings, json: bool) -> None:
 
 
 def _inside(argv: tuple[str, ...]) -> None:
-    from goldi_tasks.devcontainer import inside
+    from goldi_tasks.devcontainer.inside import execute
 
-    if code := inside.execute(_settings(), argv):
+    if code := execute(_settings(), argv):
         # The program has said what there is to say.
         raise Exit(code=code)
 

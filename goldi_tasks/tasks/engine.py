@@ -15,9 +15,10 @@ from goldi_tasks.tasks._door import task
 @task()
 def up(c: Context) -> None:
     """Use the engine that answers or bring one up, base images where no registry answers, and what compose mounts."""
-    from goldi_tasks import wiring
+    from goldi_tasks import inside, wiring
     from goldi_tasks.engine import HERE, daemon
 
+    inside.expect_outside()
     daemon.up(HERE)
     wiring.make_ready(Path.cwd())
 

@@ -275,6 +275,8 @@ replace_env() {
     draft=''
 }
 
+# What is true there is never written for the machine outside.
+[ -z "${GOLDI_INSIDE:-}" ] || refuse 'this is the inside of a container' 'Run it on the host'
 look / && slash=$uid
 # Root trusts whose directory this is and whose home it was given, as in a CI's container.
 if [ "$me" = 0 ]; then

@@ -66,6 +66,54 @@ def test_up_is_one_compose_up_that_builds_nothing(stack: Stage) -> None:
     assert f"GOLDI_CACHE_ROOT='{stack.caches}'" in env
 
 
+def written(stage: Stage) -> list[str]:
+    """All that a command may leave for the next one."""
+    places = (stage.project, stage.caches, Path(stage.env["HOME"]))
+    return sorted(str(path) for place in places for path in place.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("compose.up", "--profile", "devv"), 5),
+        (("compose.up", "--profile", "prod"), 18),
+        (("compose.watch",), 4),
+        (("compose.build", "--service", "wbe"), 5),
+    ],
+)
+def test_what_cannot_start_has_written_nothing(stack: Stage, arguments: tuple[str, ...], code: int) -> None:
+    db = {"image": "postgres:17", "profiles": ["prod"], "secrets": [{"source": "password"}]}
+    secrets = {"password": {"file": "/no/such/file"}}
+    stack.docker.answer(ALL, stdout=json.dumps(CONFIG | {"services": SERVICES | {"db": db}, "secrets": secrets}))
+    before = written(stack)
+    assert stack.goldi(*arguments).returncode == code
+    assert written(stack) == before
+
+
+def test_without_docker_nothing_is_written(stack: Stage) -> None:
+    stack.docker.answer(ALL, code=1, stderr="docker: 'compose' is not a docker command.\n")
+    stack.docker.answer("compose version", code=1)
+    before = written(stack)
+    assert stack.goldi("compose.up").returncode == 10
+    assert written(stack) == before
+
+
+@pytest.mark.parametrize("task", ["compose.up", "compose.watch", "cache.setup", "engine.up"])
+def test_inside_a_container_nothing_is_written_for_the_outside(stack: Stage, task: str) -> None:
+    bundle = stack.caches.with_name("ca_bundle")
+    bundle.touch()
+    stack.env |= {"GOLDI_INSIDE": "tools", "GOLDI_CA_BUNDLE": str(bundle)}
+    before = written(stack)
+    done = stack.goldi(task)
+    assert done.returncode == 20
+    assert one_sentence(done) == "goldi: this is the inside of a container. Run it on the host."
+    assert written(stack) == before
+    assert stack.docker.calls == []
+    # What would write .env by another way cannot either.
+    stack.goldi("cache.doctor", "--fix")
+    assert not (stack.project / "infrastructure/docker/.env").exists()
+
+
 def test_up_for_scripts_and_dry(stack: Stage) -> None:
     (told,) = json.loads(stack.goldi("compose.up", "--json").stdout)
     assert (told["service"], told["health"], told["urls"]) == ("web", "healthy", ["http://127.0.0.1:8000"])
@@ -306,6 +354,19 @@ def test_the_script_builds_with_bake_and_hands_the_rest_on(
     recording.answer("buildx bake --help", stdout="  --allow stringArray\n")
     assert call(script, "production", "build").returncode == 0
     assert "--allow" in recording.calls[-1]
+
+
+def test_the_script_writes_nothing_inside_a_container(
+    script: tuple[Path, dict[str, str]], recording: Recording
+) -> None:
+    file, env = script
+    done = call((file, env | {"GOLDI_INSIDE": "tools"}), "development", "up")
+    assert (done.returncode, done.stderr) == (
+        20,
+        "compose.sh: this is the inside of a container. Run it on the host.\n",
+    )
+    assert not (file.parents[1] / ".env").exists()
+    assert recording.calls == []
 
 
 @pytest.mark.parametrize("command", ["up", "down", "restart"])

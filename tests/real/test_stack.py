@@ -276,7 +276,8 @@ def test_an_app_that_does_not_start_is_told_at_once(dev: Stack) -> None:
     finally:
         app.write_text(text)
     error = "SystemExit: no porridge today (goldilocks/app.py, line 1)"
-    assert f"goldi: goldilocks-backend-dev does not start: {error}. Mend that" in sentence(said)
+    # The traceback is the app's.
+    assert f"\ngoldi: goldilocks-backend-dev does not start: {error}. Mend that" in said
     assert "waiting for" not in said
     dev.goldi("compose.up")
 

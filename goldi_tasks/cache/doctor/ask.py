@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import emulation, probe, run, whose
+from goldi_tasks import emulation, inside, probe, run, whose
 from goldi_tasks.cache import place
 from goldi_tasks.cache.doctor.answers import Answers, Registry
 from goldi_tasks.cache.doctor.local import folders, leftovers, roots, space, unknown
@@ -155,7 +155,8 @@ def _project(settings: Settings, docker: probe.Docker | None) -> dict[str, Any]:
     lines = (text.strip().partition("=") for text in settings.made_images.splitlines())
     owner = (0, 0) if docker and docker.rootless else whose.owner()
     machine = compose.machine(settings, owner, Path())
-    names = [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
+    # Inside a container all of it is another.
+    names = [] if inside.is_inside() else [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
     return {
         "env": {name: value for name, sign, value in lines if sign},
         "wanted": {name: line(name, machine[name]).partition("=")[2] for name in names},

@@ -21,7 +21,7 @@ def set_up_project() -> None:
     """The project's own part, where there is a project that builds."""
     settings = project()
     if settings and settings.env_file.parent.is_dir():
-        wiring.set_up(settings)
+        wiring.set_up(settings)()
 
 
 def project() -> Settings | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import run, wiring
+from goldi_tasks import inside, run, wiring
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import clear as clearing
 from goldi_tasks.cache import dirs, place, report
@@ -18,6 +18,7 @@ from goldi_tasks.tasks.cache import _here
 @task()
 def setup(c: Context) -> None:
     """Make every cache directory, and write down for compose where they are; may be run again at any time."""
+    inside.expect_outside()
     roots = _here.roots()
     where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
     if run.is_dry():

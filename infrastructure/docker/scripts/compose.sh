@@ -16,6 +16,7 @@ fail() {
     exit "$3"
 }
 
+[ -z "${GOLDI_INSIDE:-}" ] || fail 'this is the inside of a container' 'Run it on the host' 20
 case ${1:-} in
 development) profile=dev group=development ;;
 production) profile=prod group=production ;;
@@ -55,7 +56,8 @@ case $command in
 build | up) part=--images ;;
 *) part=--directories ;;
 esac
-"$docker/setup-cache.sh" "$part" | sed -n '/^no registry answers/p'
+said=$("$docker/setup-cache.sh" "$part")
+printf '%s\n' "$said" | sed -n '/^no registry answers/p'
 set -a
 # shellcheck source=/dev/null
 . "$docker/.env"
