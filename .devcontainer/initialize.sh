@@ -22,7 +22,9 @@ refuse() {
 case $project in
 *,*) refuse "a dev container cannot be in $project, whose name has a comma" 'Rename the directory' ;;
 esac
-"$docker/setup-cache.sh" --directories "$links" "$links/venv" "$links/no-git" "$project/.venv" >/dev/null
+# A mount point that is missing would be made by the engine, as root.
+if [ -f "$project/frontend/package.json" ]; then set -- "$project/frontend/node_modules"; else set --; fi
+"$docker/setup-cache.sh" --directories "$links" "$links/venv" "$links/no-git" "$project/.venv" "$@" >/dev/null
 # shellcheck source=/dev/null
 . "$docker/.env"
 key=$GOLDI_PROJECT_KEY
@@ -68,6 +70,15 @@ lead goldilocks-bytecode "${GOLDI_CACHE_ROOT_GOLDILOCKS_BYTECODE:-}" "/$key"
 lead mypy-cache "${GOLDI_CACHE_ROOT_MYPY_CACHE:-}" "/$key"
 lead pytest-cache "${GOLDI_CACHE_ROOT_PYTEST_CACHE:-}" "/$key"
 lead ruff-cache "${GOLDI_CACHE_ROOT_RUFF_CACHE:-}" "/$key"
+# Where node's packages are mounted inside; where the app has no front end, not in the project.
+node_modules=/cache/node-modules
+for app in "/${GOLDI_APP:-examples/goldilocks}" /examples/goldilocks ''; do
+    if [ -f "$project${app%/.}/frontend/package.json" ]; then
+        node_modules=$project${app%/.}/frontend/node_modules
+        break
+    fi
+done
+link node_modules "$node_modules"
 for name in bin lib include pyvenv.cfg; do link "venv/$name" "/opt/venv/$name"; done
 
 # What the host's network wants, for `online` inside: `inv devcontainer.up` writes it, and it is nobody else's to read.

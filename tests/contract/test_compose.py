@@ -95,10 +95,14 @@ def test_the_caches_are_the_tables() -> None:
         f"/caches, ü/{cache.name}/key" if cache.scope == "project" else f"/caches, ü/{cache.name}" for cache in mounted
     }
     app = PurePosixPath("/the project/examples/goldilocks")
-    for name in ("goldilocks-backend-dev", "goldilocks-frontend-dev"):
+    targets = {str(app / cache.mount) for cache in mounted if cache.mount}
+    # A mount point below the project is made in it: only where there is a front end that has a use for it.
+    node = {str(app / "frontend/node_modules")}
+    wanted = {"goldilocks-backend-dev": targets - node, "goldilocks-frontend-dev": {"/cache/npm", *node}}
+    for name, expected in wanted.items():
         service = found["services"][name]
         at = {mount["target"] for mount in service["volumes"] if mount["type"] == "volume"}
-        assert at == {str(app / cache.mount) for cache in mounted if cache.mount}
+        assert at == expected
         (source,) = (mount for mount in service["volumes"] if mount["type"] == "bind")
         assert (source["target"], source["source"]) == ("/the project", str(REPO))
         assert not source.get("bind", {}).get("create_host_path"), "the engine makes no source"

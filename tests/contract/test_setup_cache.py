@@ -513,3 +513,34 @@ def changes(project: Path) -> dict[Path, int]:
     """When what lies in the project was changed, without the dev container's own directory."""
     found = [project, *(path for path in project.rglob("*") if ".local" not in path.parts)]
     return {path: path.stat().st_mtime_ns for path in found if path.exists()}
+
+
+@pytest.mark.parametrize(
+    ("front", "app", "target"),
+    [
+        ("the app", "the app", "the app/frontend/node_modules"),
+        (".", "", "frontend/node_modules"),
+        (".", ".", "frontend/node_modules"),
+        ("examples/goldilocks", "", "examples/goldilocks/frontend/node_modules"),
+        ("", "the app", ""),
+        ("", "", ""),
+    ],
+)
+def test_nothing_is_mounted_into_a_project_without_a_front_end(
+    root: Path, project: Path, front: str, app: str, target: str
+) -> None:
+    """The engine makes a mount point that is missing, in the project, as root."""
+    shutil.rmtree(project / "the app")
+    (project / "the app").mkdir()
+    if front:
+        (project / front / "frontend").mkdir(parents=True)
+        (project / front / "frontend/package.json").touch()
+    shutil.copytree(REPO / ".devcontainer", project / ".devcontainer", ignore=shutil.ignore_patterns(".local"))
+    before = {path for path in project.rglob("*") if path.is_dir()}
+    told = {"GOLDI_APP": app, "GOLDI_CACHE_ROOT": str(root), "PATH": os.environ["PATH"], "GOLDI_INITIALIZE": "early"}
+    subprocess.run([project / ".devcontainer/initialize.sh"], env=told, check=True, capture_output=True)
+    leads = (project / ".devcontainer/.local/node_modules").readlink()
+    assert leads == (project / target if target else Path("/cache/node-modules"))
+    made = {path for path in project.rglob("*") if path.is_dir()} - before
+    own = {path for path in made if ".local" in path.parts} | {project / ".venv"}
+    assert made - own == ({project / target} if target else set())
