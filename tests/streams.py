@@ -1,6 +1,6 @@
-"""Recorded `--progress=rawjson` of buildx 0.13.1 in tests/data: `cold` (two targets at once), `cached`, `failing`.
+"""Recorded `--progress=rawjson` of buildx in tests/data; parts of steps that came again and again are left out.
 
-Parts of steps that were said again and again are left out; all else is as it came.
+Of 0.13.1 `cold` (two targets at once), `cached`, `failing`; of 0.36.1 `0.36-cached`, `0.36-code-only`, `0.36-failing`.
 """
 
 from pathlib import Path

@@ -76,6 +76,22 @@ def test_a_build_from_the_cache() -> None:
     assert build.counted
 
 
+def test_what_newer_buildx_says_is_read_as_well() -> None:
+    cached = streams.build(streams.text("0.36-cached"))
+    assert len(cached.counted) == sum(step.now.cached for step in cached.counted) == 28
+    code = streams.build(streams.text("0.36-code-only"))
+    ran = {(step.stage, step.place) for step in code.counted if not step.now.cached}
+    assert ran == {("app", "1/2"), ("app", "2/2"), ("runtime", "5/6"), ("runtime", "6/6")}
+    assert code.sent
+    assert set(code.imports.values()) == {""}
+    failing = streams.build(streams.text("0.36-failing"))
+    (step,) = failing.failures
+    assert (step.stage, step.place) == ("frontend-npm", "6/6")
+    assert any("Missing script" in line for line in step.tail)
+    assert failing.said[0] == "Dockerfile:127"
+    assert failing.said[-1].startswith("ERROR: failed to solve")
+
+
 def test_a_step_that_fails() -> None:
     build = streams.build(streams.text("failing"))
     (step,) = build.failures

@@ -1,4 +1,4 @@
-"""What buildx 0.13.1 said of registries that did not want, word by word."""
+"""What buildx says of registries that do not want: of 0.13.1 word by word, and as later ones put it."""
 
 import pytest
 
@@ -30,6 +30,24 @@ def status(text: str) -> str:
         (PUSH + HEAD + "tls: failed to verify certificate: x509: unknown authority", "untrusted", False, ""),
         (PUSH + HEAD + "net/http: TLS handshake timeout", "cut", True, "TLS handshake timeout"),
         (PUSH + HEAD + "read tcp 1.2.3.4:5->6.7.8.9:5000: read: connection reset by peer", "cut", True, ""),
+        # Newer ones: a method, the registry's own code and message, nothing but those, or a class of errors at the end.
+        (status("403 Forbidden").replace("HEAD", "PUT"), "refused", False, "403 Forbidden"),
+        (status("403 Forbidden: denied: no quota: unknown"), "refused", False, "403 Forbidden"),
+        (status("403"), "refused", False, "403 Forbidden"),
+        (PUSH + "failed commit on ref: unexpected status code: 403", "refused", False, "403 Forbidden"),
+        (PUSH + "error from registry: denied: requested access to the resource", "refused", False, "requested access"),
+        (PUSH + "error from registry: denied", "refused", False, "denied"),
+        (PUSH + "UNAUTHORIZED: authentication required: unknown", "refused", False, "authentication required"),
+        (PUSH + "server message: insufficient_scope: authorization failed", "refused", False, "authorization failed"),
+        (PUSH + "rpc error: code = PermissionDenied desc = not yours", "refused", False, ""),
+        (PUSH + "error from registry: toomanyrequests: slow down", "busy", True, "slow down"),
+        (PUSH + "error from registry: unavailable: service unavailable", "broken", True, "service unavailable"),
+        (PUSH + "unexpected status code 502", "broken", True, "502 Bad Gateway"),
+        (PUSH + "error from registry: name unknown: no such repository", "odd", False, "no such repository"),
+        (PUSH + "unknown", "odd", False, "it gives no reason"),
+        (PUSH + "unknown: unknown error", "odd", False, "it gives no reason"),
+        (PUSH + "dial tcp 127.0.0.1:500: connect: connection refused", "dead", False, "connection refused"),
+        (PUSH + "x509: certificate is not authorized to sign other certificates", "untrusted", False, ""),
         (f"ERROR: target app: {status('429 Too Many Requests')[7:]}", "busy", True, "429 Too Many Requests"),
     ],
 )
@@ -41,7 +59,7 @@ def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: boo
     assert words in found.words
     assert "reg.example:5000" in found.problem
     assert found.remedy
-    assert ("docker login reg.example:5000" in found.remedy) is (kind in ("refused", "busy"))
+    assert ("docker login reg.example:5000" in found.remedy) is (kind in ("refused", "busy", "odd"))
 
 
 def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> None:

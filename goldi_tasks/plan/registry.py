@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 # Seconds before each further try of a push. BuildKit itself goes on for 8 s after a 5xx, and for 1 s after a 429.
 DELAYS = (1.0, 4.0, 16.0)
@@ -15,17 +16,22 @@ _PUSH = re.compile(r"failed to push (?P<name>\S+?): (?P<said>.*)")
 _PULL = re.compile(r"(?P<name>\S+?): failed to (?:resolve source metadata|authorize|copy)")
 _URL = re.compile(r"https?://(?P<host>[^/\s\"]+)/v2/")
 _DIAL = re.compile(r"dial tcp:? (?:lookup )?(?P<end>.*)")
-# In this order: a refusal may come with a text that fits another.
+# A status of HTTP, wherever it stands: what is around it changes from one containerd to the next.
+_STATUS = re.compile(r"(?:^|[\s(\[=])(?P<code>[45]\d\d)(?P<phrase> [A-Z][A-Za-z ]+)?(?=$|[\s:,.;)\]])")
+# Where there is none: codes of the registry's protocol, of gRPC, and what Go says of a connection. In this order: a
+# refusal may come with a text that fits a later one.
 _KINDS = {
-    "refused": r"\b40[13] |unauthorized|insufficient_scope|denied|no basic auth credentials|authorization failed",
-    "busy": r"\b429 |toomanyrequests",
-    "broken": r"\b5\d\d [A-Z]",
     "plain": r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
     "untrusted": r"x509:|failed to verify certificate",
     "dead": r"connection refused|no such host|no route to host|network is unreachable",
+    "refused": r"unauthori[sz]ed|unauthenticated|insufficient_scope|forbidden|denied|no basic auth credentials|"
+    r"authorization failed|authentication (?:is )?required|not authori[sz]ed|code = PermissionDenied",
+    "busy": r"too ?many ?requests|rate limit|code = ResourceExhausted",
+    "broken": r"internal server error|bad gateway|service unavailable|gateway time-?out|code = Unavailable",
     "cut": r"connection reset|timeout|EOF|broken pipe|deadline exceeded",
 }
-_STATUS = re.compile(r"\b[45]\d\d [A-Z][A-Za-z ]+")
+# What containerd puts behind an error, or instead of one that it does not know: no reason.
+_CLASSES = ("unknown", "unknown error", "unavailable", "internal")
 
 
 @dataclass(frozen=True)
@@ -72,9 +78,12 @@ class Trouble:
             case "untrusted":
                 return f"Put its authority into /etc/docker/certs.d/{self.host}/ca.crt"
             case "dead" | "cut":
-                return "Look whether it is up, and whether `registry` names it; what was built is still there"
+                remedy = "Look whether it is up, and whether `registry` names it"
+            case "broken":
+                remedy = "Look into its log"
             case _:
-                return "Look into its log; what was built is still there"
+                remedy = f"Run `docker login {self.host}` if it wants one, else look into its log"
+        return f"{remedy}; what was built is still there"
 
 
 class MissingBase(Trouble):
@@ -114,9 +123,8 @@ def of_cache(name: str, error: str) -> str:
     """Why the cache `name` was not read, by BuildKit's `error`, as a clause; "" if it was, or is not there yet."""
     if not error or error.endswith(": not found"):
         return ""
-    kind = next((kind for kind, words in _KINDS.items() if re.search(words, error)), "odd")
-    found = Trouble(kind, host(name), "this", _words(error))
-    return f"since {found.problem}" + (f" ({found.remedy})" if kind == "refused" else "")
+    found = Trouble(_kind(error), host(name), "this", _words(error))
+    return f"since {found.problem}" + (f" ({found.remedy})" if found.kind == "refused" else "")
 
 
 def host(name: str) -> str:
@@ -133,15 +141,31 @@ def _trouble(said: str, pushed: "re.Match[str] | None") -> Trouble | None:
     if not (pushed or (url and (_STATUS.search(said) or pulled))):
         return None
     text = pushed["said"] if pushed else said
-    kind = next((kind for kind, words in _KINDS.items() if re.search(words, text)), "odd")
+    kind = _kind(text)
     missing = pulled and not pushed and kind in ("dead", "cut")
     return (MissingBase if missing else Trouble)(kind, where, name, _words(text))
 
 
+def _kind(text: str) -> str:
+    """Return which kind of trouble an error is, by its status if it has one."""
+    status = _STATUS.search(text)
+    code = int(status["code"]) if status else 0
+    if code in (401, 403):
+        return "refused"
+    if code == 429 or code >= 500:
+        return "busy" if code == 429 else "broken"
+    return next((kind for kind, words in _KINDS.items() if re.search(words, text, re.IGNORECASE)), "odd")
+
+
 def _words(text: str) -> str:
-    """The part of an error that says it: a status, the end of a failed call, or its last clause."""
+    """Return the part of an error that says it: a status, the end of a failed call, or its last clause."""
     if status := _STATUS.search(text):
-        return status[0].strip()
+        return f"{status['code']} {(status['phrase'] or _phrase(int(status['code']))).strip()}".strip()
     if dial := _DIAL.search(text):
         return dial["end"].rpartition(": ")[2]
-    return text.rpartition(": ")[2]
+    clauses = [clause for clause in text.split(": ") if clause.strip().lower() not in _CLASSES]
+    return clauses[-1].strip() if clauses else "it gives no reason"
+
+
+def _phrase(code: int) -> str:
+    return HTTPStatus(code).phrase if code in set(HTTPStatus) else ""

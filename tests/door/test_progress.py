@@ -50,6 +50,18 @@ def test_what_came_from_the_cache_is_only_counted(stage: Stage) -> None:
     assert "7 steps, 7 cached" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["0.36-cached", "0.36-code-only"])
+def test_alarms_of_newer_buildx_are_none(stage: Stage, name: str) -> None:
+    """A cache that is not there yet, and steps that wait for each other's layers."""
+    assert "ERROR: " in streams.text(name)
+    heard(stage, name, metadata=METADATA)
+    for progress in ("brief", "plain", "tty", "quiet"):
+        done = stage.goldi("build.prod", "--progress", progress)
+        assert done.returncode == 0
+        assert "ERROR" not in done.stderr
+        assert "WARNING" not in done.stderr
+
+
 def test_the_summary_as_json(stage: Stage) -> None:
     heard(stage, "cached", metadata=METADATA)
     done = stage.goldi("build.prod", "--json", "--progress", "plain")

@@ -19,6 +19,11 @@ from tests.real.wall import docker_registry
 
 # What a server of Go's says to TLS: with it an engine tries plain http where it may, as on 127.0.0.1.
 _NO_TLS = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n"
+# As registries say it: newer clients show this, and no status.
+_REASONS = {
+    403: b'{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}',
+    429: b'{"errors":[{"code":"TOOMANYREQUESTS","message":"too many requests"}]}',
+}
 _ACCEPT = "application/vnd.oci.image.index.v1+json,application/vnd.oci.image.manifest.v1+json"
 
 
@@ -102,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.chunks() if chunked else self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.made.mood and self.made.tempers:
             self.made.tempers -= 1
-            self.say(self.made.mood, [("Content-Type", "application/json")], b'{"errors":[{"code":"NO"}]}')
+            self.say(self.made.mood, [("Content-Type", "application/json")], _REASONS[self.made.mood])
             return
         behind = http.client.HTTPConnection(self.made.behind, timeout=60)
         behind.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

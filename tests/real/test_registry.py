@@ -1,6 +1,7 @@
 """Pushes and caches in a real registry: what arrives, who reads it, and what happens when it refuses or is gone."""
 
 import json
+import re
 import socket
 import subprocess
 import threading
@@ -83,7 +84,10 @@ def test_a_push_has_labels_provenance_an_sbom_and_a_cache(tiny: Project, shop: s
         assert kinds == [None, "attestation-manifest"]
         layers = asked(shop, f"bears/{tiny.image}/manifests/{index['manifests'][1]['digest']}")["layers"]
         predicates = {layer["annotations"]["in-toto.io/predicate-type"] for layer in layers}
-        assert predicates == {"https://slsa.dev/provenance/v0.2", "https://spdx.dev/Document"}
+        assert {re.sub(r"/v[\d.]+$", "", name) for name in predicates} == {
+            "https://slsa.dev/provenance",
+            "https://spdx.dev/Document",
+        }
         config = asked(shop, f"bears/{tiny.image}/manifests/{index['manifests'][0]['digest']}")["config"]["digest"]
         labels = asked(shop, f"bears/{tiny.image}/blobs/{config}")["config"]["Labels"]
         said_of = {key.rpartition(".")[2]: text for key, text in labels.items() if "opencontainers" in key}
@@ -113,15 +117,17 @@ def test_what_a_registry_has_against_a_push_is_told(tiny: Project, shop: str, tm
         env: dict[str, Any] = {"GOLDI_REGISTRY": before.address, "DOCKER_CONFIG": str(tmp_path)}
         before.mood = 403
         said = tiny.goldi("build.push", code=22, **env)
-        assert said.splitlines()[-1] == (
-            f"goldi: the registry {before.address} refuses {before.address}/{tiny.image}:latest: 403 Forbidden. "
-            f"Run `docker login {before.address}` with an account that may do that."
+        assert re.fullmatch(
+            f"goldi: the registry {before.address} refuses {before.address}/{tiny.image}:latest: "
+            r"(403 Forbidden|requested access to the resource is denied)\. "
+            f"Run `docker login {before.address}` with an account that may do that.",
+            said.splitlines()[-1],
         )
         assert "trying again" not in said
         # BuildKit asks for each of some layers six times at once before it gives up.
         before.mood, before.tempers = 429, 45
         said = tiny.goldi("build.push", **env)
-        assert f"goldi: the registry {before.address} had too many requests from here: 429 Too Many Requests: " in said
+        assert f"goldi: the registry {before.address} had too many requests from here: " in said
         assert "trying again in 1 s" in said
         assert asked(shop, f"{tiny.image}/tags/list")["tags"] == ["latest"]
     gone = f"127.0.0.1:{free_port()}"

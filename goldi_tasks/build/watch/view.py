@@ -19,8 +19,12 @@ from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 
 _DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
-# A target's first build has no cache yet, of which buildx warns twice.
-_FIRST = re.compile(r"WARNING: local cache import at .* not found due to err: .*: no such file or directory")
+# What is no news. A target's first build has no cache yet, of which buildx warns twice. And steps that export the same
+# layer wait for each other, of which BuildKit 0.31 speaks as of an error, in builds that go well.
+_NOISE = re.compile(
+    r"WARNING: local cache import at .*: no such file or directory"
+    r"|ERROR: .*code = Unavailable desc = ref \S+ locked for .*unavailable"
+)
 MODES = ("auto", "brief", "plain", "quiet", "rawjson", "tty")
 
 
@@ -139,12 +143,14 @@ def _masked(data: re.Match[str]) -> str:
 def _take(decoder: Decoder, text: str | None, build: Build, view: View, held: list[str]) -> None:
     """Let build and view know what `text` says; None is the end. Once a step failed buildx's lines are `held` back."""
     for event in decoder.close() if text is None else decoder.feed(text):
+        if isinstance(event, Said) and _NOISE.fullmatch(event.text):
+            continue
         output = build.apply(event)
         if not isinstance(event, Said):
             view.show(event, output)
         elif build.failures:
             held.append(build.said[-1])
-        elif not _FIRST.fullmatch(build.said[-1]):
+        else:
             view.say(build.said[-1])
     view.tick()
 
