@@ -223,7 +223,7 @@ def scanner(settings: Settings) -> str:
 
     if run.is_dry() or engine_images.can_be_had(settings.scanner_image):
         return settings.scanner_image
-    print(f"goldi: pushed without an SBOM: {settings.scanner_image} cannot be had (`images.scanner` names another)")
+    print(f"goldi: pushed without an SBOM: {settings.scanner_image} is not available (`images.scanner` names another)")
     return ""
 
 

@@ -48,7 +48,7 @@ def _ready(settings: Settings, doors: Doors) -> Tools:
             memory.drop(settings)
     made = _made(settings, _find_out(settings, doors.image))
     if made is None:
-        raise CheckLost("directories of caches come and go", "Let `inv cache.clear` end first")
+        raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
     try:
         return _started(made)
     except warm.NoImage as error:

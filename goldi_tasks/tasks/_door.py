@@ -56,7 +56,7 @@ def benchmark(rounds: int, json: bool, would: str, measure: Callable[[Callable[[
     Raises UnknownName for less than one round.
     """
     if rounds < 1:
-        raise UnknownName(f"{rounds} rounds measure nothing", "Say --rounds with 1 or more")
+        raise UnknownName(f"--rounds must be at least 1, not {rounds}")
     if run.is_dry():
         print(would)
         return

@@ -110,7 +110,7 @@ def test_one_that_cannot_be_had_is_one_sentence(stage: Stage) -> None:
     done = lost(stage)
     assert done.returncode == NoEngine.code
     said = one_sentence(done)
-    assert "the builder tcp://far:2375 (docker) cannot be had: Cannot connect to the Docker daemon" in said
+    assert "the builder tcp://far:2375 (docker) is not available: Cannot connect to the Docker daemon" in said
     assert "set builder.fallback" in said
     assert not calls(stage, "buildx", "bake")
 
@@ -119,7 +119,7 @@ def test_the_current_one_builds_instead_if_it_may(stage: Stage) -> None:
     choose(stage, fallback="1")
     done = lost(stage)
     assert done.returncode == 0, done.stderr
-    assert "cannot be had: Cannot connect to the Docker daemon at tcp://far:2375: the current" in done.stderr
+    assert "is not available: Cannot connect to the Docker daemon at tcp://far:2375: the current" in done.stderr
     bake = stage.docker.only("bake")
     assert "--builder" not in bake["argv"]
     assert "DOCKER_HOST" not in bake["env"]
@@ -131,7 +131,7 @@ def test_one_that_does_not_start(stage: Stage) -> None:
     stage.docker.answer("buildx inspect --bootstrap", code=1, stderr="#1 pulling\n#1 ERROR: no such host\n------\n")
     done = stage.goldi("build.prod")
     assert done.returncode == NoEngine.code
-    assert "cannot be had: no such host. See that" in done.stderr.splitlines()[-1]
+    assert "is not available: no such host. See that" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def test_what_came_of_it_in_every_form(checks: Stage, tmp_path: Path) -> None:
     checks.env["GITHUB_STEP_SUMMARY"] = str(github)
     done = checks.goldi("ci.check", "--json", "--junit", "out.xml", "--summary", str(summary))
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "goldi: tests failed. What it said stands above."
+    assert done.stderr.splitlines()[-1] == "goldi: tests failed. See its output above."
     told = json.loads(done.stdout)
     assert (told["result"], told["code"]) == ("failed", 1)
     assert {row["name"]: row["result"] for row in told["checks"]} == {
@@ -136,7 +136,7 @@ def test_a_build_that_fails_gives_its_exit_code(checks: Stage) -> None:
     done = checks.goldi("ci.check", "--session", "lint", "--session", "tests")
     assert done.returncode == 9
     assert "ERROR: from buildx" in done.stdout
-    assert done.stderr.splitlines() == ["goldi: build.prod failed. What it said stands above."]
+    assert done.stderr.splitlines() == ["goldi: build.prod failed. See its output above."]
 
 
 def test_fail_fast_ends_the_others_and_begins_nothing_more(checks: Stage) -> None:
@@ -187,7 +187,7 @@ def test_a_live_table_on_a_terminal_and_the_output_of_what_failed(checks: Stage)
     assert "checks  " in said
     assert re.search("=== tests: failed, .*first\r\nlast\r\n", said, re.DOTALL)
     assert "hooks as ever" not in said.rpartition("=== tests")[2].replace("nox > ", "")
-    assert said.endswith("goldi: tests failed. What it said stands above.\r\n")
+    assert said.endswith("goldi: tests failed. See its output above.\r\n")
 
 
 def test_ctrl_c_on_a_terminal(checks: Stage) -> None:

@@ -37,7 +37,7 @@ def test_an_sbom_is_made_where_its_image_is_here(stage: Stage) -> None:
     for asked in ("image inspect", "buildx imagetools", "pull"):
         stage.docker.answer(asked, code=1)
     done = stage.goldi("build.push")
-    assert "goldi: pushed without an SBOM: docker/buildkit-syft-scanner:stable-1 cannot be had" in done.stdout
+    assert "goldi: pushed without an SBOM: docker/buildkit-syft-scanner:stable-1 is not available" in done.stdout
 
 
 def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:

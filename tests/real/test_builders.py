@@ -210,8 +210,8 @@ def test_what_cannot_be_had_is_told_or_built_here(world: World, project: Project
             ("remote", buildkit, mixed),
         ):
             [line] = project.goldi("build.prod", code=NoEngine.code, **builder(driver, port, keys)).splitlines()
-            assert f"tcp://127.0.0.1:{port} ({driver}) cannot be had: " in line
+            assert f"tcp://127.0.0.1:{port} ({driver}) is not available: " in line
             assert re.search("certificate|unknown ca", line), line
     said = project.goldi("build.prod", **builder("remote", 1, mine), GOLDI_BUILDER_FALLBACK="1")
-    assert "(remote) cannot be had: connection refused: the current builder builds instead" in said
+    assert "(remote) is not available: connection refused: the current builder builds instead" in said
     assert docker("image", "inspect", image)

@@ -93,7 +93,7 @@ def lost(found: Builder, error: CommandFailed) -> NoEngine:
     remedy = (
         "See that it runs and that this machine may reach it, or set builder.fallback to build with the current one"
     )
-    return NoEngine(f"{found} cannot be had: {plan.reason(error.problem)}", remedy)
+    return NoEngine(f"{found} is not available: {plan.reason(error.problem)}", remedy)
 
 
 def missing(settings: Settings, found: Builder, targets: tuple[str, ...], env: Mapping[str, str]) -> None:

@@ -115,7 +115,7 @@ def _within(texts: Iterator[str], patience: float) -> Iterator[str]:
         if text:
             last = time.monotonic()
         elif time.monotonic() - last > patience:
-            raise CommandFailed(f"nothing was heard of it for {patience:g} s", 124)
+            raise CommandFailed(f"no output for {patience:g} s", 124)
         yield text
 
 

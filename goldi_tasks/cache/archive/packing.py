@@ -41,7 +41,7 @@ class Pack:
             self._write(data)
             left -= len(data)
         if left:
-            raise ValueError(f"{name} has other {entry.size} bytes than it had")
+            raise ValueError(f"{name} changed size while it was saved")
         self._write(heads.padding(entry.size))
         known = (entry.kind, entry.path, entry.mode, entry.mtime, entry.size)
         return Entry(*known, digest.hexdigest(), uid=entry.uid, gid=entry.gid) if entry.kind == "f" else entry

@@ -87,7 +87,8 @@ def written(file: str) -> Iterator[IO[bytes]]:
     """Something to write to, which is called `file` once the block has ended well. Raises CacheRefused, OSError."""
     if file == STDOUT:
         if sys.stdout.isatty():
-            raise CacheRefused("an archive is nothing for a terminal", "Send it on: `inv cache.save - > FILE`")
+            problem = "standard output is a terminal, and an archive is no text"
+            raise CacheRefused(problem, "Redirect it: `inv cache.save - > FILE`")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return

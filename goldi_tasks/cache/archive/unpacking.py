@@ -49,10 +49,10 @@ class Unpack:
         self.file.seek(max(0, self.size - TRAILER.size))
         last = self.file.read(TRAILER.size)
         if len(last) < TRAILER.size:
-            refuse("it is none of ours, or cut")
+            refuse("it was not written by cache.save, or is cut off")
         magic, length, ours, place, unpacked, digest = TRAILER.unpack(last)
         if (magic, length, ours) != (SKIPPED, TRAILER.size - 8, OURS) or place > self.size - TRAILER.size:
-            refuse("it is none of ours, or cut")
+            refuse("it was not written by cache.save, or is cut off")
         return place, unpacked, digest
 
     def _manifest(self, length: int, digest: bytes) -> Manifest:
@@ -122,7 +122,7 @@ def opened(path: Path) -> IO[bytes]:
         raise CacheRefused(f"{path} cannot be read: {error.strerror}", "Name a file of `inv cache.save`") from error
     if not path.is_file():
         file.close()
-        raise CacheRefused(f"{path} is no file", "Name a file of `inv cache.save`")
+        raise CacheRefused(f"{path} is not a file", "Name a file of `inv cache.save`")
     return file
 
 

@@ -19,7 +19,7 @@ def findings(answers: Answers) -> Iterator[Finding]:
             remedy = "Run `inv engine.up`, which makes base images where there is no registry, or name a mirror's image"
             yield Finding("registry", "warning", what, remedy)
         else:
-            what = f"{asked.host} does not answer: newer base images cannot be had"
+            what = f"{asked.host} does not answer: newer base images are not available"
             yield Finding("registry", "note", what, "The ones that are here are used")
     mirrors = (answers.info.get("RegistryConfig") or {}).get("Mirrors") or []
     if mirrors:

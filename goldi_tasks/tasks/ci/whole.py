@@ -67,7 +67,7 @@ def check(
     for file in offers.summaries(summary):
         offers.append(file, report.markdown(found))
     if found.first:
-        raise CommandFailed(f"{found.first.check.name} failed", found.code, "What it said stands above")
+        raise CommandFailed(f"{found.first.check.name} failed", found.code, "See its output above")
 
 
 @task(
