@@ -67,5 +67,6 @@ def test_a_whole_context_relies_on_the_ignore_file(say: Callable[..., str]) -> N
     assert say(("pkg/build/a.py",), dockerfile="FROM scratch\nCOPY . /all\n") == ""
 
 
-def test_without_git_nothing_can_be_said(say: Callable[..., str]) -> None:
-    assert say(("pkg/build/a.py",), git=False) == ""
+def test_without_git_all_counts_that_no_tool_has_made(say: Callable[..., str]) -> None:
+    found = say(("pkg/build/a.py", "pkg/x.py", "pkg/.env", "pkg/build/__pycache__/a.pyc", "docs/x"), git=False)
+    assert found.startswith("2 files of the copied directories are not in the image: pkg/.env, pkg/build/a.py (")
