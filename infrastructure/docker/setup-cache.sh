@@ -319,7 +319,9 @@ for place in $places; do
     where "$place"
     before=$anew anew=
     make "$folder/$cache" "$text"
-    all=$all$anew anew=$before$anew
+    # Containers mount no cache of builds.
+    case " $builds " in *" $cache "*) ;; *) all=$all$anew ;; esac
+    anew=$before$anew
     tag "$folder/$cache"
     case " $apart " in
     *" $cache "*) make "$folder/$cache/$key" ;;

@@ -212,6 +212,7 @@ def test_containers_that_hold_what_was_removed_start_again(
     assert len([argv for argv in recording.calls if argv[0] == "ps"]) == 2
     # As in a new checkout: the other one has lost nothing.
     shutil.rmtree(root / "mypy-cache" / project_key(project))
+    shutil.rmtree(root / ".buildx-cache-tools")
     done = run(["/bin/sh"], root, recording.folder, path)
     assert "were started again" in done.stdout
     assert "the stack of" not in done.stdout
