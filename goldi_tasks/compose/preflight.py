@@ -31,10 +31,12 @@ def refuse(
 ) -> None:
     """Raises StackRefused where the stack cannot start; `before` and `there` are on the engine."""
     owner.expect_ours(settings, found.name, before)
+    # Ours, which is written when nothing stands against the start.
+    secrets = {name: file for name, file in found.secrets.items() if file != compose.env.get("GOLDI_NETWORK")}
     for service in services:
         for name in service.secrets:
-            if name in found.secrets:
-                _secret(name, Path(found.secrets[name]), service)
+            if name in secrets:
+                _secret(name, Path(secrets[name]), service)
     used = {name for service in services for name, _ in service.mounts}
     _options([found.volumes[name] for name in sorted(used) if name in found.volumes], there)
     _devices(settings, found, services)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks.compose.containers import FIELDS
+from goldi_tasks.paths import project_key
 from goldi_tasks.plan.compose import PROJECT_LABEL
 from tests.conftest import REPO
 from tests.door.conftest import BIN, Stage, one_sentence, ready
@@ -64,6 +65,24 @@ def test_up_is_one_compose_up_that_builds_nothing(stack: Stage) -> None:
     assert argv == ["compose", "--profile", "dev", "up", "--detach", "--no-build", "--remove-orphans"]
     env = (stack.project / "infrastructure/docker/.env").read_text()
     assert f"GOLDI_CACHE_ROOT='{stack.caches}'" in env
+
+
+def test_the_first_up_makes_what_it_mounts(stack: Stage) -> None:
+    network = Path(stack.env["HOME"], ".local/state/goldi/network", project_key(stack.project))
+    cache = stack.caches / "pip-cache"
+    mount = {"type": "volume", "source": "pip", "target": "/cache/pip"}
+    web = SERVICES["web"] | {"secrets": [{"source": "network"}], "volumes": [mount]}
+    options = {"type": "none", "o": "bind", "device": str(cache)}
+    more = {
+        "services": SERVICES | {"web": web},
+        "secrets": {"network": {"file": str(network)}},
+        "volumes": {"pip": {"name": "bears_pip", "driver_opts": options}},
+    }
+    stack.docker.answer(ALL, stdout=json.dumps(CONFIG | more))
+    done = stack.goldi("compose.up")
+    assert done.returncode == 0, done.stderr
+    assert network.is_file()
+    assert cache.is_dir()
 
 
 def written(stage: Stage) -> list[str]:
