@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 
 from tests import workflows
+from tests.real import foreground
 from tests.real.conftest import REPOSITORY, builder, docker, remove_images
 
 pytestmark = pytest.mark.real
 
 
 def commands() -> list[str]:
-    """The lines of the `sh` blocks of the README, then of its pages, without their comments."""
+    """The lines of the `sh` blocks of the README, then of its pages, without their comments, each once."""
     pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
     blocks = [block for page in pages for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S)]
-    return [shlex.join(shlex.split(line, comments=True)) for line in "".join(blocks).splitlines()]
+    return list(dict.fromkeys(shlex.join(shlex.split(line, comments=True)) for line in "".join(blocks).splitlines()))
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +39,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     env["PATH"] = ":".join(part for part in env["PATH"].split(":") if ".venv" not in part)
     env.pop("VIRTUAL_ENV", None)
     env |= ports
+    # A run that was killed may have left a database, with another password.
+    _remove_volumes(image)
     yield path, env
     assert docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={image}") == ""
-    volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={image}").split()
+    _remove_volumes(image)
+    remove_images(image, keep=True)
+
+
+def _remove_volumes(stack: str) -> None:
+    volumes = docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={stack}").split()
     if volumes:
         docker("volume", "rm", *volumes)
-    remove_images(image, keep=True)
 
 
 # What runs this test, or is run by the workflow before.
@@ -100,7 +107,10 @@ def test_the_page_has_the_two_commands_first() -> None:
 def test_a_command_of_the_page(clone: tuple[Path, dict[str, str]], command: str) -> None:
     path, env = clone
     with builder(fcntl.LOCK_SH):
-        done = subprocess.run(command, shell=True, cwd=path, env=env, capture_output=True, text=True, check=False)  # noqa: S602
+        if foreground.stays(command):
+            done = foreground.run(command, path, env)
+        else:
+            done = subprocess.run(command, shell=True, cwd=path, env=env, capture_output=True, text=True, check=False)  # noqa: S602
     # What this machine suffers from is not ours to say.
     assert done.returncode in ((0, 21) if "cache.doctor" in command else (0,)), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
