@@ -47,6 +47,13 @@ def test_inside_already(stage: Stage) -> None:
         assert one_sentence(done) == "goldi: this is the inside of a container. Run it on the host."
 
 
+def test_only_this_checkouts_container_goes(stage: Stage) -> None:
+    ours = f"ps --all --quiet --no-trunc --filter label={plan.LABEL}="
+    stage.docker.answer(f"{ours}/somewhere/else", stdout="theirs\n")
+    assert stage.goldi("devcontainer.down").stdout == "there is no dev container\n"
+    assert stage.docker.calls == [[*ours.split()[:-1], f"label={plan.LABEL}={stage.project}"]]
+
+
 def test_no_engine(stage: Stage) -> None:
     stage.docker.answer("ps", code=1, stderr=NO_ENGINE)
     stage.docker.answer("info", stdout=json.dumps(INFO | {"ServerErrors": [NO_ENGINE]}), code=1)

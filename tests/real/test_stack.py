@@ -238,13 +238,14 @@ def test_a_port_that_is_taken_is_told_with_who_and_what_to_set(dev: Stack) -> No
 
 
 def test_a_volume_whose_options_changed_is_told(dev: Stack, tmp_path: Path) -> None:
-    before = dev.containers()
+    before, env = dev.containers(), dev.path / "infrastructure/docker/.env"
+    written = env.read_text()
     said = sentence(dev.goldi("compose.up", code=18, GOLDI_CACHE_ROOT=str(tmp_path / "elsewhere")))
     assert f"goldi: the volume {NAME}_bytecode is {dev.cache_root}" in said
     assert "Run `goldi compose.down`, which loses nothing of it" in said
     assert dev.containers() == before
-    # The file that says where caches are was written for the other root.
-    dev.goldi("compose.up")
+    assert env.read_text() == written
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize(
