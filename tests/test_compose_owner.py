@@ -40,6 +40,18 @@ def test_a_stack_belongs_to_the_checkout_that_its_compose_file_is_in(here: Setti
         owner.expect_ours(here, "bears", [container(tmp_path / "gone")])
 
 
+def test_data_of_another_checkout_are_not_used(here: Settings, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    owner.expect_not_theirs(here, [VOLUME])
+    owner.remember(here, [VOLUME], [])
+    owner.expect_not_theirs(here, [VOLUME])
+    owner.remember(Settings(tmp_path / "other"), [VOLUME], [])
+    with pytest.raises(StackRefused, match=f"^the volume bears_data holds data of {tmp_path}/other\\. Set COMPOSE_"):
+        owner.expect_not_theirs(here, [VOLUME])
+    (tmp_path / "other").rmdir()
+    owner.expect_not_theirs(here, [VOLUME])
+
+
 VOLUME = {"Name": "bears_data", "CreatedAt": "2026-11-27T07:00:00Z"}
 LATER = VOLUME | {"CreatedAt": "2026-11-27T08:00:00Z"}
 

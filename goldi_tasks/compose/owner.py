@@ -50,6 +50,15 @@ def maker(volume: Mapping[str, Any]) -> Path | None:
     return None
 
 
+def expect_not_theirs(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> None:
+    """Raises StackRefused for a volume with data that another checkout made, which is still there."""
+    for one in volumes:
+        made = maker(one)
+        if made and made != settings.project and made.is_dir():
+            remedy = "Set COMPOSE_PROJECT_NAME to another name here, or run `inv compose.down --volumes` there"
+            raise StackRefused(f"the volume {one['Name']} holds data of {made}", remedy)
+
+
 def unknown(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Those of the volumes of which nobody knows which checkout they belong to.
 

@@ -38,7 +38,10 @@ def refuse(
             if name in secrets:
                 _secret(name, Path(secrets[name]), service)
     used = {name for service in services for name, _ in service.mounts}
-    _options([found.volumes[name] for name in sorted(used) if name in found.volumes], there)
+    mounted = [found.volumes[name] for name in sorted(used) if name in found.volumes]
+    _options(mounted, there)
+    data = {volume.name for volume in mounted if not volume.device and not volume.external}
+    owner.expect_not_theirs(settings, [one for one in there if one["Name"] in data])
     _devices(settings, found, services)
     _ports(settings, compose, services, before)
 
