@@ -398,3 +398,18 @@ def test_output_that_nobody_reads_is_no_traceback(stage: Stage, program: str, wo
     os.close(writer)
     assert done.returncode == code
     assert len(done.stderr.splitlines()) == (1 if code == 5 else 0), done.stderr
+
+
+@pytest.mark.parametrize("words", ["--list", "build.list", "cache.save --help"])
+def test_output_to_a_full_disk_is_one_sentence(stage: Stage, words: str) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            (str(BIN / "goldi"), *words.split()),
+            cwd=stage.project,
+            env=stage.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (15, "goldi: a disk is full. Free some, see `goldi cache.status`.\n")
