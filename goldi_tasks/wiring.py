@@ -74,7 +74,7 @@ def _adopter() -> Callable[[Settings], bool]:
     from goldi_tasks.engine import images as engine_images
 
     # Decided here: threads know of no dry run.
-    if run.is_dry():
+    if run.is_dry() or inside.is_inside():
         return lambda settings: False
     return lambda settings: engine_images.adopt(settings, database=_builds_database(settings))
 

@@ -413,3 +413,31 @@ def test_else_the_projects_own_stay(offline: Stage, answer: str, env: dict[str, 
 def test_nothing_is_written_where_all_is_only_shown(offline: Stage) -> None:
     assert offline.goldi("--dry", "build.prod").returncode == 0
     assert not (offline.project / "infrastructure/docker/.env").exists()
+
+
+def test_engine_up_makes_ready_what_builds_and_plain_compose_need(offline: Stage) -> None:
+    """The names of images, the database that compose builds, this machine, and the directories that are mounted."""
+    folder = offline.project / "infrastructure/docker"
+    (folder / "docker-compose.yml").touch()
+    for name in OURS.values():
+        offline.docker.answer(f"image inspect {name}")
+    done = offline.goldi("engine.up")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"names {', '.join(OURS.values())} and {DATABASE_MADE}, which is built when" in done.stdout
+    lines = (folder / ".env").read_text(encoding="utf-8").splitlines()
+    assert [f"{name}={value}" for name, value in (OURS | BUILT).items()] == lines[:4]
+    assert {"GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_CACHE_ROOT"} <= {
+        line.partition("=")[0] for line in lines
+    }
+    assert (offline.caches / "pip-cache").is_dir()
+    # With a registry none of them is named.
+    (folder / ".env").unlink()
+    offline.docker.answer("buildx imagetools")
+    assert offline.goldi("engine.up").returncode == 0
+    assert "_IMAGE=" not in (folder / ".env").read_text(encoding="utf-8")
+
+
+def test_no_names_are_written_inside_a_container(offline: Stage) -> None:
+    offline.env |= {"GOLDI_INSIDE": "tools"}
+    offline.goldi("build.prod")
+    assert not (offline.project / "infrastructure/docker/.env").exists()
