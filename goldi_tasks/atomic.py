@@ -94,12 +94,13 @@ def give(path: Path, owner: Owner) -> None:
 
 
 def give_tree(top: Path, owner: Owner) -> None:
-    """Hand `top` over with all that is in it, and follow no link. Raises OSError."""
-    if owner != (os.getuid(), os.getgid()):
+    """Hand `top` over with all that is in it, if it or we are another user's, and follow no link. Raises OSError."""
+    if owner != (os.getuid(), os.getgid()) or top.stat().st_uid != owner[0]:
         for _, folders, files, handle in os.fwalk(top):
             for name in (*folders, *files):
-                os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
-        give(top, owner)
+                with suppress(FileNotFoundError):
+                    os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
+        os.chown(top, *owner, follow_symlinks=False)
 
 
 @contextmanager

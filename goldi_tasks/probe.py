@@ -1,7 +1,6 @@
 """What this machine and its Docker are, asked once and kept as frozen answers."""
 
 import json
-import os
 import platform
 import re
 import shutil
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from goldi_tasks import run
+from goldi_tasks import run, whose
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission, NotDocker
 
@@ -82,9 +81,11 @@ def host() -> Host:
     """The caller and the machine."""
     machine = platform.machine()
     shown = sys.stdout.isatty()
+    # A container works in the project and the caches of who called sudo, and root without capabilities cannot.
+    uid, gid = whose.owner()
     return Host(
-        uid=os.getuid(),
-        gid=os.getgid(),
+        uid=uid,
+        gid=gid,
         tty=shown and sys.stdin.isatty(),
         platform=f"linux/{_ARCHITECTURES.get(machine, machine)}",
         shown=shown,

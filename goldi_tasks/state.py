@@ -31,10 +31,11 @@ def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
     return found
 
 
-def make(directory: Path) -> None:
+def make(directory: Path, owner: atomic.Owner | None = None) -> None:
     """Make `directory` and those above it that are missing, for this user only. Raises OSError.
 
-    Under sudo what is made in a directory of the user's is the user's, here and below.
+    Under sudo what is made in a directory of the user's is the user's, here and below. The directory itself is for
+    `owner`, if that is given.
     """
     missing = []
     for folder in (directory, *directory.parents):
@@ -42,7 +43,8 @@ def make(directory: Path) -> None:
             break
         missing.append(folder)
     for folder in reversed(missing):
-        if not atomic.make_directory(folder, 0o700, whose.owner_in(folder.parent)) and not folder.is_dir():
+        one = owner if owner and folder == directory else whose.owner_in(folder.parent)
+        if not atomic.make_directory(folder, 0o700, one) and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-from goldi_tasks import network, state
+from goldi_tasks import atomic, network, state, whose
 from goldi_tasks.command import hide
 from goldi_tasks.plan import network as plan
 from goldi_tasks.settings import Settings
@@ -34,4 +34,5 @@ def file(settings: Settings) -> Iterator[Path]:
         out.write(lines(settings))
         out.flush()
         os.fchmod(out.fileno(), 0o400)
+        atomic.give(Path(out.name), whose.owner())
         yield Path(out.name)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks import probe, run, state
+from goldi_tasks import atomic, probe, run, state, whose
 from goldi_tasks.checks import direct, found, place
 from goldi_tasks.checks.found import Doors
 from goldi_tasks.errors import (
@@ -50,7 +50,9 @@ def run_in_tools(
     name = f"{uuid.uuid4().hex}.job"
     job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", plan.carry(named))
     try:
-        state.make(shared)
+        # A container shares it, as the same user.
+        state.make(shared, whose.owner())
+        atomic.give_tree(shared, whose.owner())
         for again in (False, True):
             tools = found.tools(settings, doors, again)
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
@@ -122,6 +124,7 @@ def _file(path: Path, title: str) -> Iterator[tuple[int, Callable[[], list[str]]
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
+        atomic.give(path, whose.owner())
         os.write(handle, " ".join([*title.split("\n"), "\n"]).encode(errors="surrogateescape"))
         yield handle, lambda: path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     finally:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from goldi_tasks import __version__, network, state
+from goldi_tasks import __version__, network, state, whose
 from goldi_tasks.settings import Settings
 
 YOUNG = state.YOUNG
@@ -81,7 +81,7 @@ def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
     built = _stat(str(state.folder("builds", settings.key)))
     # Where a check runs says nothing of the image, nor does what is kept.
     chosen = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
-    bits = (__version__, chosen, os.getuid(), os.getgid(), engine, network.relevant(), built, stats)
+    bits = (__version__, chosen, *whose.owner(), engine, network.relevant(), built, stats)
     return hashlib.sha256(repr(bits).encode(errors="surrogateescape")).hexdigest(), newest
 
 

@@ -14,6 +14,7 @@ from goldi_tasks.plan import tools as plan
 from tests.door.conftest import BIN, Stage, one_sentence
 from tests.door.test_mistakes import NO_ENGINE, NO_PERMISSION
 from tests.recording import INFO
+from tests.test_cache_dirs import may_give
 
 pytestmark = pytest.mark.door
 
@@ -94,6 +95,20 @@ def test_the_container_is_started_for_this_project_and_this_user(checks: Stage) 
     found = checks.docker.only("run")["argv"]
     assert any(f"source={checks.project}" in word for word in found)
     assert "sha256:0123456789ab" in found
+
+
+@pytest.mark.skipif(not may_give(), reason="only root with his capabilities can give files away")
+def test_under_sudo_a_check_runs_as_who_called_it_and_shares_a_directory_of_his(checks: Stage) -> None:
+    """Without capabilities root in a container cannot enter the user's caches, nor write to his files."""
+    checks.env |= {"SUDO_UID": "4242", "SUDO_GID": "4243"}
+    checks.docker.answer("run", code=125, stderr="no")
+    nox(checks, "-s", "lint")
+    found = checks.docker.only("run")["argv"]
+    assert found[found.index("--user") + 1] == "4242:4243"
+    (shared,) = (path for path in Path(checks.env["XDG_STATE_HOME"]).glob("goldi/checks/*") if path.is_dir())
+    made = [shared, *shared.iterdir()]
+    assert len(made) > 3
+    assert {path.stat().st_uid for path in made} == {4242}
 
 
 NAMED: dict[str, str | None] = {
