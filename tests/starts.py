@@ -174,7 +174,7 @@ def start_in_python(scene: Scene) -> None:
     use.remember(settings.key, settings.project)
     with work.at_work():
         dirs.set_up(settings.roots)
-        wiring.set_up(settings)
+        wiring.set_up(settings)()
         for cache in CACHES:
             if cache.scope == "project":
                 dirs.ensure(settings.roots, settings.roots.folder(cache) / settings.key / "native")
