@@ -208,7 +208,7 @@ text='Signature: 8a477f597d28d172789f06886806bc55
 
 tag() {
     # What was there before us, with something in it, stays unmarked and is never cleared.
-    [ -z "$(ls -A "$1")" ] || return 0
+    [ ! -e "$1/CACHEDIR.TAG" ] && [ -z "$(ls -A "$1")" ] || return 0
     draft=$1/.CACHEDIR.TAG-$$
     (umask 077 && printf '%s\n' "$text" >"$draft")
     give "$draft"

@@ -387,7 +387,7 @@ def test_a_terminal_is_the_hosts(checked: Project) -> None:
     assert "40 100" in said
     assert "/dev/pts/" in said
     assert "xterm-256color" in said
-    said, _ = in_terminal(checked, {}, NOX, "--session", "lint", "--", "--select", "E501", "infrastructure")
+    said, _ = in_terminal(checked, {}, NOX, "--session", "lint", "--", "--select", "E501", "--line-length", "60")
     assert "\x1b[1;91mE501" in said or "\x1b[1m\x1b[91mE501" in said
 
 

@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-SERVE = Path(__file__).parents[3] / "infrastructure/docker/scripts/serve.py"
+# The app is a project of its own, or a directory in one.
+SCRIPT = "infrastructure/docker/scripts/serve.py"
+SERVE = next(file for up in Path(__file__).parents if (file := up / SCRIPT).is_file())
 HELLO = """
 import os
 
