@@ -70,7 +70,7 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     path = top / "a b, ü"
     others = shutil.ignore_patterns("node_modules", "dist", ".*_cache")
     shutil.copytree(REPOSITORY / "examples/goldilocks", path, ignore=others)
-    shutil.copytree(REPOSITORY / "infrastructure", path / "infrastructure")
+    shutil.copytree(REPOSITORY / "infrastructure", path / "infrastructure", ignore=others)
     (path / "noxfile.py").write_text(NOXFILE)
     (path / ".pre-commit-config.yaml").write_text(HOOKS)
     (path / ".gitignore").write_text("__pycache__/\n")
