@@ -86,6 +86,8 @@ def busy_cores() -> Iterator[None]:
 
 def run_once(folder: Path, *, busy: bool) -> tuple[Run, str]:
     """Clone what is committed into `folder` and run the test command there; returns its output too."""
+    # Tests run programs of the clone as other users.
+    folder.chmod(0o755)
     clone = folder / "clone"
     subprocess.run(("git", "clone", "--quiet", "--no-hardlinks", REPOSITORY, clone), check=True)
     head = ("git", "rev-parse", "--short", "HEAD")
