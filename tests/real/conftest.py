@@ -149,7 +149,7 @@ def image() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def builder_only() -> Iterator[None]:
-    """For tests that are not about local caches: none is kept, which is most of what a target's first build costs."""
+    """Keep no local cache, most of what a target's first build costs: for whole files that are not about these."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(BACKEND, "none")
         yield

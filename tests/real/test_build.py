@@ -76,21 +76,21 @@ def test_the_app_is_built_and_serves(app: Project) -> None:
         assert json.loads(get(f"{address}/health")) == {"status": "ok"}
 
 
-def test_an_app_that_cannot_start_fails_its_build(app: Project, builder_only: None) -> None:
+def test_an_app_that_cannot_start_fails_its_build(app: Project) -> None:
     module = app.path / "goldilocks/app.py"
     whole = module.read_text()
     module.write_text(f"{whole}\nimport not_locked\n")
-    said = app.goldi("build.prod", code=1)
+    said = app.goldi("build.prod", GOLDI_CACHE_BACKEND="none", code=1)
     reason = "the image could not start: goldilocks.app:app cannot be imported: ModuleNotFoundError: No module named"
     assert f"goldi: {reason} 'not_locked'. Lock what is missing" in said
     assert "Traceback (most recent call last)" in said, "the step's own output"
     # What is shipped is the same with it and without.
-    app.goldi("build.prod", GOLDI_SMOKE_TEST="0")
+    app.goldi("build.prod", GOLDI_CACHE_BACKEND="none", GOLDI_SMOKE_TEST="0")
     module.write_text(whole)
-    app.goldi("build.prod")
+    app.goldi("build.prod", GOLDI_CACHE_BACKEND="none")
     form = "{{json .RootFS.Layers}} {{json .Config}}"
     tested = docker("image", "inspect", "--format", form, app.image)
-    app.goldi("build.prod", GOLDI_SMOKE_TEST="0")
+    app.goldi("build.prod", GOLDI_CACHE_BACKEND="none", GOLDI_SMOKE_TEST="0")
     assert docker("image", "inspect", "--format", form, app.image) == tested
 
 
