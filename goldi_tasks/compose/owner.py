@@ -53,10 +53,9 @@ def maker(volume: Mapping[str, Any]) -> Path | None:
 def expect_not_theirs(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> None:
     """Raises StackRefused for a volume with data that another checkout made, which is still there."""
     for one in volumes:
-        made = maker(one)
-        if made and made != settings.project and made.is_dir():
+        if other := _other_maker(settings, one):
             remedy = "Set COMPOSE_PROJECT_NAME to another name here, or run `inv compose.down --volumes` there"
-            raise StackRefused(f"the volume {one['Name']} holds data of {made}", remedy)
+            raise StackRefused(f"the volume {one['Name']} holds data of {other}", remedy)
 
 
 def unknown(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -66,19 +65,25 @@ def unknown(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> list[st
     """
     found = []
     for one in volumes:
-        name, made = str(one["Name"]), maker(one)
+        name = str(one["Name"])
         form = f'{{{{.Label "{FOLDER_LABEL}"}}}}'
         command = Command(("docker", "ps", "--all", "--filter", f"volume={name}", "--format", form))
         held = [Path(line) for line in run.capture(command).splitlines() if line]
         theirs = [folder for folder in held if not is_in(folder, settings.project)]
-        if made and made != settings.project and made.is_dir():
-            theirs.append(made)
+        if other := _other_maker(settings, one):
+            theirs.append(other)
         if theirs:
             remedy = "Run `inv compose.down --volumes` there, or set COMPOSE_PROJECT_NAME to another name here"
             raise StackRefused(f"the volume {name} belongs to {theirs[0]}", remedy)
-        if made != settings.project and not held:
+        if maker(one) != settings.project and not held:
             found.append(name)
     return found
+
+
+def _other_maker(settings: Settings, volume: Mapping[str, Any]) -> Path | None:
+    """Return the other checkout that made a volume, if it is still there."""
+    made = maker(volume)
+    return made if made and made != settings.project and made.is_dir() else None
 
 
 def _file(volume: Mapping[str, Any]) -> Path:
