@@ -74,6 +74,11 @@ def led(env: Mapping[str, str]) -> Iterator[None]:
         _led.update(before)
 
 
+def environment() -> dict[str, str]:
+    """Return the environment that programs are started with."""
+    return {**os.environ, **_led}
+
+
 @contextmanager
 def unbroken() -> Iterator[None]:
     """Ctrl-C waits until the block has ended, for what would be left behind half begun; then KeyboardInterrupt."""

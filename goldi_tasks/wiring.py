@@ -6,7 +6,7 @@ What builds is imported where it is used: 15 ms that a check in a warm container
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -156,7 +156,7 @@ def stack(settings: Settings) -> "StackDoors":
         lambda: told.secrets(settings),
         lambda: set_up(settings),
         lambda: list(bakefile.load(settings)["target"]),
-        lambda targets: bake.fresh(settings, Wanted(tuple(targets))),
+        lambda targets: bake.is_up_to_date(settings, Wanted(tuple(targets))),
         lambda targets: build(settings, Wanted(tuple(targets)), _if_built),
         lambda image: _provide(settings, image),
     )
@@ -238,26 +238,27 @@ def doors(settings: Settings) -> "Doors":
     """What checks need of other rooms."""
     from goldi_tasks.checks.found import Doors
 
-    def image() -> tuple[str, Sequence[Path]]:
-        from goldi_tasks.build import ready
+    def current() -> str:
+        from goldi_tasks.build import fingerprint
+        from goldi_tasks.plan.bake import variables
 
-        build(settings, Wanted(("tools",)), _if_built)
-        return ready.image(settings, "tools"), ready.files(settings, "tools")
+        bases = images.base_images(settings, settings.made_images)
+        return fingerprint.image(settings, "tools", variables(settings, Wanted(("tools",)), bases))
 
-    return Doors(lambda: prepare_mounts(settings), image)
+    return Doors(lambda: prepare_mounts(settings), current, lambda: image(settings, "tools"))
 
 
 def image(settings: Settings, target: str) -> str:
     """The id of the image of `target`, built if need be; "" where all is only shown. Raises what a build raises."""
-    from goldi_tasks.build import ready
+    from goldi_tasks.build import client
 
     build(settings, Wanted((target,)), _if_built)
-    return "" if run.is_dry() else ready.image(settings, target)
+    return "" if run.is_dry() else client.image_id(f"{settings.image}:{target}")
 
 
 def mounts(settings: Settings) -> "Builder":
     """What reaches the cache mounts of the project's Dockerfiles. Raises what bake and the engine's probe raise."""
-    from goldi_tasks.build import bake, bakefile
+    from goldi_tasks.build import bake, bakefile, control
     from goldi_tasks.cache.archive.save import Builder
     from goldi_tasks.plan import mounts as plan
     from goldi_tasks.plan.bake import public
@@ -265,9 +266,8 @@ def mounts(settings: Settings) -> "Builder":
     docker, found = probe.docker(), dict[str, plan.Mount]()
     shown = bake.shown(settings, public(bakefile.load(settings)))
     for target in json.loads(run.capture(shown, cwd=settings.project))["target"].values():
-        file = settings.project / target.get("context", ".") / target.get("dockerfile", "Dockerfile")
-        if file.is_file():
-            text = file.read_text(encoding="utf-8", errors="replace")
+        with suppress(OSError, control.NotUnderstood):
+            text = control.find(settings.project, target).text
             found |= plan.declared(text, target.get("args", {}), docker.platform)
     return Builder(docker, bake.base_images(settings)["PYTHON_IMAGE"], tuple(found.values()))
 

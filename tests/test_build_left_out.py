@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.build import left_out
+from goldi_tasks.build import fingerprint, left_out
 
 pytestmark = pytest.mark.door
 
@@ -19,7 +19,8 @@ FROM scratch AS production
 ARG APP
 COPY ${APP}/pkg /pkg
 """
-PRINTED = {"production": {"context": ".", "dockerfile": "infrastructure/docker/Dockerfile", "args": {"APP": "."}}}
+TARGET = {"context": ".", "dockerfile": "infrastructure/docker/Dockerfile", "args": {"APP": "."}}
+LOOK = fingerprint.Look({"production": fingerprint.Target()}, "", printed={"target": {"production": TARGET}})
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def say(project: Path) -> Callable[..., str]:
             if git and not number:
                 subprocess.run(("git", "init", "--quiet"), cwd=project, check=True)
                 subprocess.run(("git", "add", "--force", "."), cwd=project, check=True)
-        return left_out.sentence(project_settings.load(project, {}), ("production",), {}, PRINTED)
+        return left_out.sentence(project_settings.load(project, {}), LOOK)
 
     return sentence
 

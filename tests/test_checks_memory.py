@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks import network
 from goldi_tasks import settings as project_settings
 from goldi_tasks.checks import memory
 from goldi_tasks.checks.memory import Memory
@@ -25,9 +26,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def kept(settings: Settings, tmp_path: Path, later: None) -> Memory:
+def kept(settings: Settings, tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch) -> Memory:
     (tmp_path / "lock").write_text("one")
-    found = Memory("sha256:1", "0:0", "told", (str(tmp_path / "lock"), str(tmp_path / "missing")))
+    monkeypatch.setattr(network, "files", lambda folder: [tmp_path / "lock", tmp_path / "missing"])
+    found = Memory("0:0", "told")
     memory.keep(settings, found)
     assert memory.recall(settings) == found
     return found
@@ -56,30 +58,21 @@ def test_so_is_another_engine_or_network(
     assert memory.recall(settings) is None
 
 
-def test_so_is_a_build_of_ours(settings: Settings, kept: Memory, tmp_path: Path) -> None:
-    builds = tmp_path / "state/goldi/builds" / settings.key
-    builds.mkdir(parents=True)
-    assert memory.recall(settings) is None
-
-
 def test_and_a_setting(project: Path, settings: Settings, kept: Memory) -> None:
     assert memory.recall(project_settings.load(project, {"GOLDI_INSTALLER": "pip"})) is None
     assert memory.recall(project_settings.load(project, {"GOLDI_WARM": "0", "GOLDI_RUN": "host"})) == kept
 
 
-def test_what_was_changed_just_now_is_not_remembered(settings: Settings, tmp_path: Path) -> None:
+def test_what_was_changed_just_now_is_not_remembered(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "lock").write_text("one")
-    memory.keep(settings, Memory("sha256:1", "0:0", "told", (str(tmp_path / "lock"),)))
+    monkeypatch.setattr(network, "files", lambda folder: [tmp_path / "lock"])
+    memory.keep(settings, Memory("0:0", "told"))
     assert memory.recall(settings) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"image": 1}', "\x00"])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"user": 1}', "\x00"])
 def test_what_is_no_memory_is_none(settings: Settings, kept: Memory, tmp_path: Path, text: str) -> None:
     (tmp_path / "state/goldi/checks" / f"{settings.key}.json").write_text(text)
-    assert memory.recall(settings) is None
-
-
-def test_it_can_be_dropped_twice(settings: Settings, kept: Memory) -> None:
-    memory.drop(settings)
-    memory.drop(settings)
     assert memory.recall(settings) is None

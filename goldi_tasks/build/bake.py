@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths, run, scratch
-from goldi_tasks.build import bakefile, context, foreign, inputs, left_out, made, network, record, summary
+from goldi_tasks.build import bakefile, context, control, fingerprint, foreign, left_out, network, record, summary
 from goldi_tasks.build.afar import find as afar
 from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view
@@ -20,6 +20,7 @@ from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
 from goldi_tasks.plan.builder import Builder
+from goldi_tasks.probe import Docker
 from goldi_tasks.settings import Settings
 
 # Is told what came of a build, also of one that failed.
@@ -44,41 +45,78 @@ def build(
 
     Raises UnknownName, NoDocker, NoEngine, NoPermission, NoSpace, Interrupted, CommandFailed with buildx's exit code.
     """
-    began, mode = time.time_ns(), view.choose(wanted.progress)
-    file = bakefile.load(settings)
-    targets = plan.members(file, wanted.targets)
-    wanted = replace(wanted, outputs=packing.has_outputs(file))
-    variables, where = environment(settings, wanted), f"{at.name} {at.endpoint}" if at else ""
-    with ThreadPoolExecutor() as pool:
-
-        def ask() -> list[Future[Any]]:
-            # Each asks programs for a tenth of a second.
-            asks: list[Future[Any]] = [pool.submit(elsewhere.docker, at), pool.submit(network.secrets, settings)]
-            there = (elsewhere.missing, settings, at, targets, variables) if at else (adopt, settings)
-            return [*asks, pool.submit(*there)]
-
-        asked = ask() if wanted.force or made.changed(settings, targets) else []
-        before = None if run.is_dry() else inputs.look(settings, wanted, targets, variables, where=where)
-        if before and not wanted.force and made.built(settings, before):
-            tell(summary.unchanged(targets, before.images, _size(settings, before), _since(began)))
-            return
-        docker, secrets, adopted = (one.result() for one in asked or ask())
-    if adopted:
-        variables = environment(settings, wanted)
-        before = inputs.look(settings, wanted, targets, variables)
-    plan.check(wanted, docker)
+    began = time.time_ns()
+    ready = _Ready(settings, wanted, at, adopt)
+    if not ready.before.reason and not run.is_dry():
+        sizes = (ready.before.files, ready.before.bytes)
+        tell(summary.unchanged(ready.targets, ready.before.images, sizes, _since(began)))
+        return
+    ready.ask()
+    wanted = replace(wanted, outputs=packing.has_outputs(ready.before.printed))
+    plan.check(wanted, ready.docker)
     # What another machine emulates is its own business.
-    if wanted.platforms and not at and _provided(settings, wanted, targets, variables, provide) and before:
-        before = inputs.look(settings, wanted, targets, variables, before.printed)
+    if wanted.platforms and not at:
+        foreign.check(settings, wanted, ready.before.printed)
+        if provide(base_images(settings), wanted.platforms):
+            ready.look()
     if wanted.push:
-        plan.check_pushed(settings, wanted, file, targets)
-    out = afar.find(settings, docker, wanted, targets, variables, far=bool(at))
+        plan.check_pushed(settings, wanted, bakefile.load(settings), ready.targets)
+    _run(ready, wanted, doors, tell, began)
+    _tell(settings, ready.before)
+
+
+class _Ready:
+    """What a build needs to know: what goes in, `docker`, `secrets`, and the `variables` of the bake file."""
+
+    docker: Docker
+    secrets: Mapping[str, str]
+
+    def __init__(
+        self, settings: Settings, wanted: plan.Wanted, at: Builder | None, adopt: Callable[[Settings], bool]
+    ) -> None:
+        self.settings, self.wanted, self.at, self._adopt = settings, wanted, at, adopt
+        self.where = f"{at.name} {at.endpoint}" if at else ""
+        self._pool = ThreadPoolExecutor()
+        self._asked: list[Future[Any]] = []
+        self.look(on_change=self._begin)
+        self.targets = tuple(self.before.targets) or plan.members(bakefile.load(settings), wanted.targets)
+        self.files = _files(settings, self.before)
+
+    def look(self, on_change: Callable[[], object] = lambda: None) -> None:
+        """Look at what goes in."""
+        self.variables = environment(self.settings, self.wanted)
+        self.before = fingerprint.look(
+            self.settings, self.wanted, self.variables, where=self.where, on_change=on_change
+        )
+
+    def ask(self) -> None:
+        """Ask for what only a build needs, and choose base images that are here. Raises NoDocker, NoEngine."""
+        if not self._asked:
+            self._begin()
+        if self.at:
+            elsewhere.missing(self.settings, self.at, self.before.printed)
+        self.docker, self.secrets, adopted = (one.result() for one in self._asked)
+        if adopted:
+            self.look()
+
+    def _begin(self) -> None:
+        # Each asks programs for a tenth of a second.
+        ask, settings, at = self._pool.submit, self.settings, self.at
+        self._asked = [ask(elsewhere.docker, at), ask(network.secrets, settings)]
+        self._asked.append(ask(self._adopt, settings) if not at else ask(bool))
+
+
+def _run(ready: _Ready, wanted: plan.Wanted, doors: Doors, tell: Tell, began: int) -> None:
+    """Run bake, keep a record of it, and `tell` what came of it."""
+    settings, docker, targets = ready.settings, ready.docker, ready.targets
+    out = afar.find(settings, docker, wanted, targets, ready.before.printed, far=bool(ready.at))
     if out.local and not plan.keeps_local_cache(docker):
         problem = "this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         print(as_typed(f"goldi: {problem}"))
     # A target of the project's own has the caches that its bake file says, and no directory of ours.
     cached = [target for target in targets if target in paths.TARGETS]
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in cached}
+    variables, secrets = ready.variables, ready.secrets
     with scratch.directory() as folder:
         metadata = folder / "metadata.json"
         command = plan.build(settings, docker, _asked(wanted), targets, metadata, variables, secrets, out.told)
@@ -88,54 +126,51 @@ def build(
 
         kept = keep if out.local and plan.keeps(docker, wanted) else None
         sent = out.told.writes and plan.export(settings, docker, _asked(wanted), out.told, variables, secrets)
-        title = f"building {' '.join(targets)}"
-        caches = Caches(directories, doors)
-        work = Work(settings, command, kept, caches, mode, title, wanted.keep_cache, sent or None, out.told.own)
+        title, mode = f"building {' '.join(targets)}", view.choose(wanted.progress)
+        file = ready.files[0].dockerfile if ready.files else settings.bake_file.with_name("Dockerfile")
+        caches, sure = Caches(directories, doors), wanted.keep_cache
+        work = Work(settings, command, kept, caches, mode, title, sure, sent or None, out.told.own, file)
 
         def end(result: str) -> None:
-            told = summary.gather(result, targets, work.heard, metadata, _size(settings, before), _since(began))
-            told = replace(told, keeping=round(work.kept, 3))
+            told = summary.gather(result, targets, work.heard, metadata, _measure(ready.files), _since(began))
+            told = replace(told, keeping=round(work.kept, 3), asked=ready.before.reason)
             record.keep(settings, wanted, work.heard, told, began)
             tell(told)
+
+        def remember() -> None:
+            names, measured = [step.now.name for step in work.heard.steps.values()], _measure(ready.files)
+            built = fingerprint.Built(names, docker, summary.digests(metadata), measured)
+            fingerprint.remember(settings, wanted, ready.before, built, where=ready.where)
 
         with ThreadPoolExecutor(1) as pool:
             with _ending(end):
                 work.run()
                 # While the images are listed for the summary.
-                again = before and pool.submit(inputs.look, settings, wanted, targets, variables, before.printed, where)
-            if before and again:
-                made.remember(settings, targets, before, again.result(), summary.digests(metadata), began)
-    _tell_left_out(settings, targets, variables, before)
+                done = None if run.is_dry() else pool.submit(remember)
+            if done:
+                done.result()
 
 
-def _tell_left_out(
-    settings: Settings, targets: tuple[str, ...], env: Mapping[str, str], before: inputs.Inputs | None
-) -> None:
-    if not run.is_dry() and (lost := left_out.sentence(settings, targets, env, before.printed if before else None)):
+def _tell(settings: Settings, before: fingerprint.Look) -> None:
+    """Print what is left out of an image, and why the builder will be asked next time too."""
+    if run.is_dry():
+        return
+    if lost := left_out.sentence(settings, before):
         print(f"goldi: {lost}", file=sys.stderr)
+    if before.lasting:
+        print(f"goldi: the builder is asked each time, since {before.reason}", file=sys.stderr)
 
 
-def _provided(
-    settings: Settings, wanted: plan.Wanted, targets: tuple[str, ...], variables: Mapping[str, str], provide: Provide
-) -> bool:
-    """Return whether base images were made for platforms that lacked them. Raises what foreign.check does."""
-    foreign.check(settings, wanted, targets, variables)
-    return provide(base_images(settings), wanted.platforms)
-
-
-def fresh(settings: Settings, wanted: plan.Wanted) -> bool:
+def is_up_to_date(settings: Settings, wanted: plan.Wanted) -> bool:
     """Whether there is nothing to build of `wanted`, as `build` would find. Raises UnknownName, CommandFailed."""
-    file = bakefile.load(settings)
-    targets = plan.members(file, wanted.targets)
-    wanted = replace(wanted, outputs=packing.has_outputs(file))
-    before = inputs.look(settings, wanted, targets, environment(settings, wanted))
-    return bool(before and made.built(settings, before))
+    return not fingerprint.look(settings, wanted, environment(settings, wanted)).reason
 
 
 def shown(settings: Settings, targets: tuple[str, ...]) -> Command:
-    """The command that prints what bake would build. Raises UnknownName."""
-    plan.members(bakefile.load(settings), targets)
-    return plan.show(settings, targets, environment(settings, plan.Wanted(targets)))
+    """Return the command that prints what bake would build. Raises UnknownName."""
+    env = environment(settings, plan.Wanted(targets))
+    bakefile.check(settings, targets, env)
+    return plan.show(settings, targets, env)
 
 
 def environment(settings: Settings, wanted: plan.Wanted) -> dict[str, str]:
@@ -168,10 +203,18 @@ def _asked(wanted: plan.Wanted) -> plan.Wanted:
     return wanted if run.is_dry() else replace(wanted, progress="rawjson")
 
 
-def _size(settings: Settings, before: inputs.Inputs | None) -> tuple[int, int]:
-    """Number and bytes of the context's files; nothing where it cannot be read, of which buildx speaks."""
+def _files(settings: Settings, before: fingerprint.Look) -> list[control.Control]:
+    """List what is read for each target, beside what its Dockerfile copies; none where that cannot be said."""
     try:
-        return (before.context.files, before.context.bytes) if before else context.measure(settings)
+        return [control.find(settings.project, before.printed["target"][name]) for name in before.targets]
+    except (OSError, LookupError, control.NotUnderstood):
+        return []
+
+
+def _measure(files: list[control.Control]) -> tuple[int, int]:
+    """Count the context's files and their bytes; nothing where it cannot be read, of which buildx speaks."""
+    try:
+        return context.measure(files[0].root, files[0].ignore_text) if files else (0, 0)
     except OSError:
         return 0, 0
 

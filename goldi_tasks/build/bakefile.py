@@ -1,13 +1,93 @@
 """The project's bake file, read as the JSON that it is: names need no docker."""
 
+import hashlib
 import json
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from goldi_tasks import run
-from goldi_tasks.errors import SettingsError
+from goldi_tasks import __version__, run, state
+from goldi_tasks.build import client
+from goldi_tasks.errors import CommandFailed, SettingsError
 from goldi_tasks.plan import bake
 from goldi_tasks.settings import Settings
+
+_CALL = re.compile(r"(\w+)\s*\(")
+# Those of bake's functions that give the same for the same: no `timestamp`, no `bcrypt`, nor what a file defines.
+_PURE = {
+    *("abs", "and", "base64decode", "base64encode", "can", "ceil", "chomp", "chunklist", "cidrhost", "cidrnetmask"),
+    *("cidrsubnet", "cidrsubnets", "coalesce", "coalescelist", "compact", "concat", "contains", "convert", "csvdecode"),
+    *("distinct", "divide", "element", "equal", "flatten", "floor", "format", "formatlist", "greaterthan", "hasindex"),
+    *(
+        "indent",
+        "index",
+        "int",
+        "join",
+        "jsondecode",
+        "jsonencode",
+        "keys",
+        "length",
+        "lessthan",
+        "log",
+        "lookup",
+        "lower",
+    ),
+    *(
+        "max",
+        "md5",
+        "merge",
+        "min",
+        "modulo",
+        "multiply",
+        "negate",
+        "not",
+        "notequal",
+        "or",
+        "parseint",
+        "pow",
+        "range",
+    ),
+    *(
+        "regex",
+        "regexall",
+        "regex_replace",
+        "regexreplace",
+        "replace",
+        "reverse",
+        "reverselist",
+        "rsadecrypt",
+        "sanitize",
+    ),
+    *(
+        "sethaselement",
+        "setintersection",
+        "setproduct",
+        "setsubtract",
+        "setunion",
+        "sha1",
+        "sha256",
+        "sha512",
+        "signum",
+    ),
+    *(
+        "slice",
+        "sort",
+        "split",
+        "strlen",
+        "substr",
+        "subtract",
+        "title",
+        "trim",
+        "trimprefix",
+        "trimspace",
+        "trimsuffix",
+    ),
+    *("try", "upper", "urlencode", "uuidv5", "values", "zipmap"),
+}
+# How many answers of `bake --print` are kept of a project.
+_PRINTS = 8
 
 
 def load(settings: Settings) -> Mapping[str, Any]:
@@ -23,13 +103,47 @@ def load(settings: Settings) -> Mapping[str, Any]:
     return dict(read)
 
 
-def printed(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> dict[str, Any]:
-    """What bake makes of its file for `targets`, with what they build on, by target; it takes 0.1 s.
+def check(settings: Settings, names: tuple[str, ...], env: Mapping[str, str]) -> None:
+    """Raises UnknownName for one that bake knows neither as a group nor as a target, also of a matrix."""
+    file = load(settings)
+    if not {*names} <= {*file.get("group", {}), *bake.public(file)}:
+        try:
+            bake.members(printed(settings, names, env), names)
+        except (CommandFailed, ValueError, LookupError):
+            bake.members(file, names)
 
-    Raises CommandFailed, ValueError, LookupError.
+
+def printed(settings: Settings, names: tuple[str, ...], env: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `bake --print` makes of its file: tables `group` and `target`, of `names` and what they build on.
+
+    It takes 0.1 s. Raises CommandFailed, ValueError, LookupError.
     """
-    found: dict[str, Any] = json.loads(run.capture(bake.show(settings, targets, env), cwd=settings.project))["target"]
-    return found
+    document = json.loads(run.capture(bake.show(settings, names, env), cwd=settings.project))
+    return {"group": document.get("group", {}), "target": document["target"]}
+
+
+def remembered(settings: Settings, names: tuple[str, ...], env: Mapping[str, str], file: Path) -> dict[str, Any]:
+    """Return what `printed` does, from `file` if it was asked before and cannot be another now.
+
+    That hinges on the bake file, on the variables that it can name, and on buildx. Raises what `printed` does, OSError.
+    """
+    text = settings.bake_file.read_text(encoding="utf-8")
+    # A name may be written with an escape; a function may give another value each time.
+    if "\\u" in text or not set(_CALL.findall(text)) <= _PURE:
+        return printed(settings, names, env)
+    variables = {name: value for name, value in {**run.environment(), **env}.items() if name in text}
+    bits = [text, names, sorted(variables.items()), client.digest(run.environment(), settings.project), __version__]
+    key = hashlib.sha256(json.dumps(bits).encode()).hexdigest()
+    try:
+        known = dict(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        known = {}
+    if key not in known:
+        latest = list(known.items())[1 - _PRINTS :]
+        known = {**dict(latest), key: printed(settings, names, env)}
+        with suppress(OSError):
+            state.write(file, json.dumps(known))
+    return dict(known[key])
 
 
 def listing(settings: Settings) -> list[tuple[str, str, str]]:

@@ -1,122 +1,170 @@
-"""What of the project goes to the builder: the files that the .dockerignore leaves, and a digest of them.
+"""Read a build context: which files the builder would get of a directory, and a digest of them.
 
-Contents are remembered by what stat says of a file, as git does. A file whose change is as young as the
-look at it is read again next time, since a second change in the same tick would not show.
+A file counts by path, kind, mode, content, link and extended attributes. Contents are remembered by what stat says of a
+file, as git does; a file that changed less than two seconds before it was looked at, or later than now, is read again,
+since a second change in the same tick would not show. So no clock decides alone.
 """
 
 import hashlib
 import os
+import re
 import stat
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from goldi_tasks import state
-from goldi_tasks.plan import ignore, selection
-from goldi_tasks.settings import Settings
+from goldi_tasks.plan import ignore
 
 YOUNG = state.YOUNG
 # The paths that are all of a context.
 WHOLE = frozenset({"."})
-# What stat says of a file, and its digest.
+# By path what stat says of a file, and the digest of its content.
 Memory = dict[str, list[int | str]]
 
 
 @dataclass(frozen=True)
 class Context:
-    """The build context: a digest over paths, kinds, modes, contents and links of what was asked for.
+    """What `paths` of a context hold: `digest` of all that counts, `stats` of what stat says, `memory` for the next.
 
-    `files` and `bytes` are of all of it. `changed` is the newest change of anything in the digest, in nanoseconds
-    since the epoch; `memory` is to be handed to the next look.
+    `young` has the digests of files that are read again although stat says the same.
     """
 
     digest: str
-    files: int
-    bytes: int
-    changed: int
-    memory: Memory = field(repr=False)
+    stats: str
+    young: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    memory: Memory = field(default_factory=dict, repr=False, compare=False)
 
 
-def look(project: Path, ignore_text: str, memory: Memory, only: Collection[str] = WHOLE) -> Context:
-    """The context of `project`; in the digest `only` these paths, see plan/selection.py, and the directories above.
+class _Linked(Exception):
+    """A link lies in a path: what is copied may be anywhere in the context."""
 
-    What a link in such a path leads to may be anywhere: then all of it is in the digest. Raises OSError where a file
-    cannot be read, as the builder would.
+
+def read(
+    root: Path,
+    ignore_text: str,
+    paths: Collection[str] = WHOLE,
+    last: Context | None = None,
+    remember: Callable[[], Memory] = dict,
+) -> Context:
+    """Read `paths` of the context `root`, relative and without wildcards, with all below them.
+
+    `last` is from an earlier read of the same, `remember` gives the memory of earlier ones if it is needed. A link in
+    a path may lead anywhere in the context: then all of it counts. Raises OSError where a file cannot be read.
     """
-    now, digest, wanted, sizes, remembered = (
-        time.time_ns(),
-        hashlib.sha256(),
-        selection.parse(only),
-        list[int](),
-        Memory(),
-    )
-    # A name that goes leaves its mark on the directory.
-    changed = project.stat().st_mtime_ns
-    for name, path, found in _walk(str(project), "", ignore.parse(ignore_text)):
-        before = memory.get(name, [])
-        known = str(before[-1]) if before[:-1] == _stat(found) else ""
-        if stat.S_ISREG(found.st_mode):
-            sizes.append(found.st_size)
-        elif stat.S_ISLNK(found.st_mode) and wanted.hinges_on(name):
-            return look(project, ignore_text, memory)
-        if wanted.takes(name, stat.S_ISDIR(found.st_mode)):
-            changed = max(changed, found.st_ctime_ns, found.st_mtime_ns)
-            known = _content(path, found, known)
-            digest.update(f"{name}\0{found.st_mode:o}\0{known}\0\n".encode(errors="surrogateescape"))
-        if known and stat.S_ISREG(found.st_mode) and found.st_ctime_ns < now - YOUNG:
-            remembered[name] = [*_stat(found), known]
-    return Context(digest.hexdigest(), len(sizes), sum(sizes), changed, remembered)
+    now, removed = time.time_ns(), ignore.compile_lines(ignore.parse(ignore_text))
+    try:
+        entries = sorted(_entries(str(root), _outermost(paths), removed))
+    except _Linked:
+        entries = sorted(_walk(str(root), "", removed))
+    rows = [f"{name}\0{' '.join(map(str, _stat(status)))}" for name, _, status in entries]
+    # A name that comes and goes leaves its mark on the directory.
+    rows += [f"{_stat(root.stat())}"] if "." in paths else []
+    stats = hashlib.sha256("\0".join(rows).encode(errors="surrogateescape")).hexdigest()
+    if last and last.stats == stats and _hold(root, last.young):
+        young = {name: last.young[name] for name, _, status in entries if name in last.young and _is_young(status, now)}
+        return Context(last.digest, stats, young)
+    memory, known, young, digest = Memory(), remember(), dict[str, str](), hashlib.sha256()
+    for name, path, status in entries:
+        before = known.get(name, [])
+        content = str(before[-1]) if before[:-1] == _stat(status) else _content(path, status)
+        digest.update(f"{name}\0{status.st_mode:o}\0{content}\0".encode(errors="surrogateescape"))
+        if _is_young(status, now):
+            young[name] = content
+        else:
+            memory[name] = [*_stat(status), content]
+    return Context(digest.hexdigest(), stats, young, memory)
 
 
-def ignore_file(settings: Settings) -> Path | None:
-    """The .dockerignore in force: BuildKit takes the one named after the Dockerfile before the context's own."""
-    files = (settings.bake_file.parent / "Dockerfile.dockerignore", settings.project / ".dockerignore")
-    return next(filter(Path.is_file, files), None)
+def names(root: Path, ignore_text: str) -> list[str]:
+    """List the paths of the context `root`. Raises OSError."""
+    removed = ignore.compile_lines(ignore.parse(ignore_text))
+    return sorted(name for name, _, _ in _walk(str(root), "", removed))
 
 
-def ignore_text(settings: Settings) -> str:
-    """The text of the .dockerignore in force; "" if there is none."""
-    file = ignore_file(settings)
-    return file.read_text(encoding="utf-8", errors="surrogateescape") if file else ""
-
-
-def measure(settings: Settings) -> tuple[int, int]:
-    """Number and bytes of the files in the build context."""
-    found = [stat for _, _, stat in _walk(str(settings.project), "", ignore.parse(ignore_text(settings)))]
-    sizes = [one.st_size for one in found if stat.S_ISREG(one.st_mode)]
+def measure(root: Path, ignore_text: str) -> tuple[int, int]:
+    """Count the files of the context `root`, and their bytes. Raises OSError."""
+    removed = ignore.compile_lines(ignore.parse(ignore_text))
+    sizes = [status.st_size for _, _, status in _walk(str(root), "", removed) if stat.S_ISREG(status.st_mode)]
     return len(sizes), sum(sizes)
 
 
-def names(settings: Settings) -> list[str]:
-    """The paths of everything in the build context, relative to the project."""
-    return [name for name, _, _ in _walk(str(settings.project), "", ignore.parse(ignore_text(settings)))]
+def _outermost(paths: Collection[str]) -> list[str]:
+    """The paths that lie below no other one of them."""
+    return [path for path in paths if path == "." or not _is_below(path, paths)]
 
 
-def _walk(root: str, below: str, patterns: tuple[ignore.Pattern, ...]) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Name, path and stat of everything in the context, in a fixed order."""
-    exceptions = any(pattern.keeps for pattern in patterns)
-    for entry in sorted(os.scandir(os.path.join(root, below)), key=lambda entry: entry.name):  # noqa: PTH118
-        name = f"{below}/{entry.name}" if below else entry.name
-        out = ignore.left_out(name, patterns)
-        if not out:
-            yield name, entry.path, entry.stat(follow_symlinks=False)
-        # What a `!` brings back may lie in a directory that is left out.
-        if entry.is_dir(follow_symlinks=False) and (not out or exceptions):
-            yield from _walk(root, name, patterns)
+def _is_below(path: str, others: Collection[str]) -> bool:
+    parts = path.split("/")
+    return "." in others or any("/".join(parts[:depth]) in others for depth in range(1, len(parts)))
 
 
-def _content(path: str, found: os.stat_result, known: str) -> str:
-    """The digest of a file, which is `known` if it is not ""; where a link leads to."""
-    if stat.S_ISREG(found.st_mode):
-        return known or _hash(path)
-    return os.readlink(path) if stat.S_ISLNK(found.st_mode) else ""  # noqa: PTH115 - see _hash
+def _entries(root: str, paths: Collection[str], removed: re.Pattern[str]) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Give name, path and stat of all that lies at and below `paths`. Raises _Linked."""
+    for path in paths:
+        if path == ".":
+            yield from _walk(root, "", removed)
+            continue
+        parts, status = path.split("/"), None
+        for depth in range(1, len(parts) + 1):
+            name = "/".join(parts[:depth])
+            try:
+                status = None if removed.fullmatch(name) else os.lstat(f"{root}/{name}")
+            except (FileNotFoundError, NotADirectoryError):
+                status = None
+            if status is None:
+                break
+            if stat.S_ISLNK(status.st_mode):
+                raise _Linked
+        # What is not there makes the build fail, and counts by not being among the entries.
+        if status is not None:
+            yield path, f"{root}/{path}", status
+            if stat.S_ISDIR(status.st_mode):
+                yield from _walk(root, path, removed)
 
 
-def _stat(found: os.stat_result) -> list[int | str]:
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode]
+def _walk(root: str, below: str, removed: re.Pattern[str]) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Give name, path and stat of everything in the context below a directory."""
+    with os.scandir(f"{root}/{below}") as entries:
+        for entry in entries:
+            name = f"{below}/{entry.name}" if below else entry.name
+            if not removed.fullmatch(name):
+                yield name, entry.path, entry.stat(follow_symlinks=False)
+                if entry.is_dir(follow_symlinks=False):
+                    yield from _walk(root, name, removed)
 
 
-def _hash(path: str) -> str:
-    with open(path, "rb") as file:  # noqa: PTH123 - a tree of many files: a Path for each costs as much as reading it
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _is_young(status: os.stat_result, now: int) -> bool:
+    """Whether a second change of a file might not show, or the clock was set back since it changed."""
+    return max(status.st_ctime_ns, status.st_mtime_ns) >= now - YOUNG
+
+
+def _hold(root: Path, young: Mapping[str, str]) -> bool:
+    """Whether the files that stat cannot speak for have the content that they had."""
+    try:
+        return all(_content(path := f"{root}/{name}", os.lstat(path)) == digest for name, digest in young.items())
+    except OSError:
+        return False
+
+
+def _content(path: str, status: os.stat_result) -> str:
+    """Return the digest of a file, or where a link leads to; with extended attributes, which an image keeps."""
+    content = ""
+    if stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of many files costs as much as reading them
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    elif stat.S_ISLNK(status.st_mode):
+        content = os.readlink(path)  # noqa: PTH115 - the same
+    names = sorted(os.listxattr(path, follow_symlinks=False)) if hasattr(os, "listxattr") else ()
+    kept = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names if _is_sent(name)]
+    return f"{content} {kept}" if kept else content
+
+
+def _is_sent(attribute: str) -> bool:
+    return attribute == "security.capability" or not attribute.startswith(("security.", "system."))
+
+
+def _stat(status: os.stat_result) -> list[int | str]:
+    mode, size, ino, dev = status.st_mode, status.st_size, status.st_ino, status.st_dev
+    return [size, status.st_mtime_ns, status.st_ctime_ns, ino, dev, mode]

@@ -3,13 +3,15 @@
 Those that git tracks; where there is no git, those that lie there and that no tool has made.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from goldi_tasks import run
-from goldi_tasks.build import bakefile, context
+from goldi_tasks.build import control
+from goldi_tasks.build.control import Control
+from goldi_tasks.build.fingerprint import Look
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, GoldiError
 from goldi_tasks.plan import dockerfile, ignore
@@ -21,46 +23,45 @@ _SHOWN = 3
 _MADE = ("__pycache__", "node_modules", "*.egg-info", ".git", ".nox", ".venv*", ".*_cache", ".coverage*")
 
 
-def sentence(
-    settings: Settings, targets: tuple[str, ...], env: Mapping[str, str], printed: Mapping[str, Any] | None
-) -> str:
-    """What of the directories that `targets` copy is tracked and left out, as one sentence; "" if nothing is.
+def sentence(settings: Settings, look: Look) -> str:
+    """Say what of the directories that targets copy is tracked and left out; "" if nothing is.
 
-    `printed` is what bake makes of its file, None if it was not asked yet. A stage that copies the whole context
-    (`COPY .`) relies on the ignore file to leave out what it does: of that nothing is said.
+    A stage that copies the whole context (`COPY .`) relies on the ignore file to leave out what it does: of that
+    nothing is said.
     """
-    file = context.ignore_file(settings)
-    if not file:
-        return ""
+    sentences = (_sentence(settings, look.printed["target"][name]) for name in look.targets)
+    return next(filter(None, sentences), "")
+
+
+def _sentence(settings: Settings, target: Mapping[str, Any]) -> str:
     try:
-        printed = bakefile.printed(settings, targets, env) if printed is None else printed
-        below = sorted({path for target in targets for path in _directories(settings, printed[target])})
-        tracked = _tracked(settings, below) if below else ()
-        lost = _lost(settings, _lying(settings.project, below) if tracked is None else tracked)
-    except (GoldiError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        files = control.find(settings.project, target)
+        lines = ignore.parse(files.ignore_text)
+        below = sorted(_directories(files, target)) if lines else []
+        tracked = _tracked(files.root, below) if below else []
+        lost = _lost(files.root, lines, _lying(files.root, below) if tracked is None else tracked)
+    except (GoldiError, OSError, control.NotUnderstood):
         return ""
-    if not lost:
+    if not lost or not files.ignore:
         return ""
     names = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
-    lines = ", ".join(str(line) for line in sorted(set(lost.values())))
-    place = f"{file.relative_to(settings.project)}, line {lines}"
-    files, are = ("1 file", "is") if len(lost) == 1 else (f"{len(lost)} files", "are")
+    numbers = ", ".join(str(line) for line in sorted(set(lost.values())))
+    place = f"{files.ignore.relative_to(settings.project)}, line {numbers}"
+    count, are = ("1 file", "is") if len(lost) == 1 else (f"{len(lost)} files", "are")
     whose = "that git tracks" if tracked is not None else "of the copied directories"
-    return f"{files} {whose} {are} not in the image: {names} ({place})"
+    return f"{count} {whose} {are} not in the image: {names} ({place})"
 
 
-def _directories(settings: Settings, target: Mapping[str, Any]) -> Collection[str]:
-    """The directories of the context that a target copies, without the context itself."""
-    if (settings.project / target.get("context", ".")) != settings.project:
-        return ()
-    text = (settings.project / target.get("dockerfile", "Dockerfile")).read_text(encoding="utf-8")
-    paths = dockerfile.likely_sources(text, target.get("target", ""), target.get("args", {})) or ()
-    return [path for path in paths if path != "." and (settings.project / path).is_dir()]
+def _directories(files: Control, target: Mapping[str, Any]) -> Collection[str]:
+    """List the directories of the context that a target copies, without the context itself."""
+    stages = dockerfile.parse(files.text, target.get("args", {}), likely=True)
+    reads = dockerfile.reads(stages, target.get("target", "")) if stages else None
+    return [path for path in (reads.paths if reads else ()) if path != "." and (files.root / path).is_dir()]
 
 
-def _tracked(settings: Settings, below: Collection[str]) -> list[str] | None:
+def _tracked(root: Path, below: Collection[str]) -> list[str] | None:
     """Return what git tracks below some directories; None without a repository or git. Raises CommandFailed."""
-    argv = ("git", "--literal-pathspecs", "-C", str(settings.project), "ls-files", "-z", "--", *below)
+    argv = ("git", "--literal-pathspecs", "-C", str(root), "ls-files", "-z", "--", *below)
     try:
         return list(filter(None, run.capture(Command(argv, {"LC_ALL": "C"})).split("\0")))
     except CommandFailed as error:
@@ -78,14 +79,10 @@ def _lying(project: Path, below: Collection[str]) -> Iterator[str]:
                 yield "/".join(parts)
 
 
-def _lost(settings: Settings, names: Collection[str] | Iterator[str]) -> dict[str, int]:
-    """Return which files are left out, each with the line that does it."""
-    patterns = ignore.parse(context.ignore_text(settings))
-    found = {}
-    for name in names:
-        if (pattern := ignore.left_out_by(name, patterns)) and _exists(settings.project / name):
-            found[name] = pattern.line
-    return found
+def _lost(root: Path, lines: Sequence[ignore.Line], names: Iterable[str]) -> dict[str, int]:
+    """Return which files are left out, each with the number of the line that does it."""
+    removing = {name: ignore.removing_line(name, lines) for name in names}
+    return {name: line.number for name, line in removing.items() if line and _exists(root / name)}
 
 
 def _exists(path: Path) -> bool:

@@ -39,7 +39,7 @@ def found(build: Build, text: str) -> GoldiError | None:
 def _of_dockerfile(said: Iterable[str], text: str) -> GoldiError | None:
     """Return what is wrong with the Dockerfile `text`, or with the app in it."""
     if stage := next(filter(None, map(_STAGE.search, said)), None):
-        known = dockerfile.stages(text)
+        known = dockerfile.stage_names(text)
         return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())
     if smoke := next(filter(None, map(_SMOKE.match, said)), None):
         remedy = "Lock what is missing or mend the module; `smoke-test = false` in [tool.goldi] builds it all the same"

@@ -38,7 +38,8 @@ class Summary:
     """`result` is built, failed, interrupted or up to date; `steps` are the instructions that a cache can save.
 
     `stages` are seconds by stage, `longest` the steps that took most, as seconds and name, `keeping` the seconds that
-    the export of caches took, `read` the names of caches outside of the builder that were found.
+    the export of caches took, `read` the names of caches outside of the builder that were found, `asked` says why the
+    builder was asked.
     """
 
     result: str
@@ -53,6 +54,7 @@ class Summary:
     context: Context
     keeping: float = 0.0
     read: tuple[str, ...] = ()
+    asked: str = ""
 
 
 def gather(

@@ -111,6 +111,7 @@ class Work:
     sure: bool = False
     send: Command | None = None
     own: frozenset[str] = frozenset()
+    dockerfile: Path = Path()
     heard: Build = field(default_factory=Build)
     kept: float = 0.0
 
@@ -125,7 +126,7 @@ class Work:
         try:
             self._push()
         except CommandFailed as error:
-            raise reason.found(self.heard, self._dockerfile()) or error from None
+            raise reason.found(self.heard, self._text()) or error from None
         self._tell_unread()
         if self.keep and (self.sure or keeping.worth(self.heard, self.caches.directories)):
             began = time.monotonic()
@@ -216,18 +217,16 @@ class Work:
 
     def _follow(self, command: Command) -> None:
         self.heard = Build()
-        file, project = self.settings.bake_file.parent / "Dockerfile", self.settings.project
+        project, file = self.settings.project, self.dockerfile
         view.follow(command, project, self.mode, self.heard, title=self.title, dockerfile=file)
 
     def _follow_export(self, command: Command, patience: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
-        nothing = self.settings.bake_file.parent
         title, project = "exporting the cache", self.settings.project
-        view.follow(command, project, mode, Build(), title=title, dockerfile=nothing, patience=patience)
+        view.follow(command, project, mode, Build(), title=title, dockerfile=Path(), patience=patience)
 
-    def _dockerfile(self) -> str:
-        file = self.settings.bake_file.parent / "Dockerfile"
-        return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    def _text(self) -> str:
+        return self.dockerfile.read_text("utf-8", "replace") if self.dockerfile.is_file() else ""
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -1,7 +1,7 @@
 """The container that a check runs in: known from the last one, or found out and started."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,44 +15,44 @@ from goldi_tasks.settings import Settings
 
 # Makes what containers mount.
 Prepare = Callable[[], None]
-# Builds the tools image where its inputs have changed; its id, and the files that decide it.
-Image = Callable[[], tuple[str, Sequence[Path]]]
+# Gives the id of an image.
+Image = Callable[[], str]
 
 
 @dataclass(frozen=True)
 class Doors:
-    """What a check needs of other rooms: what makes the directories that are mounted, what builds the image."""
+    """What a check needs of other rooms: what makes the directories that are mounted, and the tools image.
+
+    `current` gives its id if it is up to date, else "", `image` builds it where it is not.
+    """
 
     prepare: Prepare
+    current: Image
     image: Image
 
 
 def tools(settings: Settings, doors: Doors, again: bool) -> Tools:
     """The container to run in, which runs if one is kept; `again` if it was just found missing."""
     known = memory.recall(settings)
-    if known and not again and (made := _made(settings, known)) and (not settings.warm or warm.alive(made)):
+    image = doors.current() if known and not again else ""
+    if known and image and (made := _made(settings, image, known)) and (not settings.warm or warm.alive(made)):
         return made
     with warm.alone(place.shared(settings)):
-        return _ready(settings, doors)
+        return _ready(settings, doors, image)
 
 
-def _ready(settings: Settings, doors: Doors) -> Tools:
-    """The same, with nobody else at it; the image is looked at where something has changed, or where it is missing."""
+def _ready(settings: Settings, doors: Doors, image: str) -> Tools:
+    """The same, with nobody else at it; `image` is built where it is "" or gone."""
     doors.prepare()
-    known = memory.recall(settings)
-    remembered = _made(settings, known) if known and settings.warm else None
-    if remembered:
+    for one in (image, ""):
+        made = _made(settings, one or doors.image(), memory.recall(settings) or _find_out(settings))
+        if made is None:
+            raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
         try:
-            return _started(remembered)
-        except warm.NoImage:
-            memory.drop(settings)
-    made = _made(settings, _find_out(settings, doors.image))
-    if made is None:
-        raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
-    try:
-        return _started(made)
-    except warm.NoImage as error:
-        raise CheckLost(f"the tools image is gone: {error}", "Run it again") from error
+            return _started(made)
+        except warm.NoImage as error:
+            gone = error
+    raise CheckLost(f"the tools image is gone: {gone}", "Run it again") from gone
 
 
 def _started(tools: Tools) -> Tools:
@@ -61,26 +61,24 @@ def _started(tools: Tools) -> Tools:
     return tools
 
 
-def _find_out(settings: Settings, ask: Image) -> Memory:
+def _find_out(settings: Settings) -> Memory:
     from goldi_tasks.build import network  # 5 ms, for those who have something to find out
 
-    image, inputs = ask()
     host = probe.host()
     user = "{}:{}".format(*rootless.numbers((host.uid, host.gid)))
-    told = hashlib.sha256(network.lines(settings).encode()).hexdigest()
-    known = Memory(image, user, told, memory.decisive(settings, inputs))
+    known = Memory(user, hashlib.sha256(network.lines(settings).encode()).hexdigest())
     memory.keep(settings, known)
     return known
 
 
-def _made(settings: Settings, known: Memory) -> Tools | None:
-    """The container that the memory tells of; None if a directory is missing that it mounts."""
+def _made(settings: Settings, image: str, known: Memory) -> Tools | None:
+    """The container for what is known; None if a directory is missing that it mounts."""
     caches = place.identities(_directories(settings))
     if not all(caches):
         return None
     trees = place.trees(settings.project, Path.home())
     shared = place.shared(settings)
-    return Tools(settings, known.image, known.user, trees, caches, shared, known.network, place.scripts())
+    return Tools(settings, image, known.user, trees, caches, shared, known.network, place.scripts())
 
 
 def _directories(settings: Settings) -> list[Path]:

@@ -1,14 +1,13 @@
-"""What the last check found out, so that the next one need not ask: true as long as nothing of it has changed.
+"""What a container is told of this machine's network, and whom it runs as: true as long as nothing of it has changed.
 
 Only stat is asked. A file that was changed just before it was looked at may change once more in the same tick, which
-would not show; so what is that young is not remembered.
+would not show; so what is that young is not remembered. Whether the image is up to date is build/fingerprint.py's.
 """
 
 import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,30 +20,24 @@ _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
 @dataclass(frozen=True)
 class Memory:
-    """The `image` that the checks run in and the `user` they run as, and the `files` and directories that decide it.
+    """The `user` that checks run as, and a digest of what a container is told of the `network`."""
 
-    `network` is a digest of what a container is told of the network.
-    """
-
-    image: str
     user: str
     network: str
-    files: tuple[str, ...]
 
 
 def recall(settings: Settings) -> Memory | None:
     """What was remembered, if it still holds."""
     try:
         kept = json.loads(_file(settings).read_text(encoding="utf-8"))
-        found = Memory(kept["image"], kept["user"], kept["network"], tuple(kept["files"]))
-        return found if kept["seen"] == _seen(settings, found.files)[0] else None
+        return Memory(kept["user"], kept["network"]) if kept["seen"] == _seen(settings)[0] else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
 def keep(settings: Settings, memory: Memory) -> None:
     """Remember it; a state directory that cannot be written costs the next check some time, and that is all."""
-    seen, changed = _seen(settings, memory.files)
+    seen, changed = _seen(settings)
     if changed > time.time_ns() - YOUNG:
         return
     try:
@@ -53,35 +46,22 @@ def keep(settings: Settings, memory: Memory) -> None:
         return
 
 
-def drop(settings: Settings) -> None:
-    """Forget it."""
-    _file(settings).unlink(missing_ok=True)
-
-
-def decisive(settings: Settings, inputs: Iterable[Path]) -> tuple[str, ...]:
-    """The files that decide what a check runs in: the `inputs` of the image, and what tells of the network."""
-    asked = network.files(settings.project / settings.app / "frontend")
-    certificates = [Path(settings.ca_bundle)] if settings.ca_bundle else []
-    return tuple(dict.fromkeys(map(str, (*inputs, *asked, *certificates))))
-
-
 def _file(settings: Settings) -> Path:
     return state.folder("checks") / f"{settings.key}.json"
 
 
-def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
+def _seen(settings: Settings) -> tuple[str, int]:
     """A digest of everything that could have changed; and the newest change of a file, in nanoseconds."""
     newest, stats = 0, []
-    for name in files:
-        seen = _stat(name)
+    certificates = [Path(settings.ca_bundle)] if settings.ca_bundle else []
+    for path in (*network.files(settings.project / settings.app / "frontend"), *certificates):
+        seen = _stat(str(path))
         newest = max(newest, seen[0])
-        stats.append((name, *seen))
+        stats.append((str(path), *seen))
     engine = [os.environ.get(name) for name in _ENGINE]
-    # Every build of ours leaves a record, whatever it was told to do.
-    built = _stat(str(state.folder("builds", settings.key)))
-    # Where a check runs says nothing of the image, nor does what is kept.
+    # Where a check runs says nothing of the network, nor does what is kept.
     chosen = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
-    bits = (__version__, chosen, *whose.owner(), engine, network.relevant(), built, stats)
+    bits = (__version__, chosen, *whose.owner(), engine, network.relevant(), stats)
     return hashlib.sha256(repr(bits).encode(errors="surrogateescape")).hexdigest(), newest
 
 

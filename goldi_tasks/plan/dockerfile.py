@@ -1,138 +1,309 @@
-"""Which images from elsewhere a Dockerfile builds on, its stages, and what these read of the build context."""
+"""Read a Dockerfile that lies fully inside a small grammar, which docs/builds.md describes on one page.
 
+What is outside of it is not guessed: `parse` gives None, and all of the build context counts. What is read here may
+count too much, which costs a question to the builder, and never too little, which would cost an outdated image.
+The meaning is that of https://docs.docker.com/reference/dockerfile/.
+"""
+
+import posixpath
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
-from goldi_tasks.plan import instructions, reads
-from goldi_tasks.plan import stages as plan
-from goldi_tasks.plan.instructions import Instruction, Values
+# Bytes that are read differently by builders of different releases, and a backslash before the one that continues.
+_ODD = re.compile(r"[^\S\n\t ]|[\x00-\x08\x0e-\x1f\ufeff]|\\\\[ \t]*$", re.MULTILINE)
+# A parser directive, or what could be one: `# syntax=` names another grammar.
+_DIRECTIVE = re.compile(r"\A(?:[ \t]*(?:#.*)?\n)*?[ \t]*#[ \t]*\w+[ \t]*=")
+_CONTINUED = re.compile(r"\\[ \t]*$")
+_HEREDOC = re.compile(r"<<(-?)([\"']?)(\w+)\2")
+_PLAIN_WORDS = {"WORKDIR", "USER", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "SHELL", "STOPSIGNAL"}
+_KNOWN = _PLAIN_WORDS | {"ARG", "ENV", "COPY", "ADD", "RUN", "VOLUME", "MAINTAINER"}
+_FROM = re.compile(
+    r"(?:--platform=(?P<platform>\S+)\s+)?(?P<base>\S+)(?:\s+AS\s+(?P<name>[a-z][\w.-]*))?", re.IGNORECASE
+)
+_NATIVE = {"$BUILDPLATFORM", "${BUILDPLATFORM}"}
+_ARG = re.compile(r"(\w+)(?:=([^\s\"'\\$]*))?")
+_NAMED_BY_VARIABLE = re.compile(r"(?:^|\s)[^\s=]*\$[^\s=]*(?:=|\s)")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+# The builder has values of its own for these.
+_AUTOMATIC = re.compile(r"(?:TARGET|BUILD)(?:PLATFORM|OS|ARCH|VARIANT|STAGE)|PATH")
+_VALUE = re.compile(r"[\w./:@+-]*")
+_PATH = re.compile(r"[\w.@+~,:=/*?\[\]^-]+")
+_ADDRESS = re.compile(r"[:@]|^github\.com/|\.git(?:/|$)")
+_FLAG = re.compile(r"--([a-z-]+)(?:=(\S*))?(?:\s+|$)")
+_FLAGS = {
+    "COPY": {"from", "chown", "chmod", "link", "exclude"},
+    "ADD": {"chown", "chmod", "link", "exclude"},
+    "RUN": {"mount", "network", "security"},
+}
+_QUOTES = re.compile(r"[\"'\\]")
+_MOUNTS = {"bind", "cache", "tmpfs", "secret", "ssh"}
 
-_ELSEWHERE = re.compile(r"(?:--from=|[,=]from=)([^\s,]+)")
-_REMOTE = re.compile(r"""(?:^|[\s"'])(?:\w+://|git@|github\.com/|\S+\.git\b)""")
-# Another grammar, or more that is read: parser directives, strange blanks, SBOMs of the context, dates from it.
-_ODD = re.compile(r"^\W*#\s*(?:syntax|escape)\s*=|[^\S\n\t ]|BUILDKIT_|SOURCE_DATE_EPOCH", re.IGNORECASE | re.MULTILINE)
-_COPIES = {"COPY", "ADD", "RUN"}
-# Those that take nothing from anywhere.
-_PLAIN = {"WORKDIR", "USER", "LABEL", "EXPOSE", "CMD", "ENTRYPOINT", "HEALTHCHECK", "SHELL", "STOPSIGNAL", "VOLUME"}
-_KNOWN = _COPIES | _PLAIN | {"ARG", "ENV", "MAINTAINER"}
 
+@dataclass(frozen=True)
+class Instruction:
+    """An instruction: its word in capitals, the rest of all its lines joined to one, and those lines, from 0.
 
-def base_images(text: str, args: Mapping[str, str]) -> set[str] | None:
-    """The images that `text` names, with build arguments `args` filled in.
-
-    None if that cannot be said: a reference with a variable that has no value, or content from an address.
+    The lines of a here-document are not among them.
     """
-    file = plan.parse(text, args)
-    if file is None or any(
-        _is_remote(one, values) for _, one, values in plan.walk(file, args, ()) if one.word == "ADD"
-    ):
-        return None
-    before: set[str] = set()
-    named: set[str] = set(re.findall(r"\A(?:#.*\n)*?#\s*syntax\s*=\s*(\S+)", text, re.IGNORECASE))
-    for stage in file.stages:
-        named |= {stage.base} - before
-        before.add(stage.name)
-        written = (name for one in stage.body if one.word in _COPIES for name in _ELSEWHERE.findall(one.rest))
-        others = {instructions.filled(name, file.outer) for name in written}
-        if None in others:
-            return None
-        named |= {name for name in others if name and name.lower() not in before and not name.isdigit()}
-    return named - {"scratch"}
+
+    word: str
+    rest: str
+    lines: range = range(0)
+
+    @property
+    def flags(self) -> list[tuple[str, str]]:
+        """The flags at its beginning, by name and value."""
+        return self._split()[0]
+
+    @property
+    def arguments(self) -> str:
+        """What follows the flags."""
+        return self._split()[1]
+
+    def _split(self) -> tuple[list[tuple[str, str]], str]:
+        flags, rest = [], self.rest
+        while match := _FLAG.match(rest):
+            flags.append((match[1], match[2] or ""))
+            rest = rest[match.end() :]
+        return flags, rest
 
 
-def stages(text: str) -> list[str]:
-    """The names of the stages of the Dockerfile `text`."""
-    return plan.names(text)
+@dataclass(frozen=True)
+class Reads:
+    """What a stage reads: paths of the context ("." is all of it), the numbers of other stages, images by name.
 
-
-def sources(text: str, stage: str, args: Mapping[str, str], env: Collection[str] = ()) -> set[str] | None:
-    """The paths of the build context that `stage` ("" for the last) and all that it builds on read.
-
-    They are relative, may hold wildcards, and stand for all below them; "." is the whole context. `args` are the
-    build arguments, `env` names the variables that the base images set. None if it cannot be said for sure.
+    `variables` are the names of the variables in paths: where a base image sets one of them, the paths are others.
     """
-    file = plan.parse(text, args)
-    if file is None or _ODD.search(text) or any(map(_ODD.search, args)) or _is_odd(file):
-        return None
-    return likely_sources(text, stage, args, env)
+
+    paths: set[str] = field(default_factory=set)
+    stages: set[int] = field(default_factory=set)
+    images: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
+
+    def add(self, other: "Reads") -> None:
+        """Add what `other` reads."""
+        self.paths.update(other.paths)
+        self.stages.update(other.stages)
+        self.images.update(other.images)
+        self.variables.update(other.variables)
 
 
-def likely_sources(text: str, stage: str, args: Mapping[str, str], env: Collection[str] = ()) -> set[str] | None:
-    """The same as `sources`, also where another frontend (`# syntax=`) may read more: not to be relied on."""
-    file = plan.parse(text, args)
-    reached = None if file is None else _reached(file, stage, _takes(file, args, env))
-    return None if reached is None else set[str]().union(*reached.values())
+@dataclass(frozen=True)
+class Stage:
+    """A stage: its name in small letters ("" for none), whether it runs on the platform that builds, what is in it."""
+
+    name: str
+    native: bool
+    reads: Reads = field(default_factory=Reads)
+    words: list[str] = field(default_factory=list)
 
 
-def emulates(text: str, stage: str, args: Mapping[str, str]) -> bool | None:
-    """Whether `stage` ("" for the last) or what it builds on runs anything on the platform that is built for.
+class _Unknown(Exception):
+    """The Dockerfile has something that is outside of the grammar."""
 
-    None if it cannot be said for sure.
+
+def parse(text: str, args: Mapping[str, str], *, likely: bool = False) -> list[Stage] | None:
+    """Read the stages of `text` with the build arguments `args`; None where it is not fully inside the grammar.
+
+    If `likely`, a frontend that it names is taken for the builder's own one: not to be relied on.
     """
-    file = plan.parse(text, args)
-    reached = None if file is None or _is_odd(file) else _reached(file, stage, _takes(file, args, ()))
-    if file is None or reached is None:
+    is_odd = _DIRECTIVE.search(text) or any(name.startswith("BUILDKIT_") for name in args)
+    if _ODD.search(text) or (is_odd and not likely):
         return None
-    on_target = (file.stages[number] for number in reached if not file.stages[number].native)
-    return any(one.word == "RUN" for found in on_target for one in found.body)
+    try:
+        return _Reader(args, text).stages()
+    except _Unknown:
+        return None
 
 
-def _reached(file: plan.File, stage: str, takes: list[tuple[set[str], set[int]] | None]) -> dict[int, set[str]] | None:
-    """The numbers of `stage` and all that it builds on, with the paths that each takes; None if that cannot be said."""
-    found = dict[int, set[str]]()
-    todo = {_number(file, stage) if stage else len(file.stages) - 1}
-    while todo := todo - found.keys():
+def reads(stages: list[Stage], target: str) -> Reads | None:
+    """Return what the stage `target` ("" for the last) and all that it builds on read; None if there is none."""
+    reached = _reached(stages, target)
+    if not reached:
+        return None
+    whole = Reads()
+    for number in reached:
+        whole.add(stages[number].reads)
+    return whole
+
+
+def emulates(stages: list[Stage], target: str) -> bool:
+    """Return whether a step of `target` or of what it builds on runs on the platform that is built for."""
+    return any("RUN" in stages[number].words and not stages[number].native for number in _reached(stages, target))
+
+
+def stage_names(text: str) -> list[str]:
+    """List the names of stages as they are written."""
+    matches = (_FROM.fullmatch(one.rest) for one in instructions(text) if one.word == "FROM")
+    return [match["name"] for match in matches if match and match["name"]]
+
+
+def instructions(text: str) -> Iterator[Instruction]:
+    """Give the instructions of `text`, also where it is outside of the grammar; lines of here-documents are none."""
+    lines = enumerate(line.rstrip("\r") for line in text.split("\n"))
+    for start, line in lines:
+        if _is_skipped(line):
+            continue
+        whole, end = line, start
+        while _CONTINUED.search(whole):
+            end, more = next(((number, more) for number, more in lines if not _is_skipped(more)), (end, ""))
+            whole = _CONTINUED.sub("", whole) + more
+        word, *rest = whole.split(None, 1) or [""]
+        for dash, _, last in _HEREDOC.findall(whole) if word.upper() in _FLAGS else ():
+            for _, more in lines:
+                if (more.lstrip("\t") if dash else more) == last:
+                    break
+        yield Instruction(word.upper(), rest[0].strip() if rest else "", range(start, end + 1))
+
+
+def _is_skipped(line: str) -> bool:
+    """Whether a line is no part of an instruction, also where it stands inside of one."""
+    return not line.strip() or line.lstrip().startswith("#")
+
+
+def _reached(stages: list[Stage], target: str) -> set[int]:
+    names = {stage.name: number for number, stage in enumerate(stages) if stage.name}
+    number = names.get(target.lower()) if target else len(stages) - 1
+    todo, reached = set() if number is None else {number}, set[int]()
+    while todo:
         number = todo.pop()
-        taken = None if number is None else takes[number]
-        if number is None or taken is None:
-            return None
-        found[number] = taken[0]
-        todo |= taken[1]
-    return found
+        reached.add(number)
+        todo |= stages[number].reads.stages - reached
+    return reached
 
 
-def _takes(file: plan.File, args: Values, env: Collection[str]) -> list[tuple[set[str], set[int]] | None]:
-    """By stage the paths it takes itself, and the stages it builds on; None if that cannot be said."""
-    paths = [set[str]() for _ in file.stages]
-    needs = [set[int]() if stage.below is None else {stage.below} for stage in file.stages]
-    unsure = set[int]()
-    for number, one, values in plan.walk(file, args, env):
-        if one.word in _COPIES:
-            taken = reads.taken(one, values) if values is not None else None
-            found, origins = taken or (set[str](), set[str]())
-            stages = {_number(file, origin) for origin in origins}
-            if taken is None or any(origin.isdigit() and _number(file, origin) is None for origin in origins):
-                unsure.add(number)
-            paths[number] |= found
-            needs[number] |= {stage for stage in stages if stage is not None}
-    return [None if number in unsure else both for number, both in enumerate(zip(paths, needs, strict=True))]
+class _Reader:
+    """Reads a Dockerfile from its beginning to its end. Raises _Unknown."""
+
+    def __init__(self, args: Mapping[str, str], text: str) -> None:
+        self.args = args
+        self.instructions = list(instructions(text))
+        # A variable that ENV sets is not known: which of both holds depends on their order, and on the release.
+        self.env = {name for one in self.instructions if one.word == "ENV" for name in re.findall(r"\w+", one.rest)}
+        self.env_is_odd = any(one.word == "ENV" and _NAMED_BY_VARIABLE.search(one.rest) for one in self.instructions)
+        # The values of ARGs before the first FROM; what the present stage has declared.
+        self.outer: dict[str, str | None] = {}
+        self.declared: set[str] = set()
+        self.read: list[Stage] = []
+        # What is named by `from`, by stage: it may be a stage that comes later.
+        self.origins: list[tuple[int, str]] = []
+
+    def stages(self) -> list[Stage]:
+        for one in self.instructions:
+            if one.word == "FROM":
+                self._begin(one)
+            elif one.word == "ARG":
+                self._declare(one)
+            elif not self.read or one.word not in _KNOWN or (one.word in _FLAGS and "<<" in one.rest):
+                raise _Unknown
+            else:
+                self.read[-1].words.append(one.word)
+                self.read[-1].reads.add(self._instruction(one))
+        if not self.read:
+            raise _Unknown
+        for number, name in self.origins:
+            origin = int(name) if name.isdigit() and int(name) < len(self.read) else self._number(name)
+            reads = self.read[number].reads
+            reads.add(Reads(images={name}) if origin is None else Reads(stages={origin}))
+        return self.read
+
+    def _begin(self, one: Instruction) -> None:
+        match = _FROM.fullmatch(one.rest)
+        if not match or (match["name"] or "").lower() in (
+            "scratch",
+            *(stage.name for stage in self.read if stage.name),
+        ):
+            raise _Unknown
+        base = self._filled(match["base"], self.outer)
+        stage = Stage((match["name"] or "").lower(), match["platform"] in _NATIVE)
+        if (number := self._number(base)) is not None:
+            stage = Stage(stage.name, self.read[number].native)
+            stage.reads.stages.add(number)
+        elif base != "scratch":
+            stage.reads.images.add(base)
+        self.declared = set()
+        self.read.append(stage)
+
+    def _declare(self, one: Instruction) -> None:
+        match = _ARG.fullmatch(one.rest)
+        if "BUILDKIT_" in one.rest:
+            raise _Unknown
+        if match and self.read:
+            self.declared.add(match[1])
+        elif match:
+            self.outer[match[1]] = self.args.get(match[1], match[2])
+        elif not self.read:
+            # More than one, or a value in quotes: a FROM that has one of them is not understood.
+            self.outer.update(dict.fromkeys(re.findall(r"\w+", one.rest)))
+
+    def _instruction(self, one: Instruction) -> Reads:
+        if one.word not in _FLAGS:
+            return Reads()
+        if any(name not in _FLAGS[one.word] or _QUOTES.search(value) for name, value in one.flags):
+            raise _Unknown
+        if one.word == "RUN":
+            return self._mounts(value for name, value in one.flags if name == "mount")
+        origins = [value for name, value in one.flags if name == "from"]
+        return self._origin(origins[-1]) if origins else self._sources(one)
+
+    def _sources(self, one: Instruction) -> Reads:
+        *sources, _ = one.arguments.split() or [""]
+        if not sources or one.arguments.startswith("[") or (one.word == "ADD" and any(map(_ADDRESS.search, sources))):
+            raise _Unknown
+        reads = Reads()
+        for source in sources:
+            names = {match[1] or match[2] for match in _VARIABLE.finditer(source)}
+            if not names <= self.declared - self.env or (names and self.env_is_odd):
+                raise _Unknown
+            reads.paths.add(_path(self._filled(source, self.args)))
+            reads.variables.update(names)
+        return reads
+
+    def _mounts(self, mounts: Iterator[str]) -> Reads:
+        reads = Reads()
+        for mount in mounts:
+            fields = {key.lower(): value for key, _, value in (part.partition("=") for part in mount.split(","))}
+            kind, source = fields.get("type", "bind"), fields.get("source", fields.get("src", "."))
+            if kind not in _MOUNTS or {"source", "src"} <= fields.keys():
+                raise _Unknown
+            if "from" in fields:
+                reads.add(self._origin(fields["from"]))
+            elif kind == "bind" and "$" not in source:
+                reads.paths.add(_path(source))
+            elif kind == "bind":
+                raise _Unknown
+        return reads
+
+    def _origin(self, name: str) -> Reads:
+        """Note what `--from=NAME` reads: a stage by name or number, else an image."""
+        if not name or not _VALUE.fullmatch(name):
+            raise _Unknown
+        self.origins.append((len(self.read) - 1, name))
+        return Reads()
+
+    def _number(self, name: str) -> int | None:
+        return next((number for number, stage in enumerate(self.read) if stage.name == name.lower() != ""), None)
+
+    def _filled(self, text: str, values: Mapping[str, str | None]) -> str:
+        """Return `text` with the values of its variables, which have to be plain."""
+
+        def value(match: re.Match[str]) -> str:
+            name = match[1] or match[2]
+            if not (given := values.get(name)) or _AUTOMATIC.fullmatch(name) or not _VALUE.fullmatch(given):
+                raise _Unknown
+            return given
+
+        filled = _VARIABLE.sub(value, text)
+        if "$" in filled or _QUOTES.search(filled):
+            raise _Unknown
+        return filled
 
 
-def _number(file: plan.File, stage: str) -> int | None:
-    """The number of the stage that is called or has the number `stage`; None if there is none."""
-    if stage.isdigit():
-        return int(stage) if int(stage) < len(file.stages) else None
-    return plan.index(file.stages, stage)
-
-
-def _is_odd(file: plan.File) -> bool:
-    """Whether the builder may understand something else by it than we do."""
-    names = [stage.name for stage in file.stages if stage.name]
-    body = [one for stage in file.stages for one in stage.body]
-    return bool(
-        file.odd
-        or not file.stages
-        or len(set(names)) < len(names)
-        or "scratch" in names
-        or any(reads.QUOTED.search(stage.base) for stage in file.stages)
-        or any(one.word not in _KNOWN or (one.word in _COPIES and "<<" in one.rest) for one in body)
-    )
-
-
-def _is_remote(add: Instruction, values: Values | None) -> bool:
-    """Whether an ADD may take something from an address."""
-    for word in reads.words(add.rest):
-        filled = instructions.filled(word, values) if values is not None else None
-        if _REMOTE.search(filled or "") or (filled is None and word.startswith("$")):
-            return True
-    return bool(_REMOTE.search(add.rest))
+def _path(source: str) -> str:
+    """Return the path that `source` names or lies below, relative to the context; "." for all of it."""
+    if not _PATH.fullmatch(source) or ".." in source.split("/"):
+        raise _Unknown
+    parts = posixpath.normpath(f"/{source}").strip("/").split("/")
+    wild = next((at for at, part in enumerate(parts) if re.search(r"[*?\[]", part)), len(parts))
+    return "/".join(parts[:wild]) or "."

@@ -1,71 +1,47 @@
-"""What a .dockerignore leaves out, as BuildKit's client decides it.
+"""Which paths a .dockerignore surely keeps out of the build context.
 
-The rules are those of github.com/moby/patternmatcher (MatchesUsingParentResults) and of its reader of
-ignore files. Where they are not followed to the letter, more is taken in and never less: a file too many
-in a fingerprint costs a build, one too few an outdated image.
+Only plain lines are read: `name`, `a/b`, `*.ext`, each also behind `**/`. Other lines remove nothing here, and where
+any line has a `!` nothing is removed: what is counted too much costs a question to the builder, and never an image.
+The rules for plain lines are those of github.com/moby/patternmatcher.
 """
 
-import posixpath
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+_PART = r"(?!\.{1,2}(?:/|$))(?:[\w.@+~,=%: -]|\*(?!\*))+"
+_PLAIN = re.compile(rf"(\*\*/)?/?({_PART}(?:/{_PART})*)/?")
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A line of a .dockerignore, with its number; `keeps` if it began with `!`."""
+class Line:
+    """A plain line of a .dockerignore with its number; what it matches is removed with all that is below it."""
 
-    regex: re.Pattern[str]
-    keeps: bool
-    line: int
-
-
-def parse(text: str) -> tuple[Pattern, ...]:
-    """The patterns of a .dockerignore."""
-    found = []
-    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
-        # A comment begins in the first column, before anything is trimmed.
-        word = "" if line.startswith("#") else line.strip()
-        keeps = word.startswith("!")
-        word = word.removeprefix("!").strip()
-        if word:
-            found.append(Pattern(_regex(posixpath.normpath(word).lstrip("/") or "/"), keeps, number))
-    return tuple(found)
+    regex: str
+    number: int
 
 
-def left_out(path: str, patterns: tuple[Pattern, ...]) -> bool:
-    """Whether the file or directory `path` (relative, with slashes) stays out of the context."""
-    return left_out_by(path, patterns) is not None
+def parse(text: str) -> tuple[Line, ...]:
+    """Read the plain lines of a .dockerignore; none where one has a `!`."""
+    # A comment begins in the first column.
+    rows = [(row.strip(" \t\r"), number) for number, row in enumerate(text.split("\n"), 1) if not row.startswith("#")]
+    if any("!" in row for row, _ in rows):
+        return ()
+    matches = ((_PLAIN.fullmatch(row), number) for row, number in rows)
+    return tuple(Line(_regex(match[1] or "", match[2]), number) for match, number in matches if match)
 
 
-def left_out_by(path: str, patterns: tuple[Pattern, ...]) -> Pattern | None:
-    """The pattern that keeps `path` out of the context; None if it is in it."""
+def compile_lines(lines: Iterable[Line]) -> re.Pattern[str]:
+    """Make one pattern that fully matches the paths that `lines` remove, but not what is below them."""
+    return re.compile("|".join(line.regex for line in lines) or "(?!)", re.DOTALL)
+
+
+def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
+    """Return the line that removes `path`, or a directory above it; None if it is in the context."""
     parts = path.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-    out: Pattern | None = None
-    for pattern in patterns:
-        # Only a pattern that would change the verdict is asked; one that matches a directory matches all in it.
-        if pattern.keeps == (out is not None) and any(pattern.regex.fullmatch(parent) for parent in above):
-            out = None if pattern.keeps else pattern
-    return out
+    return next((line for line in lines if any(re.fullmatch(line.regex, one, re.DOTALL) for one in above)), None)
 
 
-def _regex(pattern: str) -> re.Pattern[str]:
-    built, rest = "", pattern
-    while rest:
-        if rest.startswith("**"):
-            rest = rest[2:].removeprefix("/")
-            built += "(.*/)?" if rest else ".*"
-        elif rest.startswith("*"):
-            built, rest = f"{built}[^/]*", rest[1:]
-        elif rest.startswith("?"):
-            built, rest = f"{built}[^/]", rest[1:]
-        elif group := re.match(r"\[(\^?)(]?[^]]*)]", rest):
-            built, rest = f"{built}{group[0]}", rest[group.end() :]
-        else:
-            escaped = rest[1:] if rest.startswith("\\") and len(rest) > 1 else rest
-            built, rest = built + re.escape(escaped[0]), escaped[1:]
-    try:
-        return re.compile(built, re.DOTALL)
-    except re.error:
-        # The builder refuses such a pattern; matching nothing takes more in.
-        return re.compile(r"(?!)")
+def _regex(anywhere: str, path: str) -> str:
+    return ("(?:.*/)?" if anywhere else "") + "".join("[^/]*" if one == "*" else re.escape(one) for one in path)

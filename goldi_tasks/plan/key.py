@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 
-from goldi_tasks.plan import instructions
+from goldi_tasks.plan import dockerfile
 
 # What begins the key of an archive that another version cannot read is another.
 FORMAT = 1
@@ -25,5 +25,5 @@ def key(platform: str, images: Mapping[str, str], files: Mapping[str, bytes]) ->
 
 
 def _steps(content: bytes) -> bytes:
-    found = instructions.read(content.decode("utf-8", "replace"))
+    found = dockerfile.instructions(content.decode("utf-8", "replace"))
     return "\n".join(" ".join([one.word, *one.rest.split()]) for one in found).encode()

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks.command import Command
-from goldi_tasks.plan import bake, instructions, reads, stages
-from goldi_tasks.plan.instructions import Values
+from goldi_tasks.plan import bake
+from goldi_tasks.plan import dockerfile as parser
 from goldi_tasks.probe import Docker
 
 # What marks the builder's records of a throw-away build; the name of the context that it gets its program from, too.
@@ -23,7 +23,8 @@ AGENT = "agent.py"
 TAKEN = ".goldi-mounts"
 _INSIDE, _MOUNTED = "/goldi-in", "/goldi-mounts"
 _ID = re.compile(r"[\w./@:+-]+", re.ASCII)
-_AUTOMATIC = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+_DEFAULT = re.compile(r"(\w+)=([^\s\"'\\$]+)")
 _OPTIONS = ("sharing", "uid", "gid", "mode")
 _RECORD_ID = re.compile(r"^ID:\s*(\S+)", re.MULTILINE)
 _RECORD_TYPE = re.compile(r"^Type:\s*(\S+)", re.MULTILINE)
@@ -52,13 +53,14 @@ def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mou
     system, arch, variant = [*platform.split("/"), "", ""][:3]
     own = {"TARGETPLATFORM": platform, "TARGETOS": system, "TARGETARCH": arch, "TARGETVARIANT": variant}
     own |= {name.replace("TARGET", "BUILD"): value for name, value in own.items()}
-    file = stages.parse(text, {**own, **args})
+    instructions = list(parser.instructions(text))
+    values = _values(instructions, {**own, **args})
     found: dict[str, Mount] = {}
-    for _, one, values in stages.walk(file, {**own, **args}, ()) if file else ():
-        if one.word == "RUN" and values is not None:
-            flags, _ = reads.split(one.rest)
-            mounts = (_mount(flag.removeprefix("mount="), values, own) for flag in flags if flag.startswith("mount="))
-            found |= {mount.id: mount for mount in mounts if mount and mount.id not in found}
+    for one in instructions:
+        flags = one.flags if one.word == "RUN" else []
+        for mount in (_mount(value, values) for name, value in flags if name == "mount"):
+            if mount:
+                found.setdefault(mount.id, mount)
     return found
 
 
@@ -129,14 +131,14 @@ def _records(text: str) -> Iterator[str]:
     return (record for record in text.split("\n\n") if record.startswith("ID:"))
 
 
-def _mount(written: str, values: Values, own: Mapping[str, str]) -> Mount | None:
+def _mount(written: str, values: Mapping[str, str]) -> Mount | None:
     """The cache mount that a flag of RUN says, None if it says another kind, or something that is not known here."""
     fields = {key.lower(): value for key, _, value in (field.partition("=") for field in written.split(","))}
     target = fields.get("target", fields.get("dst", fields.get("destination", "")))
     if fields.get("type") != "cache" or {"from", "source", "src"} & fields.keys():
         return None
-    target, name = (_filled(text, values, own) for text in (target, fields.get("id", target)))
-    options = tuple(f"{key}={value}" for key in _OPTIONS if (value := _filled(fields.get(key, ""), values, own)))
+    target, name = (_filled(text, values) for text in (target, fields.get("id", target)))
+    options = tuple(f"{key}={value}" for key in _OPTIONS if (value := _filled(fields.get(key, ""), values)))
     if not (target and name and target.startswith("/") and _ID.fullmatch(name)):
         return None
     if not all(re.fullmatch(r"\w+=\w+", option) for option in options):
@@ -144,7 +146,14 @@ def _mount(written: str, values: Values, own: Mapping[str, str]) -> Mount | None
     return Mount(name if "id" in fields else posixpath.normpath(name), target, options)
 
 
-def _filled(text: str, values: Values, own: Mapping[str, str]) -> str:
-    """`text` with its variables, the builder's own ones too where they were asked for; "" if one is not known."""
-    plain = _AUTOMATIC.sub(lambda found: own[name] if (name := found[1] or found[2]) in own else found[0], text)
-    return instructions.filled(plain, values) or ""
+def _values(instructions: Iterable[parser.Instruction], given: Mapping[str, str]) -> dict[str, str]:
+    """The values of build arguments: those that are `given`, else the plain defaults of ARG."""
+    rows = (_DEFAULT.fullmatch(one.rest) for one in instructions if one.word == "ARG")
+    return {match[1]: match[2] for match in rows if match} | dict(given)
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    """`text` with its variables; "" if one is not known."""
+    names = {match[1] or match[2] for match in _VARIABLE.finditer(text)}
+    filled = _VARIABLE.sub(lambda match: values.get(match[1] or match[2], ""), text)
+    return filled if all(values.get(name) for name in names) and "$" not in filled else ""

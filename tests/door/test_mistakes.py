@@ -87,8 +87,9 @@ def test_an_unknown_target(stage: Stage) -> None:
     done = stage.goldi("build.target", "prodution")
     assert done.returncode == 5
     assert one_sentence(done) == "goldi: no bake target or group 'prodution'. Did you mean 'production'?"
-    assert stage.docker.calls == []
     assert stage.goldi("build.print", "--target", "prodution").returncode == 5
+    # Bake is asked, since it may be the name of a matrix.
+    assert not any("bake" in argv and "--print" not in argv for argv in stage.docker.calls)
 
 
 def test_an_unknown_platform(stage: Stage) -> None:

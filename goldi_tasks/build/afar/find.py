@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from goldi_tasks import paths, run
-from goldi_tasks.build import bakefile
 from goldi_tasks.build.afar import git
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import registry, revision
@@ -27,13 +26,13 @@ def find(
     docker: Docker,
     wanted: plan.Wanted,
     targets: Sequence[str],
-    env: Mapping[str, str],
+    printed: Mapping[str, Any],
     *,
     far: bool,
 ) -> Afar:
     """What holds for a build of `wanted`, which stands for `targets`; a cache that cannot be had is told and left out.
 
-    Whether a registry answers is not asked from here where the builder is `far`.
+    `printed` is what `bake --print` shows. Whether a registry answers is not asked where the builder is `far`.
 
     Raises SettingsError where a registry is wanted and none is named.
     """
@@ -48,7 +47,7 @@ def find(
         print(f"goldi: {why}: building without it")
         store = None
     labels = revision.labels(at, os.environ) if wanted.push else {}
-    own = _own(settings, wanted, targets, env)
+    own = _own(settings, wanted, targets, printed.get("target", {}))
     told = plan.reach(settings, docker, wanted, store, own, labels)
     if told.writes and not plan.keeps_local_cache(docker):
         print(f"goldi: this engine's store exports no {store.backend if store else ''} cache; what is there is read")
@@ -72,16 +71,13 @@ def _missing(store: plan.Store, docker: Docker, far: bool) -> str:
 
 
 def _own(
-    settings: Settings, wanted: plan.Wanted, targets: Sequence[str], env: Mapping[str, str]
+    settings: Settings, wanted: plan.Wanted, targets: Sequence[str], printed: Mapping[str, Any]
 ) -> dict[str, Sequence[str]]:
     """The caches that each of `targets` reads of itself: its directory; what the bake file says of other targets."""
-    others = tuple(target for target in targets if target not in paths.TARGETS)
-    printed: dict[str, Any] = {}
-    if others:
-        printed = bakefile.printed(settings, others, env)
+    others = {target for target in targets if target not in paths.TARGETS} & printed.keys()
     directories = {target: plan.cache_directory(settings, target, wanted.platforms) for target in paths.TARGETS}
 
     def mine(target: str) -> list[str]:
         return [] if settings.cache_backend == "none" else [plan.local(directories[target])]
 
-    return {target: plan.of_bake(printed[target]) if target in printed else mine(target) for target in targets}
+    return {target: plan.of_bake(printed[target]) if target in others else mine(target) for target in targets}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from goldi_tasks.build import context
+from goldi_tasks.build import context, control
 from goldi_tasks.settings import Settings
 
 # What somebody writes first, to be held against.
@@ -65,8 +65,9 @@ def copy(settings: Settings) -> Iterator[Scratch]:
     """A copy of what `settings`' project sends to the builder, and of what says how; removed at the end."""
     with TemporaryDirectory(prefix="goldi-bench-") as folder:
         project = Path(folder, settings.project.name)
-        names = context.names(settings)
         docker = settings.bake_file.parent.relative_to(settings.project)
+        files = control.find(settings.project, {"dockerfile": f"{docker}/Dockerfile"})
+        names = context.names(files.root, files.ignore_text)
         for name in names:
             _copy(settings.project / name, project / name)
         shutil.copytree(settings.project / docker, project / docker, dirs_exist_ok=True, symlinks=True)

@@ -4,16 +4,18 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from goldi_tasks import probe, run, state
-from goldi_tasks.build import bases, inputs
+from goldi_tasks.build import client, control
 from goldi_tasks.build.builders import certificates, reach
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, SettingsError, did_you_mean
 from goldi_tasks.plan import builder as plan
+from goldi_tasks.plan import dockerfile
 from goldi_tasks.plan.builder import Builder
 from goldi_tasks.settings import Settings
 
@@ -96,16 +98,30 @@ def lost(found: Builder, error: CommandFailed) -> NoEngine:
     return NoEngine(f"{found} is not available: {plan.reason(error.problem)}", remedy)
 
 
-def missing(settings: Settings, found: Builder, targets: tuple[str, ...], env: Mapping[str, str]) -> None:
-    """Raises NoEngine for a base image made on this machine that the builder cannot have: it would look for minutes."""
-    own = {name for name in inputs.base_images(settings, targets, env) if name.startswith("localhost/")}
-    lacking = sorted(own if found.made else own - bases.ids(own).keys()) if own else []
+def missing(settings: Settings, found: Builder, printed: Mapping[str, Any]) -> None:
+    """Raises NoEngine for a base image made on this machine that the builder cannot have: it would look for minutes.
+
+    `printed` is what `bake --print` shows.
+    """
+    own = {name for name in _base_images(settings, printed) if name.startswith("localhost/")}
+    lacking = sorted(own if found.made else own - client.images(own, "").keys()) if own else []
     if not lacking:
         return
     remedy = "Set PYTHON_IMAGE and NODE_IMAGE to names that it can pull"
     if not found.made:
         remedy += f", or send them there with `docker save {' '.join(lacking)} | docker load`, the latter led to it"
     raise NoEngine(f"{found} does not have {' and '.join(lacking)}, made on this machine", remedy)
+
+
+def _base_images(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
+    """List the images that targets build on; none where that cannot be said, or buildx can say better what is wrong."""
+    images = set[str]()
+    for target in printed.get("target", {}).values():
+        with suppress(OSError, control.NotUnderstood):
+            stages = dockerfile.parse(control.find(settings.project, target).text, target.get("args", {}))
+            reads = dockerfile.reads(stages, target.get("target", "")) if stages else None
+            images |= reads.images if reads else set()
+    return images
 
 
 def check(found: Builder) -> None:

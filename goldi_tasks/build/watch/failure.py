@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from goldi_tasks.build.watch.step import Step
-from goldi_tasks.plan import instructions
+from goldi_tasks.plan.dockerfile import instructions
 
 _RULE = "-" * 20
 _PLACE = re.compile(r"^\S.*:\d+$")
@@ -31,7 +31,7 @@ def report(failures: Sequence[Step], said: Sequence[str], dockerfile: str) -> It
 def locate(dockerfile: str, stage: str, instruction: str) -> range | None:
     """The lines, from 0, of `instruction`: in `stage`, or where it is first (buildx does not name an only stage)."""
     here, count, found = "", 0, list[tuple[bool, range]]()
-    for one in instructions.read(dockerfile):
+    for one in instructions(dockerfile):
         # The builder makes blanks single.
         text = " ".join(f"{one.word} {one.rest}".split())
         if text.upper().startswith("FROM "):

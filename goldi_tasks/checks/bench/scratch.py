@@ -14,7 +14,7 @@ from typing import Any
 
 from goldi_tasks import paths, run, state
 from goldi_tasks.bench.times import COMPILED
-from goldi_tasks.build import kept
+from goldi_tasks.build import fingerprint
 from goldi_tasks.checks import place
 from goldi_tasks.checks.bench import programs
 from goldi_tasks.checks.bench.programs import Sessions
@@ -112,10 +112,9 @@ def made(settings: Settings, found: Sessions, tell: Callable[[str], None]) -> It
 
 def _remember_image(scratch: Scratch) -> None:
     """What was found out of the image's inputs: else it would be built again into our own local cache."""
-    source, target = kept.file(scratch.settings), kept.file(scratch.settings, scratch.container)
-    if source.is_file():
-        target.parent.mkdir(mode=0o700, parents=True)
-        shutil.copy(source, target)
+    source = fingerprint.folder(scratch.settings)
+    if source.is_dir():
+        shutil.copytree(source, fingerprint.folder(scratch.settings, scratch.container))
 
 
 @contextmanager

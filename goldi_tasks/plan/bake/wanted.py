@@ -1,7 +1,8 @@
 """What somebody asked to have built."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from goldi_tasks.errors import NoEngine, UnknownName, did_you_mean
 from goldi_tasks.probe import Docker
@@ -32,22 +33,24 @@ class Wanted:
     scanner: str = ""
 
 
-def members(bake_file: Mapping[str, Mapping[str, Mapping[str, list[str]]]], names: tuple[str, ...]) -> tuple[str, ...]:
-    """The targets that `names` stand for. A group may share a target's name; then the name means the group.
+def members(document: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
+    """List the targets that `names` stand for in what `bake --print` shows, or in a bake file.
 
-    Raises UnknownName with a 'did you mean'.
+    A group may hold groups, and may share a target's name; then the name means the group. Raises UnknownName.
     """
-    groups, targets = bake_file.get("group", {}), public(bake_file)
-    found: dict[str, None] = {}
-    for name in names:
-        if name in groups:
-            found |= dict.fromkeys(groups[name].get("targets", ()))
+    groups, targets = document.get("group", {}), public(document)
+    known, todo, opened = dict[str, None](), [*reversed(names)], set[str]()
+    while todo:
+        name = todo.pop()
+        if name in groups and name not in opened:
+            opened.add(name)
+            todo += reversed(groups[name].get("targets", ()))
         elif name in targets:
-            found[name] = None
-        else:
+            known[name] = None
+        elif name not in groups:
             remedy = did_you_mean(name, (*groups, *targets)).capitalize()
             raise UnknownName(f"no bake target or group '{name}'", remedy)
-    return tuple(found)
+    return tuple(known)
 
 
 def public(bake_file: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
