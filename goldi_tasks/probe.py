@@ -196,10 +196,10 @@ def plugin_version(plugin: str, capture: Capture | None = None) -> tuple[int, ..
 
 def builders(capture: Capture | None = None) -> list[tuple[str, str, bool]]:
     """Name, driver, and whether it is the current one, for each builder; `--format` is not in buildx 0.13."""
-    rows = []
+    rows, chosen = [], run.environment().get("BUILDX_BUILDER")
     for line in (capture or run.capture)(Command(("docker", "buildx", "ls"))).splitlines()[1:]:
         # Builders stand at the margin, their nodes below them; a star, alone or at the name, marks the current one.
         if line and not line.startswith((" ", "\\")):
             name, driver = [*line.replace("*", " ").split(), ""][:2]
-            rows.append((name, driver, "*" in line))
+            rows.append((name, driver, name == chosen if chosen else "*" in line))
     return rows

@@ -84,7 +84,7 @@ def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
         "--set",
         "*.cache-to=",
         "--set",
-        f"production.output=type=image,{ZSTD}",
+        f"production.output=type=image,{ZSTD},oci-mediatypes=true",
         "--progress",
         "auto",
         "--metadata-file",
@@ -148,7 +148,9 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
         local = exported(settings, "production", f",{ZSTD}" * packs)
         assert sets(kept(settings, docker)) == [local, "*.output=type=cacheonly"]
         assert (kept(settings, docker)[2:4] == ("--builder", BUILDER)) is builder
-    assert sets(found)[1:] == [f"production.output=type=image,{ZSTD}"] * packs, "else it is sent as an archive"
+    assert sets(found)[1:] == [f"production.output=type=image,{ZSTD},oci-mediatypes=true"] * packs, (
+        "else it is sent as an archive"
+    )
 
 
 def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings) -> None:
@@ -204,7 +206,7 @@ def test_an_output_that_somebody_chose_is_left_alone(settings: Settings, push: b
 def test_every_target_is_packed(settings: Settings) -> None:
     both = ("tools", "devcontainer")
     found = bake.build(settings, DEBIAN, Wanted(("development",)), both, METADATA, env={}, secrets={}).argv
-    assert sets(found)[1:] == [f"{target}.output=type=image,{ZSTD}" for target in both]
+    assert sets(found)[1:] == [f"{target}.output=type=image,{ZSTD},oci-mediatypes=true" for target in both]
 
 
 @pytest.mark.parametrize(("target", "has"), [({"output": ["type=tar"]}, True), ({"tags": ["a"]}, False)])

@@ -80,5 +80,4 @@ def test_emulates(text: str, *, emulates: bool) -> None:
 
 
 def test_what_is_for_other_platforms_has_layers_that_an_engine_unpacks_later() -> None:
-    assert "oci-mediatypes=true" in packing.outputs(("a",), push=False, platforms=("linux/arm64",))[1]
-    assert "oci-mediatypes" not in packing.outputs(("a",), push=False)[1]
+    assert "oci-mediatypes=true" in packing.outputs(("a",), push=False)[1]

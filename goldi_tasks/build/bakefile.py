@@ -10,7 +10,7 @@ from typing import Any
 
 from goldi_tasks import __version__, run, state
 from goldi_tasks.build import client
-from goldi_tasks.errors import CommandFailed, SettingsError
+from goldi_tasks.errors import CommandFailed, GoldiError, SettingsError
 from goldi_tasks.plan import bake
 from goldi_tasks.settings import Settings
 
@@ -146,17 +146,23 @@ def remembered(settings: Settings, names: tuple[str, ...], env: Mapping[str, str
     return dict(known[key])
 
 
-def listing(settings: Settings) -> list[tuple[str, str, str]]:
-    """Rows of name, kind (`group` or `target`) and what it stands for: a group's targets, a target's first tag."""
+def listing(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """List name, kind (`group` or `target`) and meaning: a group's targets, a target's first tag.
+
+    Where bake does not say what it makes of its file, they are as the file has them.
+    """
     file = load(settings)
-    groups = [(name, "group", " ".join(group.get("targets", ()))) for name, group in file.get("group", {}).items()]
-    tags = {name: file["target"][name].get("tags", [""])[0] for name in bake.public(file)}
-    image = settings.image
-    known = {"${GOLDI_IMAGE}": image, "${GOLDI_TAG}": file.get("variable", {}).get("GOLDI_TAG", {}).get("default", "")}
-    return groups + [(name, "target", _fill(tag, known)) for name, tag in tags.items()]
-
-
-def _fill(text: str, values: Mapping[str, str]) -> str:
-    for name, value in values.items():
-        text = text.replace(name, value)
-    return text
+    try:
+        document: Mapping[str, Any] = printed(settings, (*file.get("group", {}), *bake.public(file)), env)
+    except (GoldiError, ValueError, LookupError):
+        document = {
+            "group": file.get("group", {}),
+            "target": {name: file["target"][name] for name in bake.public(file)},
+        }
+    # Of names that are asked for bake makes a group of its own.
+    groups = {
+        name: row for name, row in document["group"].items() if name != "default" or name in file.get("group", {})
+    }
+    groups |= {name: file["group"][name] for name in groups if name == "default"}
+    rows = [(name, "group", " ".join(row.get("targets", ()))) for name, row in groups.items()]
+    return rows + [(name, "target", (row.get("tags") or [""])[0]) for name, row in document["target"].items()]

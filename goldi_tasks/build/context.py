@@ -57,6 +57,7 @@ def read(
     try:
         entries = sorted(_entries(str(root), _outermost(paths), removed))
     except _Linked:
+        paths = WHOLE
         entries = sorted(_walk(str(root), "", removed))
     rows = [f"{name}\0{' '.join(map(str, _stat(status)))}" for name, _, status in entries]
     # A name that comes and goes leaves its mark on the directory.

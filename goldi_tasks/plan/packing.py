@@ -25,10 +25,9 @@ def has_outputs(bake_file: Mapping[str, Mapping[str, Mapping[str, object]]]) -> 
     return any("output" in target for target in bake_file.get("target", {}).values())
 
 
-def outputs(targets: tuple[str, ...], push: bool, platforms: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """What is set for `targets` so that their images, for `platforms`, stay here, or are pushed."""
-    # For another platform they are unpacked when first run, by containerd, which knows layers of this packing by
-    # OCI's name only ("mismatched image rootfs and manifest layers", containerd 1.7, images.IsLayerType).
-    stays = f"{STAYS},oci-mediatypes=true" if platforms else STAYS
-    output = f"type=image,push=true,{LEAVES}" if push else f"type=image,{stays}"
+def outputs(targets: tuple[str, ...], push: bool) -> tuple[str, ...]:
+    """What is set for `targets` so that their images stay here, or are pushed."""
+    # The containerd store knows layers of this packing by OCI's name only: without it an image of such layers alone is
+    # not listed (engine 26.1), and one for another platform is not unpacked (containerd 1.7, images.IsLayerType).
+    output = f"type=image,push=true,{LEAVES}" if push else f"type=image,{STAYS},oci-mediatypes=true"
     return tuple(part for target in targets for part in ("--set", f"{target}.output={output}"))

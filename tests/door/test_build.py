@@ -272,13 +272,29 @@ def test_ctrl_c_ends_the_build(stage: Stage) -> None:
 
 
 def test_list(stage: Stage) -> None:
+    shown = {
+        "group": {"default": {"targets": ["m", "production"]}, "m": {"targets": ["m-1"]}},
+        "target": {"m-1": {"tags": ["bears:1", "other"]}, "production": {"tags": ["three-bears:latest"]}},
+    }
+    stage.docker.answer("buildx print", stdout=json.dumps(shown))
     done = stage.goldi("build.list", "--json")
     rows = {(row["name"], row["kind"]): row["of"] for row in json.loads(done.stdout)}
-    assert rows["production", "target"] == "three-bears:latest"
+    assert rows == {
+        ("m", "group"): "m-1",
+        ("default", "group"): "production",
+        ("m-1", "target"): "bears:1",
+        ("production", "target"): "three-bears:latest",
+    }
+
+
+def test_list_where_bake_says_nothing(stage: Stage) -> None:
+    done = stage.goldi("build.list", "--json")
+    rows = {(row["name"], row["kind"]): row["of"] for row in json.loads(done.stdout)}
+    assert rows["production", "target"] == "${GOLDI_IMAGE}:${GOLDI_TAG}"
     assert rows["development", "group"] == "tools devcontainer"
     assert ("_common", "target") not in rows
     assert "production" in stage.goldi("build.list").stdout
-    assert stage.docker.calls == []
+    assert all("--print" in argv for argv in stage.docker.calls)
 
 
 def test_print_is_bakes_own_and_needs_no_engine(stage: Stage) -> None:

@@ -20,7 +20,7 @@ def flags(docker: Docker, wanted: Wanted, targets: tuple[str, ...]) -> tuple[str
     chosen = wanted.outputs or any(".output" in text.partition("=")[0] for text in wanted.sets)
     if packing.chosen(docker) and not chosen:
         # Not beside --push, which an output of one's own takes the effect of (buildx 0.13).
-        return (*packing.outputs(targets, wanted.push, wanted.platforms), *provenance)
+        return (*packing.outputs(targets, wanted.push), *provenance)
     if wanted.push:
         return ("--push", *provenance)
     contained = docker.driver != "docker" or (not docker.builder and bool(builder(docker)))

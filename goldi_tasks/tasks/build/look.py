@@ -29,9 +29,11 @@ def shell(c: Context, target: str = "tools", command: str = "") -> None:
 @task(name="list", help={"json": "Print it for scripts."})
 def list_(c: Context, json: bool = False) -> None:
     """List the targets and groups of the bake file."""
-    from goldi_tasks.build import bakefile
+    from goldi_tasks.build import bake, bakefile
+    from goldi_tasks.plan.bake import Wanted
 
-    rows = bakefile.listing(project.load(Path.cwd()))
+    settings = project.load(Path.cwd())
+    rows = bakefile.listing(settings, bake.environment(settings, Wanted(())))
     if json:
         print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
         return
