@@ -40,7 +40,8 @@ LOG = (
 
 def test_the_images_in_a_log() -> None:
     images = {"registry.example/base:1", "python:3", "alpine:latest", "docker/dockerfile:1"}
-    assert sources.parse(LOG) == sources.Sources(images)
+    digests = {"docker/dockerfile:1": {"sha256:12"}, "localhost/node:20": {"sha256:12"}, "python:3": {"sha256:12"}}
+    assert sources.parse(LOG) == sources.Sources(images, set(), digests)
 
 
 @pytest.mark.parametrize(

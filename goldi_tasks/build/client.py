@@ -26,9 +26,13 @@ _PATIENCE = 5.0
 
 @dataclass(frozen=True)
 class Image:
-    """An image of the engine: its id, and what a build that begins with it gets: variables, instructions (ONBUILD)."""
+    """An image of the engine: its id, and what a build that begins with it gets: variables, instructions (ONBUILD).
+
+    `digests` are the ids that builders may give it.
+    """
 
     id: str
+    digests: frozenset[str] = frozenset()
     variables: tuple[str, ...] = ()
     instructs: bool = False
 
@@ -73,7 +77,8 @@ def images(names: Collection[str], address: str) -> dict[str, Image]:
 def _read(row: Mapping[str, Any]) -> Image:
     config = row.get("Config") or {}
     variables = tuple(sorted(variable.partition("=")[0] for variable in config.get("Env") or ()))
-    return Image(row["Id"], variables, bool(config.get("OnBuild")))
+    digests = frozenset({row["Id"], *(one.rpartition("@")[2] for one in row.get("RepoDigests") or ())})
+    return Image(row["Id"], digests, variables, bool(config.get("OnBuild")))
 
 
 def _inspect(name: str) -> Mapping[str, Any]:

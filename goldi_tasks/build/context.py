@@ -6,11 +6,11 @@ since a second change in the same tick would not show. So no clock decides alone
 """
 
 import hashlib
+import marshal
 import os
-import re
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,10 @@ class Context:
     memory: Memory = field(default_factory=dict, repr=False, compare=False)
 
 
+# A path relative to the context; size, times of change in nanoseconds, inode, device and mode.
+Entry = tuple[str, int, int, int, int, int, int]
+
+
 class _Linked(Exception):
     """A link lies in a path: what is copied may be anywhere in the context."""
 
@@ -53,41 +57,44 @@ def read(
     `last` is from an earlier read of the same, `remember` gives the memory of earlier ones if it is needed. A link in
     a path may lead anywhere in the context: then all of it counts. Raises OSError where a file cannot be read.
     """
-    now, removed = time.time_ns(), ignore.compile_lines(ignore.parse(ignore_text))
+    now, removal = time.time_ns(), ignore.Removal(ignore.parse(ignore_text))
     try:
-        entries = sorted(_entries(str(root), _outermost(paths), removed))
+        entries = _entries(str(root), _outermost(paths), removal)
     except _Linked:
         paths = WHOLE
-        entries = sorted(_walk(str(root), "", removed))
-    rows = [f"{name}\0{' '.join(map(str, _stat(status)))}" for name, _, status in entries]
-    # A name that comes and goes leaves its mark on the directory.
-    rows += [f"{_stat(root.stat())}"] if "." in paths else []
-    stats = hashlib.sha256("\0".join(rows).encode(errors="surrogateescape")).hexdigest()
+        entries = _walk(str(root), "", removal)
+    entries.sort()
+    # A name that comes and goes leaves its mark on the directory. Version 2 of marshal's format gives the same bytes
+    # for the same, ten times as quick as text.
+    marks = [_entry("", root.stat())] if "." in paths else []
+    stats = hashlib.sha256(marshal.dumps(entries + marks, 2)).hexdigest()
     if last and last.stats == stats and _hold(root, last.young):
-        young = {name: last.young[name] for name, _, status in entries if name in last.young and _is_young(status, now)}
+        young = {
+            entry[0]: last.young[entry[0]] for entry in entries if entry[0] in last.young and _is_young(entry, now)
+        }
         return Context(last.digest, stats, young)
     memory, known, young, digest = Memory(), remember(), dict[str, str](), hashlib.sha256()
-    for name, path, status in entries:
+    for entry in entries:
+        (name, *status), mode = entry, entry[-1]
         before = known.get(name, [])
-        content = str(before[-1]) if before[:-1] == _stat(status) else _content(path, status)
-        digest.update(f"{name}\0{status.st_mode:o}\0{content}\0".encode(errors="surrogateescape"))
-        if _is_young(status, now):
+        content = str(before[-1]) if before[:-1] == status else _content(f"{root}/{name}", mode)
+        digest.update(f"{name}\0{mode:o}\0{content}\0".encode(errors="surrogateescape"))
+        if _is_young(entry, now):
             young[name] = content
         else:
-            memory[name] = [*_stat(status), content]
+            memory[name] = [*status, content]
     return Context(digest.hexdigest(), stats, young, memory)
 
 
 def names(root: Path, ignore_text: str) -> list[str]:
     """List the paths of the context `root`. Raises OSError."""
-    removed = ignore.compile_lines(ignore.parse(ignore_text))
-    return sorted(name for name, _, _ in _walk(str(root), "", removed))
+    return sorted(entry[0] for entry in _walk(str(root), "", ignore.Removal(ignore.parse(ignore_text))))
 
 
 def measure(root: Path, ignore_text: str) -> tuple[int, int]:
     """Count the files of the context `root`, and their bytes. Raises OSError."""
-    removed = ignore.compile_lines(ignore.parse(ignore_text))
-    sizes = [status.st_size for _, _, status in _walk(str(root), "", removed) if stat.S_ISREG(status.st_mode)]
+    entries = _walk(str(root), "", ignore.Removal(ignore.parse(ignore_text)))
+    sizes = [entry[1] for entry in entries if stat.S_ISREG(entry[-1])]
     return len(sizes), sum(sizes)
 
 
@@ -101,61 +108,79 @@ def _is_below(path: str, others: Collection[str]) -> bool:
     return "." in others or any("/".join(parts[:depth]) in others for depth in range(1, len(parts)))
 
 
-def _entries(root: str, paths: Collection[str], removed: re.Pattern[str]) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Give name, path and stat of all that lies at and below `paths`. Raises _Linked."""
+def _entries(root: str, paths: Collection[str], removal: ignore.Removal) -> list[Entry]:
+    """List all that lies at and below `paths`. Raises _Linked."""
+    entries: list[Entry] = []
     for path in paths:
         if path == ".":
-            yield from _walk(root, "", removed)
-            continue
-        parts, status = path.split("/"), None
-        for depth in range(1, len(parts) + 1):
-            name = "/".join(parts[:depth])
-            try:
-                status = None if removed.fullmatch(name) else os.lstat(f"{root}/{name}")
-            except (FileNotFoundError, NotADirectoryError):
-                status = None
-            if status is None:
-                break
-            if stat.S_ISLNK(status.st_mode):
-                raise _Linked
+            return _walk(root, "", removal)
         # What is not there makes the build fail, and counts by not being among the entries.
-        if status is not None:
-            yield path, f"{root}/{path}", status
+        if status := _find(root, path, removal):
+            entries.append(_entry(path, status))
             if stat.S_ISDIR(status.st_mode):
-                yield from _walk(root, path, removed)
+                entries += _walk(root, path, removal)
+    return entries
 
 
-def _walk(root: str, below: str, removed: re.Pattern[str]) -> Iterator[tuple[str, str, os.stat_result]]:
-    """Give name, path and stat of everything in the context below a directory."""
-    with os.scandir(f"{root}/{below}") as entries:
-        for entry in entries:
-            name = f"{below}/{entry.name}" if below else entry.name
-            if not removed.fullmatch(name):
-                yield name, entry.path, entry.stat(follow_symlinks=False)
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _walk(root, name, removed)
+def _find(root: str, path: str, removal: ignore.Removal) -> os.stat_result | None:
+    """Return what stat says of `path`; None where it is removed or not there. Raises _Linked."""
+    parts, status = path.split("/"), None
+    for depth, part in enumerate(parts, 1):
+        name = "/".join(parts[:depth])
+        if removal.removes(name, part):
+            return None
+        try:
+            status = os.lstat(f"{root}/{name}")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        if stat.S_ISLNK(status.st_mode):
+            raise _Linked
+    return status
 
 
-def _is_young(status: os.stat_result, now: int) -> bool:
+def _walk(root: str, below: str, removal: ignore.Removal) -> list[Entry]:
+    """List everything in the context below a directory."""
+    entries: list[Entry] = []
+    todo = [f"{below}/" if below else ""]
+    names, removes = removal.names, removal.removes
+    for folder in todo:
+        # By a descriptor the kernel finds each file in half the time.
+        handle = os.open(f"{root}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with os.scandir(handle) as children:
+                for child in children:
+                    name = folder + child.name
+                    if child.name in names or removes(name, child.name):
+                        continue
+                    entries.append(_entry(name, child.stat(follow_symlinks=False)))
+                    if child.is_dir(follow_symlinks=False):
+                        todo.append(f"{name}/")
+        finally:
+            os.close(handle)
+    return entries
+
+
+def _is_young(entry: Entry, now: int) -> bool:
     """Whether a second change of a file might not show, or the clock was set back since it changed."""
-    return max(status.st_ctime_ns, status.st_mtime_ns) >= now - YOUNG
+    return max(entry[2], entry[3]) >= now - YOUNG
 
 
 def _hold(root: Path, young: Mapping[str, str]) -> bool:
     """Whether the files that stat cannot speak for have the content that they had."""
     try:
-        return all(_content(path := f"{root}/{name}", os.lstat(path)) == digest for name, digest in young.items())
+        paths = ((f"{root}/{name}", digest) for name, digest in young.items())
+        return all(_content(path, os.lstat(path).st_mode) == digest for path, digest in paths)
     except OSError:
         return False
 
 
-def _content(path: str, status: os.stat_result) -> str:
+def _content(path: str, mode: int) -> str:
     """Return the digest of a file, or where a link leads to; with extended attributes, which an image keeps."""
     content = ""
-    if stat.S_ISREG(status.st_mode):
+    if stat.S_ISREG(mode):
         with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of many files costs as much as reading them
             content = hashlib.file_digest(file, "sha256").hexdigest()
-    elif stat.S_ISLNK(status.st_mode):
+    elif stat.S_ISLNK(mode):
         content = os.readlink(path)  # noqa: PTH115 - the same
     names = sorted(os.listxattr(path, follow_symlinks=False)) if hasattr(os, "listxattr") else ()
     kept = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names if _is_sent(name)]
@@ -166,6 +191,6 @@ def _is_sent(attribute: str) -> bool:
     return attribute == "security.capability" or not attribute.startswith(("security.", "system."))
 
 
-def _stat(status: os.stat_result) -> list[int | str]:
+def _entry(name: str, status: os.stat_result) -> Entry:
     mode, size, ino, dev = status.st_mode, status.st_size, status.st_ino, status.st_dev
-    return [size, status.st_mtime_ns, status.st_ctime_ns, ino, dev, mode]
+    return name, size, status.st_mtime_ns, status.st_ctime_ns, ino, dev, mode

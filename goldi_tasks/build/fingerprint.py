@@ -158,11 +158,12 @@ def remember(
         "client": looker.client,
         "measured": built.measured,
     }
-    again = {name: looker.target(name) for name in before.targets}
+    moved = any(name in there and there[name].digests.isdisjoint(one) for name, one in used.digests.items())
+    again = {} if moved else {name: looker.target(name) for name in before.targets}
     for name, target in before.targets.items():
         records["targets"].pop(name, None)
         images = {tag: there[tag].id for tag in looker.tags([name]) if tag in there}
-        if not target.unknown and again[name] == target and images and built.digests.issuperset(images.values()):
+        if not target.unknown and again.get(name) == target and images and built.digests.issuperset(images.values()):
             records["targets"][name] = {**common, "images": images}
             # With what is known now of its base images fewer files may count.
             last = looker.target(name)
@@ -363,7 +364,7 @@ def _outside(used: sources.Sources, there: Mapping[str, client.Image], docker: D
     if used.others:
         return f"{min(used.others)} is read, which may have changed"
     for name in sorted(used.images):
-        if "@sha256:" not in name and (docker.driver != "docker" or docker.container):
+        if "@sha256:" not in name and (docker.driver != "docker" or (docker.container and not docker.builder)):
             return f"{name} may have changed in its registry (a name with @sha256: cannot)"
         if "@sha256:" not in name and name not in there:
             return f"{name} is not on this engine and may have changed in its registry (`docker pull {name}` keeps it)"

@@ -6,7 +6,7 @@ The rules for plain lines are those of github.com/moby/patternmatcher.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 _PART = r"(?!\.{1,2}(?:/|$))(?:[\w.@+~,=%: -]|\*(?!\*))+"
@@ -15,10 +15,14 @@ _PLAIN = re.compile(rf"(\*\*/)?/?({_PART}(?:/{_PART})*)/?")
 
 @dataclass(frozen=True)
 class Line:
-    """A plain line of a .dockerignore with its number; what it matches is removed with all that is below it."""
+    """A plain line of a .dockerignore with its number; what it matches is removed with all that is below it.
+
+    `name` is what it removes wherever it lies, "" where it says more than that.
+    """
 
     regex: str
     number: int
+    name: str = ""
 
 
 def parse(text: str) -> tuple[Line, ...]:
@@ -28,12 +32,25 @@ def parse(text: str) -> tuple[Line, ...]:
     if any("!" in row for row, _ in rows):
         return ()
     matches = ((_PLAIN.fullmatch(row), number) for row, number in rows)
-    return tuple(Line(_regex(match[1] or "", match[2]), number) for match, number in matches if match)
+    return tuple(_line(match, number) for match, number in matches if match)
 
 
-def compile_lines(lines: Iterable[Line]) -> re.Pattern[str]:
-    """Make one pattern that fully matches the paths that `lines` remove, but not what is below them."""
-    return re.compile("|".join(line.regex for line in lines) or "(?!)", re.DOTALL)
+class Removal:
+    """Says quickly what `lines` remove, of paths that do not lie below something removed.
+
+    `names` are removed wherever they lie.
+    """
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        rows = list(lines)
+        anywhere = [line.name for line in rows if line.name]
+        self.names = {name for name in anywhere if "*" not in name}
+        self._name = _compile(_regex("", name) for name in anywhere if "*" in name)
+        self._path = _compile(line.regex for line in rows if not line.name)
+
+    def removes(self, path: str, name: str) -> bool:
+        """Whether `path`, whose last part is `name`, is removed."""
+        return bool(name in self.names or (self._name and self._name(name)) or (self._path and self._path(path)))
 
 
 def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
@@ -41,6 +58,16 @@ def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
     parts = path.split("/")
     above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
     return next((line for line in lines if any(re.fullmatch(line.regex, one, re.DOTALL) for one in above)), None)
+
+
+def _line(match: re.Match[str], number: int) -> Line:
+    anywhere, path = match[1] or "", match[2].rstrip("/")
+    return Line(_regex(anywhere, path), number, path if anywhere and "/" not in path else "")
+
+
+def _compile(regexes: Iterable[str]) -> Callable[[str], object] | None:
+    whole = "|".join(regexes)
+    return re.compile(whole, re.DOTALL).fullmatch if whole else None
 
 
 def _regex(anywhere: str, path: str) -> str:
