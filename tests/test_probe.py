@@ -98,6 +98,15 @@ def test_builders(machine: Machine, text: str, driver: str, builders: tuple[str,
     assert (found.driver, found.builders) == (driver, builders)
 
 
+def test_a_builder_that_the_environment_names_is_the_current_one(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(buildx_ls=BUILDX_LS_GUIDE)
+    monkeypatch.setenv("BUILDX_BUILDER", "goldilocks-builder")
+    found = probe.docker()
+    assert (found.driver, found.current) == ("docker-container", "goldilocks-builder")
+
+
 @pytest.mark.parametrize(
     ("info", "listing", "exports"),
     [(INFO, BUILDX_LS, True), (CLASSIC, BUILDX_LS, False), (CLASSIC, BUILDX_LS_CURRENT_GUIDE, True)],

@@ -61,11 +61,6 @@ class Target:
     parts: tuple[Part, ...] = ()
     unknown: str = ""
 
-    @property
-    def stats(self) -> tuple[str, ...]:
-        """What stat says of the files; "" where they are too young for it to say anything."""
-        return tuple(part.context.stats for part in self.parts)
-
 
 @dataclass(frozen=True)
 class Built:
@@ -96,11 +91,6 @@ class Look:
     files: int = 0
     bytes: int = 0
     printed: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def is_up_to_date(self) -> bool:
-        """Whether the builder would make what is there."""
-        return not self.reason
 
 
 def look(
@@ -141,7 +131,6 @@ def remember(
     request: plan.Wanted,
     before: Look,
     built: Built,
-    *,
     where: str = "",
 ) -> None:
     """Remember what a build has made of what `before` saw, if nothing has changed meanwhile."""
