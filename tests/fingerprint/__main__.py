@@ -1,0 +1,151 @@
+"""`python -m tests.fingerprint`."""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from tests.fingerprint import judge
+from tests.fingerprint.case import Case
+from tests.fingerprint.judge import FAILING, VERDICTS, Verdict
+
+RESULTS = Path(__file__).with_name("results.jsonl")
+REPOSITORY = Path(__file__).parents[2]
+# So many cases are made before they are run: goldi does not trust files that are younger than two seconds.
+AHEAD = 2
+RUN = """\
+#!/bin/sh
+# Run this case again; `before` is the project before the edit, `the project` after it, `log` what was run.
+cd {repository} && exec {python} -m tests.fingerprint --seed {seed} --only {number} "$@"
+"""
+
+
+def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict, Case], None]) -> Iterator[Verdict]:
+    """Run the cases with these numbers in `folder`, where those that fail stay, and `tell` of each."""
+    name = f"goldi-fingerprint-{os.getpid()}"
+    made = deque[Case]()
+    with judge.base_image(f"localhost/{name}:base"):
+
+        def decide(case: Case) -> Verdict:
+            verdict = judge.decide(case)
+            tell(verdict, case)
+            if verdict.word in FAILING or verdict.word == "ASKED":
+                text = RUN.format(repository=REPOSITORY, python=sys.executable, seed=seed, number=case.number)
+                (case.folder / "run.sh").write_text(text)
+                (case.folder / "run.sh").chmod(0o755)
+                (case.folder / "log").write_text("\n".join(case.log) + "\n", errors="surrogateescape")
+            else:
+                shutil.rmtree(case.folder)
+            return verdict
+
+        try:
+            for number in numbers:
+                made.append(judge.prepare(seed, number, folder / str(number), name, f"localhost/{name}:base"))
+                if len(made) > AHEAD:
+                    yield decide(made.popleft())
+            while made:
+                yield decide(made.popleft())
+        finally:
+            for case in made:
+                judge.clean(case)
+                shutil.rmtree(case.folder)
+
+
+def record(file: Path, seed: int, first: int, verdicts: Sequence[Verdict], seconds: float) -> None:
+    """Add a line to the results."""
+    head = ("git", "describe", "--always", "--dirty", "--exclude=*")
+    commit = subprocess.run(head, cwd=REPOSITORY, check=False, capture_output=True, text=True).stdout.strip()
+    line: dict[str, Any] = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": commit,
+        "seed": seed,
+        "first": first,
+        "cases": len(verdicts),
+        "seconds": round(seconds),
+        "verdicts": judge.count(verdicts),
+        "failing": {word: [one.number for one in verdicts if one.word == word] for word in FAILING},
+        "asked": dict(Counter(one.asked for one in verdicts if one.asked)),
+    }
+    line["failing"] = {word: numbers for word, numbers in line["failing"].items() if numbers}
+    with file.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(line) + "\n")
+
+
+def load(file: Path) -> list[dict[str, Any]]:
+    """Read the lines of earlier calls, oldest first."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
+def describe(lines: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Give a table of all calls, with their sum."""
+    yield f"{'commit':16}{'seed':>6}{'first':>7}{'cases':>7}  verdicts"
+    total = Counter[str]()
+    for line in lines:
+        total.update(line["verdicts"])
+        yield f"{line['commit']:16}{line['seed']:>6}{line['first']:>7}{line['cases']:>7}  {_words(line['verdicts'])}"
+    yield f"{'all':16}{'':13}{sum(line['cases'] for line in lines):>7}  {_words(total)}"
+
+
+def _words(counted: dict[str, int]) -> str:
+    return ", ".join(f"{counted[word]} {word}" for word in VERDICTS if counted.get(word))
+
+
+def next_number(lines: Sequence[dict[str, Any]], seed: int) -> int:
+    """Return where the cases of a seed go on that earlier calls have begun."""
+    return max((line["first"] + line["cases"] for line in lines if line["seed"] == seed), default=0)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the cases that the command line asks for; 1 if one of them fails."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    parser = argparse.ArgumentParser(prog="python -m tests.fingerprint", description=__doc__)
+    parser.add_argument("--cases", type=int, default=100, help="how many (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="what they are made of, with their number")
+    parser.add_argument("--first", type=int, help="the first one's number (default: where the results end)")
+    parser.add_argument("--only", type=int, help="run this one again, and show what is run; nothing is recorded")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the results are (default: %(default)s)")
+    wanted = parser.parse_args(arguments)
+    lines = load(wanted.results)
+    first = next_number(lines, wanted.seed) if wanted.first is None else wanted.first
+    numbers = range(first, first + wanted.cases) if wanted.only is None else [wanted.only]
+    folder = Path(tempfile.mkdtemp(prefix="goldi-fingerprint-"))
+    verdicts: list[Verdict] = []
+    began = shown = time.monotonic()
+
+    def tell(verdict: Verdict, case: Case) -> None:
+        nonlocal shown
+        if wanted.only is not None:
+            print("\n".join(case.log), f"kinds: {', '.join(verdict.kinds)}", sep="\n", flush=True)
+        if verdict.word in FAILING or verdict.word == "ASKED":
+            why = verdict.detail or verdict.asked
+            print(f"{verdict.word} {verdict.number} ({why}) after {verdict.edit}: {case.folder}", flush=True)
+        if time.monotonic() > shown + 10:
+            shown = time.monotonic()
+            print(f"{len(verdicts) + 1} of {len(numbers)}: {_words(judge.count([*verdicts, verdict]))}", flush=True)
+
+    try:
+        verdicts.extend(run(wanted.seed, numbers, folder, tell))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+    with suppress(OSError):
+        folder.rmdir()
+    if wanted.only is None:
+        if verdicts:
+            record(wanted.results, wanted.seed, first, verdicts, time.monotonic() - began)
+        print(*describe(load(wanted.results)), sep="\n")
+    return int(any(verdict.word in FAILING for verdict in verdicts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
