@@ -128,6 +128,13 @@ def long_green(session: nox.Session) -> None:
     session.run("python", "-m", "tests.fresh_clone", *session.posargs)
 
 
+@nox.session(name="long-fingerprint", default=False)
+def long_fingerprint(session: nox.Session) -> None:
+    """Random projects and edits, each held against plain bake; results are recorded (-- --cases 100 --seed 1)."""
+    with engine(session):
+        session.run("python", "-m", "tests.fingerprint", *session.posargs)
+
+
 @nox.session(name="long-platforms", default=False)
 def long_platforms(session: nox.Session) -> None:
     """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""

@@ -102,7 +102,7 @@ def change_ignore_file(case: Case) -> str:
         if path in files:
             path.unlink()
             return f"{_name(case, path)} removed"
-        path.write_text(line := project.pattern(case.rng) + "\n")
+        path.write_text(line := project.pattern(case.rng, 0.1) + "\n")
         return f"{_name(case, path)} made: {line!r}"
     path = case.rng.choice(files)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -110,7 +110,7 @@ def change_ignore_file(case: Case) -> str:
         line = lines.pop(case.rng.randrange(len(lines))).decode()
         what = "without"
     else:
-        line, what = project.pattern(case.rng) + "\n", "with"
+        line, what = project.pattern(case.rng, 0.1) + "\n", "with"
         lines.insert(case.rng.randint(0, len(lines)), line.encode())
     path.write_bytes(b"".join(lines))
     return f"{_name(case, path)} {what} {line!r}"
@@ -216,7 +216,7 @@ def change_outside(case: Case) -> str:
 
 # By name how often, and what does it.
 EDITS: dict[str, tuple[int, Edit]] = {
-    "content": (3, change_content),
+    "content": (4, change_content),
     "content only": (3, change_content_only),
     "mode": (2, change_mode),
     "attribute": (1, change_attribute),
@@ -232,9 +232,9 @@ EDITS: dict[str, tuple[int, Edit]] = {
     "variable": (2, change_variable),
     "secret": (1, change_secret),
     "client configuration": (2, change_client),
-    "BUILDX_*": (2, change_buildx),
+    "BUILDX_*": (3, change_buildx),
     "SOURCE_DATE_EPOCH": (1, change_epoch),
-    "commit": (2, commit),
+    "commit": (5, commit),
     "base image": (3, rebuild_base),
     "tag moved": (2, move_tag),
     "outside": (1, change_outside),

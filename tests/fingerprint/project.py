@@ -40,7 +40,7 @@ PATTERNS = (
 MALFORMED = ("[", "[a", "a\\", "[]", "[a-]", "!", "sub/[", "!/", "[^]")
 SOURCES = (
     *("kept", "kept/", "kept/one", "kept/*", "./kept/in", "/kept/one", "kept/../kept/two.txt", "sub*", "s?b", "*.txt"),
-    *("[a-c]*", "*/a*", "ln-f*", "ln-*", "o*r", "ü*", "kept/ln", "*", ".", "x[[]1]*"),
+    *("[a-c]*", "*/a*", "ln-f*", "ln-*", "o*r", "ü*", "kept/l*", "*", ".", "x[[]1]*"),
 )
 NOXFILE = """\
 from goldi_tasks.sessions import container_session
@@ -78,7 +78,7 @@ RUNS = {
     "bind mount": "RUN --mount=type=bind,source=kept,target=/m cat /m/one > /n{n}",
     "bind mount of all": "RUN --mount=target=/m ls /m > /n{n}",
     "bind mount, writable": "RUN --mount=target=/m,rw echo x > /m/new && ls /m > /n{n}",
-    "bind mount of a variable": "ARG V=kept\nRUN --mount=source=${{V}},target=/m ls /m > /n{n}",
+    "bind mount of a variable": "ARG M=kept\nRUN --mount=source=${{M}},target=/m ls /m > /n{n}",
     "cache mount": "RUN --mount=type=cache,target=/c echo y > /c/y && echo x > /n{n}",
     "tmpfs mount": "RUN --mount=type=tmpfs,target=/t echo y > /t/y && echo x > /n{n}",
     "secret mount": "RUN --mount=type=secret,id=s,target=/s cat /s > /n{n} || true",
@@ -168,9 +168,9 @@ def text_of(rng: Random) -> str:
     return "".join(rng.choices("abcdefgh", k=rng.randint(1, 6)))
 
 
-def pattern(rng: Random) -> str:
+def pattern(rng: Random, malformed: float = 0.01) -> str:
     """A random line of an ignore file."""
-    return rng.choice(MALFORMED if rng.random() < 0.015 else PATTERNS)
+    return rng.choice(MALFORMED if rng.random() < malformed else PATTERNS)
 
 
 def instruction(case: Case, number: int, origins: list[str], shell: bool = True) -> str:
@@ -199,7 +199,7 @@ def _choose_bake(case: Case) -> str:
         case.context = "part"
         case.kinds.append("context is a subdirectory")
     choices = ("", "a directory", "an image", *(("a target",) if "group" in kind else ()))
-    named = rng.choice(choices) if rng.random() < 0.35 else ""
+    named = rng.choice(choices) if rng.random() < 0.2 else ""
     case.kinds += [f"named context: {named}"] if named else []
     return named
 
@@ -223,7 +223,7 @@ def _write_dockerfiles(case: Case, base: str, named: str) -> list[str]:
     for place in files:
         path = case.project / place
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(_dockerfile(case, base, named))
+        path.write_bytes(_dockerfile(case, base, named if place == files[0] else ""))
         ignored.append(path.with_name(f"{path.name}.dockerignore"))
     for path in ignored:
         if rng.random() < 0.5:
@@ -262,7 +262,9 @@ def _bake(case: Case, files: list[str], named: str) -> dict[str, Any]:
         targets[name]["dockerfile"] = os.path.relpath(place, case.context)
         if rng.random() < 0.08 and not case.checks:
             del targets[name]["dockerfile"]
-            targets[name]["dockerfile-inline"] = (case.project / place).read_text(encoding="utf-8")
+            text = (case.project / place).read_text(encoding="utf-8")
+            # As bake writes what is none of its own variables.
+            targets[name]["dockerfile-inline"] = text.replace("${", "$${")
             case.kinds.append("dockerfile-inline")
     if "matrix" in case.kinds:
         values = {"name": "app-${x}", "matrix": {"x": ["one", "two"]}, "tags": ["${GOLDI_IMAGE}:app-${x}"]}
@@ -299,7 +301,7 @@ def _write_ignore(case: Case, path: Path) -> None:
     rng = case.rng
     lines = [pattern(rng) for _ in range(rng.randint(1, 5))]
     if rng.random() < 0.9:
-        lines.append("!kept")
+        lines += ["!kept", *(["!infrastructure"] if case.checks else [])]
     text = "\n".join(lines) + rng.choice(("\n", "", "\n\n"))
     data = _as_written(case, text, "ignore file").encode()
     if rng.random() < 0.1:

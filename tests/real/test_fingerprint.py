@@ -1,0 +1,16 @@
+"""The proof by difference (tests/fingerprint), with few cases; `nox -s long-fingerprint` runs more."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fingerprint.__main__ import run
+from tests.fingerprint.judge import FAILING
+
+pytestmark = pytest.mark.real
+
+
+def test_what_goldi_makes_is_what_the_builder_makes(tmp_path: Path) -> None:
+    verdicts = list(run(1, range(20), tmp_path, lambda verdict, case: None))
+    assert not [verdict for verdict in verdicts if verdict.word in FAILING]
+    assert len([verdict for verdict in verdicts if verdict.word == "ASKED"]) <= 1, verdicts
