@@ -62,10 +62,15 @@ def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict
                 shutil.rmtree(case.folder)
 
 
-def record(file: Path, seed: int, first: int, verdicts: Sequence[Verdict], seconds: float) -> None:
+def find_commit() -> str:
+    """Return the commit of this repository, with a mark where it was changed."""
+    argv = ("git", "-c", "safe.directory=*", "describe", "--always", "--dirty", "--exclude=*")
+    return subprocess.run(argv, cwd=REPOSITORY, check=False, capture_output=True, text=True).stdout.strip()
+
+
+def record(file: Path, commit: str, seed: int, first: int, verdicts: Sequence[Verdict], seconds: float) -> None:
     """Add a line to the results."""
-    head = ("git", "describe", "--always", "--dirty", "--exclude=*")
-    commit = subprocess.run(head, cwd=REPOSITORY, check=False, capture_output=True, text=True).stdout.strip()
+    failing = {word: [one.number for one in verdicts if one.word == word] for word in FAILING}
     line: dict[str, Any] = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit,
@@ -74,10 +79,9 @@ def record(file: Path, seed: int, first: int, verdicts: Sequence[Verdict], secon
         "cases": len(verdicts),
         "seconds": round(seconds),
         "verdicts": judge.count(verdicts),
-        "failing": {word: [one.number for one in verdicts if one.word == word] for word in FAILING},
+        "failing": {word: numbers for word, numbers in failing.items() if numbers},
         "asked": dict(Counter(one.asked for one in verdicts if one.asked)),
     }
-    line["failing"] = {word: numbers for word, numbers in line["failing"].items() if numbers}
     with file.open("a", encoding="utf-8") as out:
         out.write(json.dumps(line) + "\n")
 
@@ -142,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder.rmdir()
     if wanted.only is None:
         if verdicts:
-            record(wanted.results, wanted.seed, first, verdicts, time.monotonic() - began)
+            record(wanted.results, find_commit(), wanted.seed, first, verdicts, time.monotonic() - began)
         print(*describe(load(wanted.results)), sep="\n")
     return int(any(verdict.word in FAILING for verdict in verdicts))
 

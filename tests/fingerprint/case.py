@@ -35,7 +35,7 @@ class Case:
 
     `name` is the target or group that is built, `targets` the targets that it stands for, each with a tag of its own.
     `context` is the directory of the build context in the project, `env` the variables of the case, `kinds` what is
-    special about it.
+    special about it, `bases` the base images of its own, `paths` all that it had before anything was run.
     """
 
     number: int
@@ -51,6 +51,7 @@ class Case:
     kinds: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     bases: list[str] = field(default_factory=list)
+    paths: list[Path] = field(default_factory=list)
     ready: float = 0.0
 
     @property

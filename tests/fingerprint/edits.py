@@ -63,7 +63,7 @@ def rename(case: Case) -> str:
 
 
 def move_link(case: Case) -> str:
-    links = sorted(path for path in case.root.rglob("*") if path.is_symlink() and "dockerignore" not in path.name)
+    links = [path for path in case.paths if path.is_symlink() and "dockerignore" not in path.name]
     if not links:
         return ""
     link = case.rng.choice(links)
@@ -255,12 +255,12 @@ def _file(case: Case) -> Path:
         "ignored-here",
         "online.sh",
     )
-    found = [path for path in sorted(case.project.rglob("*")) if path.is_file() and not path.is_symlink()]
+    found = (path for path in case.paths if path.is_file() and not path.is_symlink())
     return case.rng.choice([path for path in found if not path.name.endswith(special)])
 
 
 def _folder(case: Case) -> Path:
-    found = sorted(path for path in case.root.rglob("*") if path.is_dir() and not path.is_symlink())
+    found = (path for path in case.paths if path.is_relative_to(case.root) and path.is_dir() and not path.is_symlink())
     return case.rng.choice([case.root, *(path for path in found if "infrastructure" not in path.parts)])
 
 

@@ -128,10 +128,9 @@ def _decide_check(case: Case) -> Verdict:
         word, detail = "FAILED-ALIKE", judge.err.strip().rpartition("\n")[2]
     else:
         shown = case.run("docker", "run", "--rm", f"{case.judged}:tools", "cat", "/shown").out
-        running = case.run(
-            "docker", "ps", "--filter", f"volume={case.project}", "--format", "{{.Names}} {{.CreatedAt}}"
-        )
-        newest = max(running.out.splitlines() or [" "], key=lambda line: line.partition(" ")[2]).partition(" ")[0]
+        running = case.run("docker", "ps", "--filter", f"volume={case.project}", "--format", "{{.Names}}").out
+        # The first one is the newest; one of before ends when it is ready to.
+        newest = running.partition("\n")[0]
         image = case.run("docker", "inspect", "--format", "{{.Image}}", newest).out.strip()
         if shown not in runs[-1].out:
             word, detail = "STALE", "the check prints something else"

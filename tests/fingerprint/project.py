@@ -124,6 +124,7 @@ def make(case: Case) -> None:
             case.env["BUILDX_GIT_LABELS"] = rng.choice(("1", "full"))
     if rng.random() < 0.1:
         configure_client(case, "http://first.invalid:1")
+    case.paths = sorted(case.project.rglob("*"))
 
 
 def commit(case: Case) -> None:
@@ -249,7 +250,11 @@ def _bake(case: Case, files: list[str], named: str) -> dict[str, Any]:
     chosen = [name for name in extras if rng.random() < 0.3]
     common |= {name: extras[name] for name in chosen}
     case.kinds += [f"bake: {name}" for name in chosen]
-    reference = {"a directory": "named", "an image": f"docker-image://{case.base}", "a target": "target:other"}
+    reference = {
+        "a directory": "named",
+        "an image": f"docker-image://{(case.bases or [case.base])[0]}",
+        "a target": "target:other",
+    }
     first = {"contexts": {"named": reference[named]}} if named else {}
     targets: dict[str, Any] = {"_common": common}
     for number, place in enumerate(files):
