@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tests.fingerprint import judge
 from tests.fingerprint.case import Case
 from tests.fingerprint.judge import FAILING, VERDICTS, Verdict
@@ -110,9 +112,23 @@ def next_number(lines: Sequence[dict[str, Any]], seed: int) -> int:
     return max((line["first"] + line["cases"] for line in lines if line["seed"] == seed), default=0)
 
 
+def _wait_for_interrupt() -> threading.Event:
+    """Return what Ctrl-C sets: the case that is under way is ended and recorded. A second one ends all at once."""
+    stop = threading.Event()
+
+    def handle(*_: object) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    # The process that forks has the same terminal.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forked.server()
+    signal.signal(signal.SIGINT, handle)
+    return stop
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases that the command line asks for; 1 if one of them fails."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(prog="python -m tests.fingerprint", description=__doc__)
     parser.add_argument("--cases", type=int, default=100, help="how many (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="what they are made of, with their number")
@@ -138,10 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             shown = time.monotonic()
             print(f"{len(verdicts) + 1} of {len(numbers)}: {_words(judge.count([*verdicts, verdict]))}", flush=True)
 
-    try:
-        verdicts.extend(run(wanted.seed, numbers, folder, tell))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    stop = _wait_for_interrupt()
+    for verdict in run(wanted.seed, numbers, folder, tell):
+        verdicts.append(verdict)
+        if stop.is_set():
+            print("interrupted", file=sys.stderr)
+            break
     with suppress(OSError):
         folder.rmdir()
     if wanted.only is None:

@@ -86,7 +86,15 @@ class Case:
                 done = forked.server().run([str(BIN / argv[0]), *argv[1:]], self.project, environment, timeout=300)
             else:
                 done = subprocess.run(
-                    argv, cwd=self.project, env=environment, input=text, capture_output=True, text=True, check=False
+                    argv,
+                    cwd=self.project,
+                    env=environment,
+                    input=text or "",
+                    capture_output=True,
+                    encoding="utf-8",
+                    errors="replace",
+                    check=False,
+                    start_new_session=True,
                 )
         set_here = {**self.env, **(env or {})}
         words = [*(f"{name}={shlex.quote(value)}" for name, value in set_here.items()), shlex.join(argv)]

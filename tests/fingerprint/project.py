@@ -40,7 +40,7 @@ PATTERNS = (
 MALFORMED = ("[", "[a", "a\\", "[]", "[a-]", "!", "sub/[", "!/", "[^]")
 SOURCES = (
     *("kept", "kept/", "kept/one", "kept/*", "./kept/in", "/kept/one", "kept/../kept/two.txt", "sub*", "s?b", "*.txt"),
-    *("[a-c]*", "*/a*", "ln-f*", "ln-*", "o*r", "ü*", "kept/l*", "*", ".", "x[[]1]*"),
+    *("[a-c]*", "*/a*", "ln-f*", "ln-*", "o*r", "ü*", "kept/l*", "*", ".", "./", ".", "x[[]1]*"),
 )
 NOXFILE = """\
 from goldi_tasks.sessions import container_session
@@ -190,17 +190,17 @@ def _choose_bake(case: Case) -> str:
     if case.checks:
         case.name, case.targets = "tools", ("tools",)
         return ""
-    kind = rng.choices(("target", "group", "group of groups", "matrix"), (10, 2, 1, 1))[0]
+    kind = rng.choices(("target", "group", "group of groups", "matrix"), (16, 3, 1, 1))[0]
     case.kinds.append(kind)
     if "group" in kind:
         case.name, case.targets = ("all" if kind == "group" else "every"), ("app", "other")
     elif kind == "matrix":
         case.targets = ("app-one", "app-two")
-    if rng.random() < 0.1:
+    if rng.random() < 0.06:
         case.context = "part"
         case.kinds.append("context is a subdirectory")
     choices = ("", "a directory", "an image", *(("a target",) if "group" in kind else ()))
-    named = rng.choice(choices) if rng.random() < 0.2 else ""
+    named = rng.choice(choices) if rng.random() < 0.15 else ""
     case.kinds += [f"named context: {named}"] if named else []
     return named
 
@@ -265,7 +265,7 @@ def _bake(case: Case, files: list[str], named: str) -> dict[str, Any]:
             **(first if name != "other" else {}),
         }
         targets[name]["dockerfile"] = os.path.relpath(place, case.context)
-        if rng.random() < 0.08 and not case.checks:
+        if rng.random() < 0.05 and not case.checks:
             del targets[name]["dockerfile"]
             text = (case.project / place).read_text(encoding="utf-8")
             # As bake writes what is none of its own variables.
@@ -343,7 +343,7 @@ def _dockerfile(case: Case, base: str, named: str) -> bytes:
     bare = {"scratch", *(["named"] if named == "a target" else [])}
     names = [*(f"s{stage}" for stage in range(rng.randint(0, 2))), "last"]
     for name in names:
-        below = rng.choices(("${PYTHON_IMAGE}", base, "$PYTHON_IMAGE", "scratch", ""), (5, 1, 1, 1, 2))[0]
+        below = rng.choices(("${PYTHON_IMAGE}", base, "$PYTHON_IMAGE", "scratch", ""), (8, 2, 2, 1, 3))[0]
         if not below:
             below = rng.choice([one for one in origins if one != "named" or named != "a directory"] or [base])
         if case.checks and name == "last":
