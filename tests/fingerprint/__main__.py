@@ -13,6 +13,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,26 +35,38 @@ cd {repository} && exec {python} -m tests.fingerprint --seed {seed} --only {numb
 
 
 def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict, Case], None]) -> Iterator[Verdict]:
-    """Run the cases with these numbers in `folder`, where those that fail stay, and `tell` of each."""
+    """Run the cases with these numbers in `folder`, where those that fail stay, and `tell` of each.
+
+    One whose images differ is run a second time, and that counts.
+    """
     name = f"goldi-fingerprint-{os.getpid()}"
-    made = deque[Case]()
-    with judge.base_image(f"localhost/{name}:base"):
+    base, made = f"localhost/{name}:base", deque[Case]()
 
-        def decide(case: Case) -> Verdict:
-            verdict = judge.decide(case)
-            tell(verdict, case)
-            if verdict.word in FAILING or verdict.word == "ASKED":
-                text = RUN.format(repository=REPOSITORY, python=sys.executable, seed=seed, number=case.number)
-                (case.folder / "run.sh").write_text(text)
-                (case.folder / "run.sh").chmod(0o755)
-                (case.folder / "log").write_text("\n".join(case.log) + "\n", errors="surrogateescape")
-            else:
-                shutil.rmtree(case.folder)
-            return verdict
+    def prepare(number: int, place: str = "") -> Case:
+        return judge.prepare(seed, number, folder / (place or str(number)), f"{name}-{number}", base)
 
+    def decide(case: Case) -> Verdict:
+        verdict = judge.decide(case)
+        if verdict.word in ("STALE", "DIFFERENT"):
+            # Only another program that prunes the builder makes it so by chance.
+            shutil.rmtree(case.folder)
+            case = prepare(case.number, f"{case.number}-again")
+            again = judge.decide(case)
+            verdict = replace(again, before="" if again.word == verdict.word else verdict.word)
+        tell(verdict, case)
+        if verdict.word in FAILING or verdict.word == "ASKED":
+            text = RUN.format(repository=REPOSITORY, python=sys.executable, seed=seed, number=case.number)
+            (case.folder / "run.sh").write_text(text)
+            (case.folder / "run.sh").chmod(0o755)
+            (case.folder / "log").write_text("\n".join(case.log) + "\n", errors="surrogateescape")
+        else:
+            shutil.rmtree(case.folder)
+        return verdict
+
+    with judge.base_image(base):
         try:
             for number in numbers:
-                made.append(judge.prepare(seed, number, folder / str(number), name, f"localhost/{name}:base"))
+                made.append(prepare(number))
                 if len(made) > AHEAD:
                     yield decide(made.popleft())
             while made:
@@ -82,6 +95,7 @@ def record(file: Path, commit: str, seed: int, first: int, verdicts: Sequence[Ve
         "seconds": round(seconds),
         "verdicts": judge.count(verdicts),
         "failing": {word: numbers for word, numbers in failing.items() if numbers},
+        "unsteady": [one.number for one in verdicts if one.before],
         "asked": dict(Counter(one.asked for one in verdicts if one.asked)),
     }
     with file.open("a", encoding="utf-8") as out:

@@ -1,5 +1,6 @@
 """What is run of a case, and what comes of it: `goldi`, and plain `docker buildx bake` as the judge."""
 
+import fcntl
 import json
 import re
 import shlex
@@ -19,6 +20,7 @@ from typing import Any
 from goldi_tasks.plan.engine import IMAGES
 from tests.fingerprint import edits, project
 from tests.fingerprint.case import BAKE_FILE, Case, Done
+from tests.real.conftest import builder
 
 # The verdicts, worst first; each case has one.
 FAILING = ("TRACEBACK", "STALE", "DIFFERENT", "FAILED-DIFFERENTLY")
@@ -31,7 +33,10 @@ _FORM = "{{json .RootFS.Layers}} {{json .Config}}"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a case: one of VERDICTS, the edit, and why goldi asked the builder where nothing had changed."""
+    """What came of a case: one of VERDICTS, the edit, and why goldi asked the builder where nothing had changed.
+
+    `before` is the verdict of a first run which the second one does not confirm: the builder had lost its cache.
+    """
 
     number: int
     word: str
@@ -40,6 +45,7 @@ class Verdict:
     asked: str = ""
     detail: str = ""
     folder: Path = field(default=Path())
+    before: str = ""
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def prepare(seed: int, number: int, folder: Path, name: str, base: str) -> Case:
     checks = number % 10 == 9
     chosen = IMAGES["PYTHON_IMAGE"].name if checks else base
     rng = Random(f"{seed}:{number}")  # noqa: S311
-    case = Case(number, rng, folder, f"{name}-{number}", chosen, checks)
+    case = Case(number, rng, folder, name, chosen, checks)
     case.folder.mkdir(parents=True)
     project.make(case)
     case.ready = time.monotonic() + _YOUNG
@@ -76,10 +82,14 @@ def prepare(seed: int, number: int, folder: Path, name: str, base: str) -> Case:
 
 
 def decide(case: Case) -> Verdict:
-    """Run a case, and remove what it leaves on the engine."""
+    """Run a case, and remove what it leaves on the engine.
+
+    Meanwhile no test prunes the builder, which would have to make other layers then.
+    """
+    time.sleep(max(0.0, case.ready - time.monotonic()))
     try:
-        time.sleep(max(0.0, case.ready - time.monotonic()))
-        verdict = _decide_check(case) if case.checks else _decide_build(case)
+        with builder(fcntl.LOCK_SH):
+            verdict = _decide_check(case) if case.checks else _decide_build(case)
         case.note(f"= {verdict.word} {verdict.detail}")
         return verdict
     finally:
