@@ -80,14 +80,35 @@ def test_the_ignore_file_of_that_dockerfile_then_the_contexts(settings: Settings
     assert str(root / "Dockerfile.rego") in find(settings).contents
 
 
-@pytest.mark.parametrize("linked", ["Dockerfile", "Dockerfile.dockerignore", ".dockerignore"])
-def test_a_link_among_them_is_not_understood(settings: Settings, linked: str) -> None:
+@pytest.mark.parametrize("linked", ["Dockerfile", "Dockerfile.dockerignore", ".dockerignore", "folder"])
+def test_with_a_link_among_them_nothing_is_removed_and_all_of_them_count(settings: Settings, linked: str) -> None:
+    root = settings.project
+    (root / "real").mkdir()
+    (root / "real/Dockerfile").write_text("FROM a")
+    for name in ("Dockerfile", "Dockerfile.dockerignore", ".dockerignore"):
+        (root / name).write_text("FROM a")
+        (root / f"other {name}").write_text("FROM b")
+    if linked == "folder":
+        (root / "folder").symlink_to("real")
+    else:
+        (root / linked).unlink()
+        (root / linked).symlink_to(f"other {linked}")
+    name = "folder/Dockerfile" if linked == "folder" else "Dockerfile"
+    before = find(settings, name)
+    assert (before.plain, before.ignore_text) == (False, "")
+    if linked != "folder":
+        (root / f"other {linked}").write_text("FROM c")
+        assert find(settings, name).contents != before.contents
+        (root / "other Dockerfile.dockerignore").write_text("x")
+        last = find(settings, name).contents
+        assert (b"x" in last.values()) is (linked != ".dockerignore")
+
+
+def test_a_dockerfile_beside_its_context(settings: Settings) -> None:
+    (settings.project / "part").mkdir()
     (settings.project / "Dockerfile").write_text("FROM a")
-    (settings.project / linked).unlink(missing_ok=True)
-    (settings.project / "elsewhere").write_text("FROM b")
-    (settings.project / linked).symlink_to("elsewhere")
-    with pytest.raises(control.NotUnderstood, match="is a link"):
-        find(settings)
+    beside = find(settings, "../Dockerfile", context="part")
+    assert (beside.plain, beside.dockerfile) == (True, settings.project / "Dockerfile")
 
 
 @pytest.mark.parametrize("context", ["https://example.invalid/x.git", "git@example.invalid:x", "missing"])
@@ -165,6 +186,10 @@ def test_the_clients_own_configuration_counts(tmp_path: Path) -> None:
     assert not differs()
     for folder in ("buildx/instances", "contexts/meta/1"):
         (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "buildx/current").write_text('{"Key": "unix:///var/run/docker.sock", "Name": ""}')
+    assert not differs()
+    (tmp_path / "buildx/current").write_text('{"Key": "unix:///var/run/docker.sock", "Name": "far"}')
+    assert differs()
     (tmp_path / "buildx/instances/far").write_text("{}")
     assert differs()
     (tmp_path / "contexts/meta/1/meta.json").write_text("{}")

@@ -120,13 +120,17 @@ def _configuration(environ: Mapping[str, str]) -> Path:
 def _content(path: Path) -> str:
     try:
         text = path.read_bytes().decode(errors="surrogateescape")
+    except FileNotFoundError:
+        return ""
     except OSError as error:
-        return str(error.errno)
+        return str(error)
     try:
         # Who is logged in where decides nothing of an image.
-        return json.dumps({key: value for key, value in json.loads(text).items() if key != "auths"}, sort_keys=True)
+        rows = {key: value for key, value in json.loads(text).items() if key != "auths"}
     except (ValueError, AttributeError):
         return text
+    # The first buildx on a machine notes that no builder is chosen.
+    return "" if path.name == "current" and not rows.get("Name") else json.dumps(rows, sort_keys=True)
 
 
 def _stat(path: Path) -> tuple[int, ...]:
@@ -139,7 +143,8 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 def _git(project: Path) -> str:
     """Return what git says of the commit, whether files are changed, and where it comes from."""
-    asked = (("status", "--porcelain=v2", "--branch"), ("config", "--get-regexp", r"^remote\."))
+    # Without its locks git writes no index, which may be in the context.
+    asked = (("--no-optional-locks", "status", "--porcelain=v2", "--branch"), ("config", "--get-regexp", r"^remote\."))
     answers = []
     for words in asked:
         try:

@@ -278,7 +278,7 @@ class _Looker:
                 row,
                 sorted((path, hashlib.sha256(data).hexdigest()) for path, data in files.contents.items()),
             ]
-            paths = self._paths(files.text, row, record)
+            paths = self._paths(files.text, row, record) if files.plain else tuple(WHOLE)
             parts.append(self._part(files.root, files.ignore, files.ignore_text, paths, record))
             for label, value in sorted(row.get("contexts", {}).items()):
                 if not value.startswith(("target:", "docker-image://")):
