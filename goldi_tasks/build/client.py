@@ -49,7 +49,7 @@ def image_id(name: str) -> str:
 def digest(environ: Mapping[str, str], project: Path) -> str:
     """Return a digest of docker's and buildx's variables and files, and of git's where buildx writes it into images."""
     variables = {name: value for name, value in environ.items() if _VARIABLES.fullmatch(name)}
-    files = [(str(path), _content(path)) for path in _files(environ)]
+    files = [(str(path), content) for path in _files(environ) if (content := _content(path))]
     plugins = [(str(path), _stat(path)) for path in _plugins(environ)]
     git = _git(project) if any(environ.get(name) for name in _GIT) else ""
     bits = json.dumps([sorted(variables.items()), files, plugins, git])

@@ -133,7 +133,8 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
     for target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
         (output,) = target["output"]
-        assert fields(output) == {"type": "image", "compression": "zstd", "compression-level": "1"}
+        packed = {"compression": "zstd", "compression-level": "1", "oci-mediatypes": "true"}
+        assert fields(output) == {"type": "image", **packed}
 
 
 @pytest.mark.parametrize("root", ROOTS)
