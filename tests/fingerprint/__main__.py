@@ -180,7 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if verdicts:
             record(wanted.results, find_commit(), wanted.seed, first, verdicts, time.monotonic() - began)
         print(*describe(load(wanted.results)), sep="\n")
-    return int(any(verdict.word in FAILING for verdict in verdicts))
+    return 1 if any(verdict.word in FAILING for verdict in verdicts) else 130 if stop.is_set() else 0
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def change_ignore_file(case: Case) -> str:
         if path in files:
             path.unlink()
             return f"{_name(case, path)} removed"
-        path.write_text(line := project.pattern(case.rng, 0.1) + "\n")
+        path.write_text(line := project.pattern(case.rng, 0.2) + "\n")
         return f"{_name(case, path)} made: {line!r}"
     path = case.rng.choice(files)
     lines = path.read_bytes().splitlines(keepends=True)
@@ -110,7 +110,7 @@ def change_ignore_file(case: Case) -> str:
         line = lines.pop(case.rng.randrange(len(lines))).decode()
         what = "without"
     else:
-        line, what = project.pattern(case.rng, 0.1) + "\n", "with"
+        line, what = project.pattern(case.rng, 0.2) + "\n", "with"
         lines.insert(case.rng.randint(0, len(lines)), line.encode())
     path.write_bytes(b"".join(lines))
     return f"{_name(case, path)} {what} {line!r}"
@@ -121,7 +121,7 @@ def change_dockerfile(case: Case) -> str:
     path = case.rng.choice(files)
     data = path.read_bytes()
     lines = data.splitlines(keepends=True)
-    kind = case.rng.choice(("CRLF", "comment", "BOM", "instruction", "instruction", "without"))
+    kind = case.rng.choice(("CRLF", "CRLF", "comment", "BOM", "instruction", "instruction", "without"))
     if kind == "CRLF":
         data = data.replace(b"\r\n", b"\n") if b"\r\n" in data else data.replace(b"\n", b"\r\n")
     elif kind == "BOM":
@@ -255,8 +255,14 @@ def _file(case: Case) -> Path:
         "ignored-here",
         "online.sh",
     )
-    found = (path for path in case.paths if path.is_file() and not path.is_symlink())
-    return case.rng.choice([path for path in found if not path.name.endswith(special)])
+    found = [path for path in case.paths if path.is_file() and not path.is_symlink()]
+    found = [path for path in found if not path.name.endswith(special)]
+    if case.rng.random() < 0.5:
+        # Those that an ignore file has a word on.
+        texts = (path.read_text(encoding="utf-8", errors="replace") for path in project.ignore_files(case))
+        words = {word.strip().strip("!/") for text in texts for word in text.splitlines() if word.strip("!*/ ")}
+        found = [path for path in found if any(path.match(word) or word in path.parts for word in words)] or found
+    return case.rng.choice(found)
 
 
 def _folder(case: Case) -> Path:

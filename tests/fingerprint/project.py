@@ -50,6 +50,7 @@ show = container_session("show", "cat", "/shown")
 # By kind an instruction; {n} is its number, {s} a source in the context, {from} an earlier stage or a named context.
 PLAIN = {
     "copy": "COPY {s} /n{n}/",
+    "copy of all": "COPY . /n{n}/",
     "copy of two": "COPY kept/one {s} /n{n}/",
     "copy as JSON": 'COPY ["d e*", "kept/one", "/n{n}/"]',
     "copy with mode": "COPY --chmod=640 kept/two.txt /n{n}/",
@@ -309,7 +310,7 @@ def _write_ignore(case: Case, path: Path) -> None:
         lines += ["!kept", *(["!infrastructure"] if case.checks else [])]
     text = "\n".join(lines) + rng.choice(("\n", "", "\n\n"))
     data = _as_written(case, text, "ignore file").encode()
-    if rng.random() < 0.1:
+    if rng.random() < 0.15:
         case.kinds.append("ignore file is a link")
         (path.parent / "ignored-here").write_bytes(data)
         path.symlink_to("ignored-here")
