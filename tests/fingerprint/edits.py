@@ -260,7 +260,12 @@ def _file(case: Case) -> Path:
     if case.rng.random() < 0.5:
         # Those that an ignore file has a word on.
         texts = (path.read_text(encoding="utf-8", errors="replace") for path in project.ignore_files(case))
-        words = {word.strip().strip("!/") for text in texts for word in text.splitlines() if word.strip("!*/ ")}
+        words = {
+            word.strip().strip("!/")
+            for text in texts
+            for word in text.splitlines()
+            if word.strip("!*/ ") not in ("", "kept")
+        }
         found = [path for path in found if any(path.match(word) or word in path.parts for word in words)] or found
     return case.rng.choice(found)
 

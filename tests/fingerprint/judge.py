@@ -125,6 +125,8 @@ def _decide_check(case: Case) -> Verdict:
     """The same of a check, which prints a file of the image that it runs in."""
     case.kinds.append("check")
     runs = [_check(case), _check(case)]
+    # The image of a container that runs on can be looked at also where its tag goes elsewhere.
+    case.run("docker", "tag", f"{case.image}:tools", f"{case.judged}:before")
     edit = _edit(case)
     runs.append(_check(case))
     judge, _ = _judge(case)
@@ -213,9 +215,10 @@ def _compare(case: Case, pairs: list[tuple[str, str]]) -> str:
 
 
 def clean(case: Case) -> None:
+    names = [f"{image}:{target}" for image in (case.image, case.judged) for target in case.targets]
     if case.checks:
         case.run("goldi", "ci.tools", "--stop")
-    names = [f"{image}:{target}" for image in (case.image, case.judged) for target in case.targets]
+        names.append(f"{case.judged}:before")
     case.run("docker", "image", "rm", "--force", *names, *case.bases)
 
 

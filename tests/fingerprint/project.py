@@ -228,7 +228,7 @@ def _write_dockerfiles(case: Case, base: str, named: str) -> list[str]:
         path.write_bytes(_dockerfile(case, base, named if place == files[0] else ""))
         ignored.append(path.with_name(f"{path.name}.dockerignore"))
     for path in ignored:
-        if rng.random() < 0.5:
+        if rng.random() < 0.55:
             _write_ignore(case, path)
     return files
 
