@@ -12,6 +12,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -43,15 +44,21 @@ def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict
     base, made = f"localhost/{name}:base", deque[Case]()
 
     def prepare(number: int, place: str = "") -> Case:
-        return judge.prepare(seed, number, folder / (place or str(number)), f"{name}-{number}", base)
+        return judge.prepare(seed, number, folder / (place or str(number)), f"{name}-{place or number}", base)
+
+    def decide_once(case: Case) -> Verdict:
+        try:
+            return judge.decide(case)
+        finally:
+            pool.submit(judge.remove_images, case)
 
     def decide(case: Case) -> Verdict:
-        verdict = judge.decide(case)
+        verdict = decide_once(case)
         if verdict.word in ("STALE", "DIFFERENT"):
             # Only another program that prunes the builder makes it so by chance.
             shutil.rmtree(case.folder)
             case = prepare(case.number, f"{case.number}-again")
-            again = judge.decide(case)
+            again = decide_once(case)
             verdict = replace(again, before="" if again.word == verdict.word else verdict.word)
         tell(verdict, case)
         if verdict.word in FAILING or verdict.word == "ASKED":
@@ -63,7 +70,8 @@ def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict
             shutil.rmtree(case.folder)
         return verdict
 
-    with judge.base_image(base):
+    # Images are removed while the next case is run.
+    with judge.base_image(base), ThreadPoolExecutor(1) as pool:
         try:
             for number in numbers:
                 made.append(prepare(number))
@@ -73,7 +81,7 @@ def run(seed: int, numbers: Iterable[int], folder: Path, tell: Callable[[Verdict
                 yield decide(made.popleft())
         finally:
             for case in made:
-                judge.clean(case)
+                pool.submit(judge.remove_images, case)
                 shutil.rmtree(case.folder)
 
 
