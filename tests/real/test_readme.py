@@ -38,6 +38,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict
     # As in a new shell: not in the environment that runs these tests.
     env["PATH"] = ":".join(part for part in env["PATH"].split(":") if ".venv" not in part)
     env.pop("VIRTUAL_ENV", None)
+    # What pip is told to do elsewhere is not for the launcher's environment.
+    env |= {"PIP_USER": "1", "PIP_TARGET": str(path.parent / "elsewhere")}
     env |= ports
     # A run that was killed may have left a database, with another password.
     _remove_volumes(image)
