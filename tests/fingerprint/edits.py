@@ -141,7 +141,9 @@ def change_bake_file(case: Case) -> str:
     path = case.project / BAKE_FILE
     bake = json.loads(path.read_text())
     target = bake["target"][case.rng.choice(sorted(bake["target"]))]
-    kind = case.rng.choice(("args", "labels", "target", "variable", "attest"))
+    # Another stage has not what a check needs.
+    kinds = ("args", "labels", "attest" if case.checks else "target", "variable", "attest")
+    kind = case.rng.choice(kinds)
     if kind == "variable":
         bake["variable"]["BAKE_V"]["default"] = "other"
     elif kind in ("args", "labels"):
