@@ -129,21 +129,22 @@ def _decide_check(case: Case) -> Verdict:
     edit = _edit(case)
     runs.append(_check(case))
     judge, _ = _judge(case)
+    # The command itself may fail, in the right image too.
+    shown = judge if judge.code else case.run("docker", "run", "--rm", f"{case.judged}:tools", "cat", "/shown")
     code = runs[-1].code
     detail = ""
     if any(_TRACEBACK in run.out + run.err for run in runs):
         word = "TRACEBACK"
-    elif bool(code) != bool(judge.code):
+    elif bool(code) != bool(shown.code):
         word, detail = "STALE" if judge.code else "FAILED-DIFFERENTLY", f"nox {code}, the judge {judge.code}"
     elif code:
         word, detail = "FAILED-ALIKE", judge.err.strip().rpartition("\n")[2]
     else:
-        shown = case.run("docker", "run", "--rm", f"{case.judged}:tools", "cat", "/shown").out
         running = case.run("docker", "ps", "--filter", f"volume={case.project}", "--format", "{{.Names}}").out
         # The first one is the newest; one of before ends when it is ready to.
         newest = running.partition("\n")[0]
         image = case.run("docker", "inspect", "--format", "{{.Image}}", newest).out.strip()
-        if shown not in runs[-1].out:
+        if shown.out not in runs[-1].out:
             word, detail = "STALE", "the check prints something else"
         elif detail := _compare(case, [(image, f"{case.judged}:tools")]):
             word = "STALE"
