@@ -35,7 +35,8 @@ class Command:
 def hide(secrets: Iterable[str]) -> None:
     """From now on `mask` replaces these too, also where a program shows them encoded."""
     for secret in secrets:
-        coded = {secret, quote(secret, safe=""), json.dumps(secret)[1:-1], base64.b64encode(secret.encode()).decode()}
+        data = secret.encode(errors="surrogateescape")
+        coded = {secret, quote(data, safe=""), json.dumps(secret)[1:-1], base64.b64encode(data).decode()}
         # What is shorter is in every other word.
         _hidden.update(it for it in coded if len(it) > 3)
 

@@ -6,6 +6,7 @@ The fourteen names of the guide stand as they were; `uv-cache` is ours.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -129,7 +130,7 @@ def build_cache(target: str) -> Cache:
 def project_key(project: Path) -> str:
     """`<name>-<8 hex digits of the path>`: two checkouts of one project share nothing that they produce."""
     name = re.sub(r"[^a-z0-9._-]+", "-", project.name.lower()).strip("-.") or "project"
-    return f"{name}-{hashlib.sha256(str(project).encode()).hexdigest()[:8]}"
+    return f"{name}-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}"
 
 
 def platform_key(platforms: tuple[str, ...]) -> str:

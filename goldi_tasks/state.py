@@ -50,7 +50,7 @@ def make(directory: Path, owner: atomic.Owner | None = None) -> None:
 
 def write(file: Path, text: str) -> None:
     """Put `text` in `file` as a whole or not at all, for this user only. Raises OSError."""
-    write_bytes(file, text.encode())
+    write_bytes(file, text.encode(errors="surrogateescape"))
 
 
 def write_bytes(file: Path, data: bytes) -> None:
@@ -70,11 +70,12 @@ def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
 
     It is for `owner`, if that is given.
     """
+    data = text.encode(errors="surrogateescape")
     if not file.exists():
         make(file.parent)
-        if atomic.write(file, text.encode(), owner=owner or whose.owner_in(file.parent), replace=False):
+        if atomic.write(file, data, owner=owner or whose.owner_in(file.parent), replace=False):
             return
-    if file.read_text(encoding="utf-8") != text:
-        file.write_text(text, encoding="utf-8")
+    if file.read_bytes() != data:
+        file.write_bytes(data)
     if owner:
         atomic.give(file, owner)

@@ -52,3 +52,9 @@ def test_what_is_hidden_is_masked_however_it_is_written(monkeypatch: pytest.Monk
     for shown in ('p"w/ü', "p%22w%2F%C3%BC", 'p\\"w/\\u00fc', "cCJ3L8O8"):
         assert mask(f"a {shown} b") == "a *** b"
     assert mask("abc") == "abc", "every other word has three letters of it"
+
+
+def test_a_password_that_is_not_utf_8_is_hidden_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "_hidden", set())
+    command.hide(["pass\udce9"])
+    assert mask("pass\udce9 pass%E9 cGFzc+k=") == "*** *** ***"

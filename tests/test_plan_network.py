@@ -29,6 +29,12 @@ def test_a_shell_reads_back_what_was_meant() -> None:
     assert variables(environ={"https_proxy": AWKWARD}) == {"https_proxy": AWKWARD}
 
 
+def test_a_password_that_is_not_utf_8_is_passed_and_hidden() -> None:
+    told = tell(Network(environ={"https_proxy": "http://u:p\udce9@proxy:3128"}))
+    assert "p\udce9@proxy" in told.lines
+    assert base64.b64encode(b"u:p\xe9").decode() in told.passwords
+
+
 def test_the_environment_is_passed() -> None:
     names = "HTTP_PROXY no_proxy PIP_INDEX_URL UV_DEFAULT_INDEX UV_INDEX_PRIVATE_PASSWORD npm_config_registry"
     told = variables(environ=dict.fromkeys(names.split(), "https://x"))

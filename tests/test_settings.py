@@ -1,4 +1,5 @@
 import inspect
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -337,3 +338,11 @@ def test_outside_a_project_the_environment_counts(tmp_path: Path) -> None:
 def test_options_are_a_table_or_what_buildx_takes(make_project: MakeProject, line: str) -> None:
     expected = (("nodeselector", "a=b,c=d"), ("replicas", "2"), ("requests.cpu", "100m"), ("rootless", "true"))
     assert settings.load(make_project(line), {}).builder_options == expected
+
+
+def test_a_path_that_is_not_utf_8_is_a_sentence(tmp_path: Path) -> None:
+    project = tmp_path / os.fsdecode(b"odd\xff")
+    project.mkdir()
+    (project / "pyproject.toml").write_text("[tool.goldi]\n")
+    with pytest.raises(SettingsError, match=r"odd\\udcff is not UTF-8, and Docker can be told of no other"):
+        settings.load(project, {})

@@ -19,6 +19,9 @@ CA_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUND
 def load(start: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of the project around `start`. Raises NotAProject, SettingsError, CacheRefused."""
     project = read.find_project(start)
+    if (shown := str(project).encode("utf-8", "backslashreplace").decode()) != str(project):
+        problem = f"the path {shown} is not UTF-8, and Docker can be told of no other"
+        raise SettingsError(problem, "Rename the directory")
     return _fill(_settings(project, read.given(project), environ), environ)
 
 

@@ -75,4 +75,6 @@ def _secrets(url: str) -> Iterable[str]:
     parts = urlsplit(url)
     written = parts.password if parts.password is not None else parts.username
     pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
-    return (written, unquote(written), base64.b64encode(pair.encode()).decode()) if written else ()
+    return (
+        (written, unquote(written), base64.b64encode(pair.encode(errors="surrogateescape")).decode()) if written else ()
+    )
