@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks import settings
+from goldi_tasks.cache.archive import locks
 from goldi_tasks.plan import key, mounts
 from goldi_tasks.plan.mounts import Mount
 from goldi_tasks.probe import Docker
@@ -124,6 +126,21 @@ def test_the_key_says_platform_and_format() -> None:
 def test_the_key_changes_with_what_counts(name: str, content: bytes, same: bool) -> None:
     again = key.key("linux/amd64", IMAGES, {**FILES, name: content})
     assert (again == key.key("linux/amd64", IMAGES, FILES)) == same
+
+
+def test_the_key_changes_with_a_here_document() -> None:
+    name = "infrastructure/docker/Dockerfile"
+    keys = {key.key("linux/amd64", {}, {name: b"FROM a\nRUN <<E\n%s\nE\n" % line}) for line in (b"x", b"y")}
+    assert len(keys) == 2
+
+
+def test_every_dockerfile_is_among_what_the_key_is_made_from(project: Path) -> None:
+    folder = project / "infrastructure/docker"
+    named = {"Dockerfile", "Dockerfile.base", "tools.Dockerfile"}
+    for name in (*named, "Dockerfile.dockerignore"):
+        (folder / name).touch()
+    found = {Path(name).name for name in locks.read(settings.load(project, {}))}
+    assert {name for name in found if "Dockerfile" in name} == named
 
 
 def test_the_key_changes_with_the_base() -> None:

@@ -44,12 +44,13 @@ _MOUNTS = {"bind", "cache", "tmpfs", "secret", "ssh"}
 class Instruction:
     """An instruction: its word in capitals, the rest of all its lines joined to one, and those lines, from 0.
 
-    The lines of a here-document are not among them.
+    The lines of its here-documents are not among them, but in `documents`.
     """
 
     word: str
     rest: str
     lines: range = range(0)
+    documents: tuple[str, ...] = ()
 
     @property
     def flags(self) -> list[tuple[str, str]]:
@@ -150,11 +151,13 @@ def instructions(text: str) -> Iterator[Instruction]:
             end, more = next(((number, more) for number, more in lines if not _is_skipped(more)), (end, ""))
             whole = _CONTINUED.sub("", whole) + more
         word, *rest = whole.split(None, 1) or [""]
+        documents: list[str] = []
         for dash, _, last in _HEREDOC.findall(whole) if word.upper() in _FLAGS else ():
             for _, more in lines:
                 if (more.lstrip("\t") if dash else more) == last:
                     break
-        yield Instruction(word.upper(), rest[0].strip() if rest else "", range(start, end + 1))
+                documents.append(more)
+        yield Instruction(word.upper(), rest[0].strip() if rest else "", range(start, end + 1), tuple(documents))
 
 
 def _is_skipped(line: str) -> bool:

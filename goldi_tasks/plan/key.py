@@ -26,4 +26,4 @@ def key(platform: str, images: Mapping[str, str], files: Mapping[str, bytes]) ->
 
 def _steps(content: bytes) -> bytes:
     found = dockerfile.instructions(content.decode("utf-8", "replace"))
-    return "\n".join(" ".join([one.word, *one.rest.split()]) for one in found).encode()
+    return "\n".join("\n".join([" ".join([one.word, *one.rest.split()]), *one.documents]) for one in found).encode()

@@ -4,7 +4,7 @@ from goldi_tasks.errors import NoPermission
 from goldi_tasks.settings import BAKE_FILE, Settings
 
 _LOCKS = ("requirements*.lock", "uv.lock", "pylock*.toml", "package-lock.json", ".pre-commit-config.yaml")
-_DOCKERFILES = ("Dockerfile", "*.Dockerfile", "Dockerfile.*[!e]")
+_DOCKERFILES = ("Dockerfile", "*.Dockerfile", "Dockerfile.*")
 
 
 def read(settings: Settings) -> dict[str, bytes]:
@@ -16,6 +16,7 @@ def read(settings: Settings) -> dict[str, bytes]:
     found += [path for pattern in ("*.lock", *_DOCKERFILES) for path in docker.glob(pattern)]
     found += [path for pattern in _DOCKERFILES for path in project.glob(pattern)]
     try:
-        return {str(path.relative_to(project)): path.read_bytes() for path in found if path.is_file()}
+        files = (path for path in found if path.is_file() and path.suffix != ".dockerignore")
+        return {str(path.relative_to(project)): path.read_bytes() for path in files}
     except OSError as error:
         raise NoPermission(f"{error.filename} cannot be read: {error.strerror}", "Make it yours") from error
