@@ -24,8 +24,7 @@ DEV = {
 
 def read(text: str, stage: str = "", **args: str) -> Reads | None:
     """Read what a stage of `text` reads."""
-    stages = dockerfile.parse(text, args)
-    return dockerfile.reads(stages, stage) if stages else None
+    return dockerfile.find_reads(text, args, stage)
 
 
 @pytest.mark.parametrize(

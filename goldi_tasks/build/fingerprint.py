@@ -299,9 +299,7 @@ class _Looker:
 
     def _paths(self, text: str, row: Mapping[str, Any], record: Mapping[str, Any] | None) -> tuple[str, ...]:
         """Return the paths of its context that a target reads; all of it where they are not known."""
-        args = row.get("args", {})
-        stages = dockerfile.parse(text, args)
-        reads = dockerfile.reads(stages, row.get("target", "")) if stages else None
+        reads = dockerfile.find_reads(text, row.get("args", {}), row.get("target", ""))
         if not reads or not record or record["instructs"] or not reads.variables.isdisjoint(record["variables"]):
             return tuple(WHOLE)
         return tuple(sorted(reads.paths))

@@ -54,8 +54,7 @@ def _sentence(settings: Settings, target: Mapping[str, Any]) -> str:
 
 def _directories(files: Control, target: Mapping[str, Any]) -> Collection[str]:
     """List the directories of the context that a target copies, without the context itself."""
-    stages = dockerfile.parse(files.text, target.get("args", {}), likely=True)
-    reads = dockerfile.reads(stages, target.get("target", "")) if stages else None
+    reads = dockerfile.find_reads(files.text, target.get("args", {}), target.get("target", ""), likely=True)
     return [path for path in (reads.paths if reads else ()) if path != "." and (files.root / path).is_dir()]
 
 

@@ -129,6 +129,12 @@ def reads(stages: list[Stage], target: str) -> Reads | None:
     return whole
 
 
+def find_reads(text: str, args: Mapping[str, str], target: str, *, likely: bool = False) -> Reads | None:
+    """Return what the stage `target` of `text` reads; None where `parse` or `reads` gives none."""
+    stages = parse(text, args, likely=likely)
+    return reads(stages, target) if stages else None
+
+
 def emulates(stages: list[Stage], target: str) -> bool:
     """Return whether a step of `target` or of what it builds on runs on the platform that is built for."""
     return any("RUN" in stages[number].words and not stages[number].native for number in _reached(stages, target))

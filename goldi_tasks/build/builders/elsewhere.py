@@ -118,8 +118,8 @@ def _base_images(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
     images = set[str]()
     for target in printed.get("target", {}).values():
         with suppress(OSError, control.NotUnderstood):
-            stages = dockerfile.parse(control.find(settings.project, target).text, target.get("args", {}))
-            reads = dockerfile.reads(stages, target.get("target", "")) if stages else None
+            text = control.find(settings.project, target).text
+            reads = dockerfile.find_reads(text, target.get("args", {}), target.get("target", ""))
             images |= reads.images if reads else set()
     return images
 
