@@ -46,7 +46,9 @@ lint = container_session("lint", commands=LINT, keep_going=True, default=False, 
 format_ = container_session("format", "ruff", "format", default=False)
 typecheck = container_session("typecheck", "mypy", default=False, doc="Mypy, strict, over the tests too.")
 tests = container_session("tests", "pytest", "-m", PURE, default=False, doc="The tests that need no docker.")
-precommit = container_session("precommit", "pre-commit", "run", "--all-files", default=False, doc="Every hook.")
+precommit = container_session(
+    "precommit", "pre-commit", "run", "--all-files", logins=True, default=False, doc="Every hook."
+)
 
 
 @nox.session

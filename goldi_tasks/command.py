@@ -34,7 +34,8 @@ class Command:
 
 def hide(secrets: Iterable[str]) -> None:
     """From now on `mask` replaces these too, also where a program shows them encoded."""
-    for secret in secrets:
+    # What stands on several lines is shown line by line.
+    for secret in {part for whole in secrets for part in (whole, *whole.splitlines())}:
         data = secret.encode(errors="surrogateescape")
         coded = {secret, quote(data, safe=""), json.dumps(secret)[1:-1], base64.b64encode(data).decode()}
         # What is shorter is in every other word.

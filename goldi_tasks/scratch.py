@@ -12,9 +12,9 @@ _PREFIX = "goldi-scratch-"
 
 
 @contextmanager
-def directory() -> Iterator[Path]:
-    """A directory in TMPDIR, for this user only, that is there while the block runs. Raises OSError."""
-    top = Path(tempfile.gettempdir())
+def directory(top: Path | None = None) -> Iterator[Path]:
+    """Make a directory in `top` or TMPDIR, for this user only, that is there while the block runs. Raises OSError."""
+    top = top or Path(tempfile.gettempdir())
     _sweep(top)
     made, handle = _made(top)
     try:

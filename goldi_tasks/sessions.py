@@ -35,6 +35,7 @@ def container_session(
     env: Mapping[str, str | None] | None = None,
     success_codes: Collection[int] = (0,),
     keep_going: bool = False,
+    logins: bool = False,
     tags: Sequence[str] | None = None,
     default: bool = True,
     doc: str = "",
@@ -45,8 +46,10 @@ def container_session(
     where there is none. `env` arrives as written, beside what of the caller's environment concerns tools; None takes a
     variable away. A command may end with any of `success_codes`; with another one the session fails with that code. The
     commands after it are not run, unless they `keep_going`: right for checks that do not need each other, wrong where
-    one prepares the next or must not run after a failure. Sessions may run in parallel (`nox -j`, from nox 2026.8).
-    `doc` is what `nox --list` shows. Raises ValueError where there is no command.
+    one prepares the next or must not run after a failure. With `logins` the commands have the passwords and tokens of
+    this machine's network (pip's and npm's configuration, .netrc), for a check that downloads with them. Sessions may
+    run in parallel (`nox -j`, from nox 2026.8). `doc` is what `nox --list` shows. Raises ValueError where there is no
+    command.
     """
     lines = [tuple(line) for line in ([command] if command else []) + list(commands)]
     if not lines or not all(lines):
@@ -56,7 +59,7 @@ def container_session(
         failures = []
         for line in _filled(lines, session.posargs):
             session.log(shlex.join(line))
-            code = _run(session, line, env or {})
+            code = _run(session, line, env or {}, logins)
             if code not in success_codes:
                 problem = f"Command {shlex.join(line)} failed with exit code {code}"
                 session.warn(problem)
@@ -76,7 +79,7 @@ def container_session(
     return nox.session(**options, venv_backend="none")(body)
 
 
-def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
+def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None], logins: bool) -> int:
     """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
     try:
         settings = project.load(Path.cwd())
@@ -86,7 +89,8 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
             _install(session, settings)
             return _bare(session, line, env)
         with wiring.at_work(settings):
-            return check.run_in_tools(settings, wiring.doors(settings), line, os.environ, {**session.env, **env})
+            named = {**session.env, **env}
+            return check.run_in_tools(settings, wiring.doors(settings), line, os.environ, named, logins=logins)
     except GoldiError as error:
         # nox ends the sentence itself.
         session.error(f"goldi: {str(error).removesuffix('.')}")

@@ -124,7 +124,9 @@ def set_up(settings: Settings) -> Callable[[], None]:
     That makes what they mount, and writes .env for compose. It raises CacheRefused, NoPermission.
     """
     inside.expect_outside()
-    file, lines, said = _network_file(settings), network(settings), _machine(settings)
+    from goldi_tasks import network  # 5 ms
+
+    file, lines, said = _network_file(settings), network.text(settings, "npm"), _machine(settings)
     roots = {name: said[name] or None for name in settings.roots.variables}
 
     def write() -> None:
@@ -142,8 +144,8 @@ def set_up(settings: Settings) -> Callable[[], None]:
 
 def stack(settings: Settings) -> "StackDoors":
     """What the stack needs of other rooms."""
+    from goldi_tasks import network
     from goldi_tasks.build import bake, bakefile
-    from goldi_tasks.build import network as told
     from goldi_tasks.compose.stack import Doors as StackDoors
 
     def env() -> dict[str, str]:
@@ -153,7 +155,8 @@ def stack(settings: Settings) -> "StackDoors":
 
     return StackDoors(
         env,
-        lambda: told.secrets(settings),
+        lambda: network.secrets(settings),
+        lambda: _forget_logins(settings),
         lambda: set_up(settings),
         lambda: list(bakefile.load(settings)["target"]),
         lambda targets: bake.is_up_to_date(settings, Wanted(tuple(targets))),
@@ -227,11 +230,10 @@ def scanner(settings: Settings) -> str:
     return ""
 
 
-def network(settings: Settings) -> str:
-    """What a container is told of the host's network, for scripts/online.sh."""
-    from goldi_tasks.build import network as told
-
-    return told.lines(settings)
+def _forget_logins(settings: Settings) -> None:
+    """Empty the file that the stack's services were told of the network by; compose wants it to be there."""
+    if (file := _network_file(settings)).is_file():
+        state.rewrite(file, "")
 
 
 def doors(settings: Settings) -> "Doors":

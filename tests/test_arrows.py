@@ -15,7 +15,7 @@ AGENT = PACKAGE / "checks/agent.py"
 
 LEAVES = {"errors", "command", "paths", "whose", "default_root", "amounts", "state", "envfile", "scratch", "bench"}
 LEAVES |= {"atomic", "inside", "invocation"}
-BELOW = LEAVES | {"settings", "probe", "rootless", "network", "emulation", "run", "plan"}
+BELOW = LEAVES | {"settings", "probe", "rootless", "emulation", "run", "plan", "network"}
 ROOMS = {"engine", "build", "cache", "checks", "ci", "compose", "devcontainer"}
 FRONT = BELOW | ROOMS | {"wiring"}
 ARROWS = {
@@ -37,9 +37,9 @@ ARROWS = {
     "run": LEAVES,
     "probe": LEAVES | {"run"},
     "rootless": LEAVES | {"run", "probe"},
-    "network": LEAVES | {"run"},
     "emulation": LEAVES | {"run", "probe"},
-    "plan": LEAVES | {"settings", "probe", "network", "emulation"},
+    "plan": LEAVES | {"settings", "probe", "emulation"},
+    "network": LEAVES | {"run", "plan", "settings"},
     "engine": BELOW,
     "build": BELOW,
     "cache": BELOW,

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import network
 from goldi_tasks import settings as project_settings
 from goldi_tasks.checks import memory
 from goldi_tasks.checks.memory import Memory
@@ -28,9 +27,8 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def kept(settings: Settings, tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch) -> Memory:
     (tmp_path / "lock").write_text("one")
-    monkeypatch.setattr(network, "files", lambda folder: [tmp_path / "lock", tmp_path / "missing"])
     found = Memory("0:0", "told")
-    memory.keep(settings, found)
+    memory.keep(settings, found, [tmp_path / "lock", tmp_path / "missing"])
     assert memory.recall(settings) == found
     return found
 
@@ -67,8 +65,7 @@ def test_what_was_changed_just_now_is_not_remembered(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lock").write_text("one")
-    monkeypatch.setattr(network, "files", lambda folder: [tmp_path / "lock"])
-    memory.keep(settings, Memory("0:0", "told"))
+    memory.keep(settings, Memory("0:0", "told"), [tmp_path / "lock"])
     assert memory.recall(settings) is None
 
 

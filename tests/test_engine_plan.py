@@ -14,12 +14,12 @@ from tests.conftest import REPO
 
 MIRROR = "http://mirror.invalid"
 LISTING = f"""\
-'https://other.invalid/apt/dists/bookworm/InRelease' x 0
-'https://other.invalid/apt/dists/bookworm/main/binary-amd64/Packages.xz' x 0
-'https://vendor.invalid/debian/dists/bookworm/stable/binary-amd64/Packages.xz' x 0
-'{MIRROR}/debian/dists/bookworm/main/binary-amd64/Packages.xz' x 0
-'{MIRROR}/debian/dists/bookworm-updates/main/binary-amd64/Packages.xz' x 0
-'{MIRROR}/debian-security/dists/bookworm-security/main/binary-amd64/Packages.xz' x 0
+https://other.invalid/apt/ bookworm main
+https://vendor.invalid/debian/ bookworm stable
+cdrom:[x]/ bookworm main
+{MIRROR}/debian/ bookworm main
+{MIRROR}/debian/ bookworm-updates main
+{MIRROR}/debian-security/ bookworm-security main
 """
 
 

@@ -84,7 +84,7 @@ def test_commands_after_one_that_failed(
 ) -> None:
     began = []
 
-    def run(session: object, line: tuple[str, ...], env: object) -> int:
+    def run(session: object, line: tuple[str, ...], env: object, logins: bool) -> int:
         began.append(line[0])
         return codes.get(line[0], 0)
 

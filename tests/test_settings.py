@@ -25,6 +25,7 @@ KEYS = [
     ("ca-bundle", "GOLDI_CA_BUNDLE", "ca_bundle", "/one.pem", "/two.pem"),
     ("installer", "GOLDI_INSTALLER", "installer", "pip", "uv"),
     ("smoke-test", "GOLDI_SMOKE_TEST", "smoke_test", "False", "True"),
+    ("host-network", "GOLDI_HOST_NETWORK", "host_network", "none", "no-logins"),
     ("run", "GOLDI_RUN", "run", "host", "container"),
     ("warm", "GOLDI_WARM", "warm", "False", "True"),
     ("idle-minutes", "GOLDI_IDLE_MINUTES", "idle_minutes", "0.5", "60.0"),

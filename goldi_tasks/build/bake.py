@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import paths, run, scratch
-from goldi_tasks.build import bakefile, context, control, fingerprint, foreign, left_out, network, record, summary
+from goldi_tasks import network, paths, run, scratch
+from goldi_tasks.build import bakefile, context, control, fingerprint, foreign, left_out, record, summary
 from goldi_tasks.build.afar import find as afar
 from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view

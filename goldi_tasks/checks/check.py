@@ -7,6 +7,7 @@ import shlex
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from goldi_tasks import atomic, probe, run, state, whose
@@ -35,12 +36,13 @@ def run_in_tools(
     named: Mapping[str, str | None] | None = None,
     *,
     patient: bool = False,
+    logins: bool = False,
 ) -> int:
     """Run `argv` in the tools image, in the current directory; its exit code.
 
     `env` is the caller's environment, of which a tool is told what concerns it; `named` is all given, as written. If
-    `patient`, Ctrl-C is the program's own business. Raises SettingsError, Interrupted, UnknownName, CheckLost, NotSeen,
-    and what a build or docker raises.
+    `patient`, Ctrl-C is the program's own business; if `logins`, it gets those of this machine's network. Raises
+    SettingsError, Interrupted, UnknownName, CheckLost, NotSeen, and what a build or docker raises.
     """
     shared = place.shared(settings)
     host = probe.host()
@@ -48,7 +50,12 @@ def run_in_tools(
     both = {**env, **{name: value for name, value in named.items() if value is not None}}
     general = {name: value for name, value in plan.environment(both, host).items() if name not in named}
     name = f"{uuid.uuid4().hex}.job"
-    job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", plan.carry(named))
+    secrets = plan.carry(named)
+    if logins:
+        from goldi_tasks import network  # 5 ms
+
+        secrets |= {plan.LOGINS: network.text(settings)}
+    job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", secrets)
     try:
         # A container shares it, as the same user.
         state.make(shared, whose.owner())
@@ -76,11 +83,13 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     if tools.settings.warm:
         command = plan.inside(tools, host, job)
         return run.attend(command, let_go, lambda: run.capture(plan.end(tools, job)), apart=not host.tty)
-    from goldi_tasks.build import network  # 5 ms, which a warm container does without
+    from goldi_tasks import network  # 5 ms, which a warm container does without
 
     place.furnish(tools)
-    with network.file(tools.settings) as told:
-        command = plan.fresh(tools, host, told, place.git(tools.settings, tools.trees), job)
+    with network.file(tools.settings, with_logins=plan.LOGINS in job.secrets) as told:
+        # As a file: `docker inspect` shows the variables that a container is started with.
+        alone = replace(job, secrets={name: value for name, value in job.secrets.items() if name != plan.LOGINS})
+        command = plan.fresh(tools, host, told, place.git(tools.settings, tools.trees), alone)
         return run.attend(command, let_go, apart=not host.tty)
 
 

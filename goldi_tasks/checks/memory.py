@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -30,18 +31,26 @@ def recall(settings: Settings) -> Memory | None:
     """What was remembered, if it still holds."""
     try:
         kept = json.loads(_file(settings).read_text(encoding="utf-8"))
-        return Memory(kept["user"], kept["network"]) if kept["seen"] == _seen(settings)[0] else None
+        files = [os.fsdecode(bytes.fromhex(path)) for path in kept["files"]]
+        return Memory(kept["user"], kept["network"]) if kept["seen"] == _seen(settings, files)[0] else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def keep(settings: Settings, memory: Memory) -> None:
-    """Remember it; a state directory that cannot be written costs the next check some time, and that is all."""
-    seen, changed = _seen(settings)
+def keep(settings: Settings, memory: Memory, files: Iterable[Path]) -> None:
+    """Remember it as long as none of `files` changes, from which it was read.
+
+    A state directory that cannot be written costs the next check some time, and that is all.
+    """
+    paths = [*map(str, dict.fromkeys(files)), *([settings.ca_bundle] if settings.ca_bundle else [])]
+    seen, changed = _seen(settings, paths)
     if changed > time.time_ns() - YOUNG:
         return
     try:
-        state.write(_file(settings), json.dumps({**vars(memory), "seen": seen}))
+        state.write(
+            _file(settings),
+            json.dumps({**vars(memory), "seen": seen, "files": [os.fsencode(path).hex() for path in paths]}),
+        )
     except OSError:
         return
 
@@ -50,14 +59,13 @@ def _file(settings: Settings) -> Path:
     return state.folder("checks") / f"{settings.key}.json"
 
 
-def _seen(settings: Settings) -> tuple[str, int]:
+def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
     """A digest of everything that could have changed; and the newest change of a file, in nanoseconds."""
     newest, stats = 0, []
-    certificates = [Path(settings.ca_bundle)] if settings.ca_bundle else []
-    for path in (*network.files(settings.project / settings.app / "frontend"), *certificates):
-        seen = _stat(str(path))
+    for path in files:
+        seen = _stat(path)
         newest = max(newest, seen[0])
-        stats.append((str(path), *seen))
+        stats.append((path, *seen))
     engine = [os.environ.get(name) for name in _ENGINE]
     # Where a check runs says nothing of the network, nor does what is kept.
     chosen = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))

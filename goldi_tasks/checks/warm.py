@@ -47,7 +47,7 @@ def alive(tools: Tools) -> bool:
 
 def start(tools: Tools) -> None:
     """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
-    from goldi_tasks.build import network  # 5 ms, for those who start one
+    from goldi_tasks import network  # 5 ms, for those who start one
 
     _tidy(tools)
     place.furnish(tools)

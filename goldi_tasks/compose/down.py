@@ -37,6 +37,8 @@ def down(settings: Settings, doors: Doors, confirm: Confirm | None, *, agreed: b
     _live(settings, compose.command(("*",), "down", "--remove-orphans"))
     if going := [*(str(one["Name"]) for one in caches), *(named if confirm else ())]:
         _live(settings, Command(("docker", "volume", "rm", *going)))
+    if not run.is_dry():
+        doors.forget()
     if data and not confirm:
         print(f"kept data volumes: {', '.join(named)} (--volumes removes them)")
 

@@ -23,7 +23,8 @@ _WATCH = "infrastructure/docker/docker-compose.watch.yml"
 class Doors:
     """What the stack needs of other rooms.
 
-    `env` gives what the compose file asks for; `secrets` what build steps are told of the network. `set_up` looks at
+    `env` gives what the compose file asks for; `secrets` what build steps are told of the network, and `forget` takes
+    from the machine what services were told of it. `set_up` looks at
     what is needed of this machine, and gives what makes and writes it. `targets()` are bake's; `fresh` says whether
     some are up to date, `build` brings them there. `provide` sees to an image that is not built here, and says whether
     it has another name now.
@@ -31,6 +32,7 @@ class Doors:
 
     env: Callable[[], Mapping[str, str]]
     secrets: Callable[[], Mapping[str, str]]
+    forget: Callable[[], None]
     set_up: Callable[[], Callable[[], None]]
     targets: Callable[[], Sequence[str]]
     fresh: Callable[[Sequence[str]], bool]

@@ -80,7 +80,7 @@ def mirrors(suite: str = plan.SUITE) -> dict[str, str]:
     if mirror := os.environ.get("GOLDI_DEBIAN_MIRROR"):
         return {suite: mirror.rstrip("/")}
     codename = plan.release(_os_release()).get("VERSION_CODENAME", "")
-    found = plan.repositories(_apt("apt-get", "update", "--print-uris"), codename, suite)
+    found = plan.repositories(_apt(*plan.INDEXES), codename, suite)
     if not found:
         problem = "the host's apt knows no Debian mirror"
         raise EngineFailed(problem, "Set GOLDI_DEBIAN_MIRROR to the address of one and run this again")

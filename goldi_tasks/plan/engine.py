@@ -61,9 +61,19 @@ def release_packages(os_release: str) -> tuple[str, ...]:
     return names if number >= packaged else ()
 
 
+# What apt's sources are, by apt itself: a line `URI SUITE COMPONENT` for each index. Source: apt-get(8), indextargets.
+# Without its lists and packages, which it would read for seconds.
+INDEXES = (
+    *("apt-get", "-o", "Dir::State::lists=/dev/null/", "-o", "Dir::State::status=/dev/null", "indextargets"),
+    *("--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"),
+)
+
+
 def repositories(listing: str, codename: str, suite: str = SUITE) -> dict[str, str]:
-    """The host's mirrors of `suite` and its updates, from what `apt-get update --print-uris` says; or {}."""
-    pairs = re.findall(r"'(\S+)/dists/([^/\s]+)/main/binary-", listing)
+    """The host's mirrors of `suite` and its updates, from what INDEXES says; or {}."""
+    lines = [line.split() for line in listing.splitlines()]
+    pairs = [(line[0].rstrip("/"), line[1]) for line in lines if len(line) == 3 and line[2] == "main"]
+    pairs = [(uri, suite) for uri, suite in pairs if uri.startswith(("http://", "https://"))]
     # Other people's repositories use the codename too; the distribution's has an -updates beside it.
     main = [uri for uri, suite in pairs if suite == codename]
     main.sort(key=lambda uri: ((uri, f"{codename}-updates") in pairs, uri.endswith("/debian")), reverse=True)

@@ -38,7 +38,9 @@ _KEPT_OUT = {cache.variable for cache in CACHES} | {"PYTEST_CURRENT_TEST"}
 # What a noxfile's own variables arrive in; run-with-env.sh reads it.
 CARRIER = "GOLDI_ENV"
 # By the first one a check's processes are found.
-_OURS = ("GOLDI_JOB", CARRIER)
+# What a check that wants them is told of logins; scripts/online.sh reads it.
+LOGINS = "GOLDI_BUILD_ENV"
+_OURS = ("GOLDI_JOB", CARRIER, LOGINS)
 # A shell loses variables that it could not name itself.
 _NAME_OF_SHELL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WITH_ODD_NAMES = """\

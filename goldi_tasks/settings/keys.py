@@ -31,6 +31,7 @@ KEYS: dict[str, Key] = {
     "ca-bundle": Key("GOLDI_CA_BUNDLE", "ca_bundle", values.file),
     "installer": Key("GOLDI_INSTALLER", "installer", values.one_of("uv", "pip")),
     "smoke-test": Key("GOLDI_SMOKE_TEST", "smoke_test", values.switch),
+    "host-network": Key("GOLDI_HOST_NETWORK", "host_network", values.one_of("all", "no-logins", "none")),
     "run": Key("GOLDI_RUN", "run", values.one_of("container", "host")),
     "warm": Key("GOLDI_WARM", "warm", values.switch),
     "idle-minutes": Key("GOLDI_IDLE_MINUTES", "idle_minutes", values.minutes),

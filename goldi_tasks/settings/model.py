@@ -53,6 +53,10 @@ class Settings:
     """`smoke-test` (GOLDI_SMOKE_TEST): whether a build imports what the image starts, and fails where that fails; off
     for an app whose import needs what only its deployment has."""
 
+    host_network: str = "all"
+    """`host-network` (GOLDI_HOST_NETWORK): what build steps, services and checks are told of this machine's network:
+    `all`, with passwords and tokens (for a check only where it asks for them), `no-logins`, or `none`."""
+
     run: str = "container"
     """`run` (GOLDI_RUN): where checks run: `container`, in the tools image, or `host`, in a nox environment with the
     same lock."""

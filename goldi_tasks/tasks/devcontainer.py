@@ -13,7 +13,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from goldi_tasks import inside, run, wiring
+from goldi_tasks import inside, network, run, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.invocation import as_typed
@@ -114,7 +114,7 @@ def _up(settings: Settings, json: bool) -> None:
         return wiring.image(settings, "devcontainer")
 
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        came = life.up(settings, image, lambda: wiring.network(settings), lambda line: print(line, flush=True))
+        came = life.up(settings, image, lambda: network.text(settings), lambda line: print(line, flush=True))
     if json:
         print(json_.dumps(came, indent=2))
     elif not run.is_dry():

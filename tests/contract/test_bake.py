@@ -13,6 +13,7 @@ import pytest
 from goldi_tasks import paths
 from goldi_tasks import settings as project_settings
 from goldi_tasks.build import bake as build
+from goldi_tasks.network import PROGRAMS
 from goldi_tasks.paths import CACHES
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan.bake import Wanted
@@ -170,19 +171,19 @@ def test_certificates_and_the_network_are_secrets(bake: Bake, tmp_path: Path, na
     bundle.touch()
     secrets = [fields(entry) for entry in bake("builder", GOLDI_CA_BUNDLE=str(bundle))["builder"]["secret"]]
     by_id = {entry["id"]: entry for entry in secrets}
-    assert by_id.keys() == {"ca_bundle", "build_env"}
-    assert by_id["ca_bundle"]["src"] == str(bundle)
-    assert by_id["build_env"]["env"] == "GOLDI_BUILD_ENV"
+    assert by_id.pop("ca_bundle")["src"] == str(bundle)
+    told = {entry["env"]: entry["id"] for entry in by_id.values()}
+    assert told == {name: f"{program or 'build'}_env" for name, program in PROGRAMS.items()}
 
 
 def test_without_certificates_the_secret_is_an_unset_variable(bake: Bake) -> None:
     secrets = [fields(entry) for entry in bake("builder")["builder"]["secret"]]
-    assert [entry.get("env") for entry in secrets] == ["GOLDI_NO_CA_BUNDLE", "GOLDI_BUILD_ENV"]
+    assert [entry.get("env") for entry in secrets] == ["GOLDI_NO_CA_BUNDLE", *PROGRAMS]
 
 
 def test_no_secret_is_anywhere_in_what_bake_prints(bake: Bake) -> None:
     """Arguments stay in the image's history."""
-    assert "hunter2" not in json.dumps(bake(*ALL, GOLDI_BUILD_ENV="export PIP_INDEX_URL=hunter2"))
+    assert "hunter2" not in json.dumps(bake(*ALL, **dict.fromkeys(PROGRAMS, "export PIP_INDEX_URL=hunter2")))
 
 
 def test_every_argument_that_bake_gives_is_one_of_the_dockerfile(bake: Bake) -> None:
@@ -281,12 +282,14 @@ def test_downloads_are_cached_where_the_guide_says() -> None:
     assert all(mount["sharing"] == "locked" and "${TARGETARCH}" in mount["id"] for mount in apt)
 
 
-def test_every_step_that_downloads_gets_certificates_and_network() -> None:
+def test_every_step_that_downloads_gets_certificates_and_what_its_program_needs_of_the_network() -> None:
     steps = [line for line in LINES if re.match(r"RUN .*\bonline (apt-get|npm|/opt)", line)]
     assert len(steps) > 4
     for step in steps:
-        assert "--mount=type=secret,id=ca_bundle" in step
-        assert "--mount=type=secret,id=build_env" in step
+        found = re.search(r"\bonline (apt-get|npm|/opt)", step)
+        assert found
+        program = {"apt-get": "apt", "npm": "npm", "/opt": "python"}[found[1]]
+        assert re.findall(r"--mount=type=secret,id=(\w+)", step) == ["ca_bundle", f"{program}_env"]
 
 
 def test_the_runtime_image_is_not_root_and_says_when_it_is_well() -> None:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from goldi_tasks import paths, run
+from goldi_tasks import network, paths, run
 from goldi_tasks import settings as project
 from goldi_tasks.bench.times import COMPILED, Times
-from goldi_tasks.build import bake, network
+from goldi_tasks.build import bake
 from goldi_tasks.build.bench import hits
 from goldi_tasks.build.bench.hits import Hits
 from goldi_tasks.build.bench.scratch import PLAIN, Scratch

@@ -11,16 +11,22 @@ from goldi_tasks.tasks._door import benchmark, task
 from goldi_tasks.tasks.build._json import print_json
 
 
-@task(help={"target": "The target whose image is used: tools or devcontainer.", "command": "Run this and end."})
-def shell(c: Context, target: str = "tools", command: str = "") -> None:
+@task(
+    help={
+        "target": "The target whose image is used: tools or devcontainer.",
+        "command": "Run this and end.",
+        "logins": "Hand over the passwords and tokens of this machine's network too.",
+    }
+)
+def shell(c: Context, target: str = "tools", command: str = "", logins: bool = False) -> None:
     """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
-    from goldi_tasks.build import network
+    from goldi_tasks import network
     from goldi_tasks.plan import container
 
     settings = project.load(Path.cwd())
     wiring.prepare_mounts(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
-    with network.file(settings) as told:
+    with network.file(settings, with_logins=logins) as told:
         host, image = probe.host(), f"{settings.image}:{target}"
         user = rootless.numbers((host.uid, host.gid))
         run.live(container.run(settings, host, user, image, Path.cwd(), told, argv))

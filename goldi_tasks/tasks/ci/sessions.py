@@ -49,10 +49,11 @@ def list_(c: Context) -> None:
     help={
         "stop": "End the project's tools containers, whatever runs in them.",
         "shell": "Open a shell in the container, which is started if need be.",
+        "logins": "Let the shell have the passwords and tokens of this machine's network.",
         "json": "Print it for scripts.",
     }
 )
-def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = False) -> None:
+def tools(c: Context, stop: bool = False, shell: bool = False, logins: bool = False, json: bool = False) -> None:
     """Show the container that checks run in; stop it, or open a shell in it."""
     settings = project.load(Path.cwd())
     if run.is_dry():
@@ -63,15 +64,16 @@ def tools(c: Context, stop: bool = False, shell: bool = False, json: bool = Fals
         for name in warm.stop(settings):
             print(f"{name} is stopped")
     elif shell:
-        _shell(settings)
+        _shell(settings, logins)
     else:
         _show(settings, json)
 
 
-def _shell(settings: Settings) -> None:
+def _shell(settings: Settings, logins: bool) -> None:
     from goldi_tasks.checks import check
 
-    code = check.run_in_tools(settings, wiring.doors(settings), ("bash",), os.environ, patient=True)
+    doors = wiring.doors(settings)
+    code = check.run_in_tools(settings, doors, ("bash",), os.environ, patient=True, logins=logins)
     if code:
         raise CommandFailed(f"the shell ended with exit code {code}", code)
 

@@ -6,7 +6,7 @@ lock=$(sha256sum package-lock.json)
 mark=node_modules/.goldi-lock
 if [ "$(cat "$mark" 2>/dev/null || true)" != "$lock" ]; then
     echo 'installing the packages of package-lock.json'
-    npm ci --prefer-offline --no-audit --no-fund
+    online npm ci --prefer-offline --no-audit --no-fund
     printf '%s\n' "$lock" >"$mark"
 fi
 [ $# -eq 0 ] || exec "$@"

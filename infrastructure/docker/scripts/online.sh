@@ -1,12 +1,11 @@
 #!/bin/sh
-# online COMMAND...: runs a command that downloads, with what the host's network wants: its certificates
-# (secret ca_bundle) and its proxies, indexes, registries, mirrors and logins (secret build_env, lines of
-# `export NAME='value'`). Both are secrets, and files made of them are in memory, so nothing of them is in a
-# layer, in the history, in a cache key, or in what `docker inspect` shows.
+# online COMMAND...: runs a command that downloads, with what the host's network wants: its certificates (secret
+# ca_bundle) and its proxies, indexes, registries, mirrors and logins (lines of `export NAME='value'` in the secrets
+# python_env, npm_env and apt_env, one for a program, or build_env, for all of them). They are secrets, and files made of
+# them are in memory, so nothing of them is in a layer, in the history, in a cache key, or in what `docker inspect` shows.
 set -eu
 
 ca=/run/secrets/ca_bundle
-told=/run/secrets/build_env
 apt=
 private=/dev/shm/online-$(id -u)
 
@@ -23,9 +22,21 @@ if [ -s "$ca" ]; then
     export NODE_EXTRA_CA_CERTS="$ca" GIT_SSL_CAINFO="$ca"
     apt="Acquire::https::CaInfo \"$ca\";"
 fi
-if [ -s "$told" ]; then
-    # shellcheck source=/dev/null
-    . "$told"
+alone=
+if [ -n "${GOLDI_BUILD_ENV:-}" ]; then
+    # This command has logins that others in this container have not: its files are its own, and end with it.
+    alone=1
+    for left in "$private"-*; do
+        [ -e "/proc/${left##*-}" ] || rm -rf "$left"
+    done
+    private=$private-$$
+    eval "$GOLDI_BUILD_ENV"
+    unset GOLDI_BUILD_ENV
+else
+    for told in /run/secrets/build_env /run/secrets/python_env /run/secrets/npm_env /run/secrets/apt_env; do
+        # shellcheck source=/dev/null
+        [ ! -s "$told" ] || . "$told"
+    done
 fi
 if [ -n "${GOLDI_NPMRC:-}" ]; then
     private_file npmrc "$GOLDI_NPMRC"
@@ -55,5 +66,22 @@ if [ -n "$apt${GOLDI_APT_CONF:-}" ]; then
     private_file apt.conf "${GOLDI_APT_CONF:-} $apt APT::Sandbox::User \"root\";"
     export APT_CONFIG="$private/apt.conf"
 fi
-unset GOLDI_NPMRC GOLDI_NETRC GOLDI_APT_AUTH GOLDI_APT_SED GOLDI_APT_CONF
-exec "$@"
+if [ -n "${GOLDI_GIT_CONFIG:-}" ]; then
+    number=${GIT_CONFIG_COUNT:-0}
+    while IFS='	' read -r key value; do
+        [ -n "$key" ] || continue
+        export "GIT_CONFIG_KEY_$number=$key" "GIT_CONFIG_VALUE_$number=$value"
+        number=$((number + 1))
+    done <<END
+$GOLDI_GIT_CONFIG
+END
+    export GIT_CONFIG_COUNT="$number"
+fi
+unset GOLDI_NPMRC GOLDI_NETRC GOLDI_APT_AUTH GOLDI_APT_SED GOLDI_APT_CONF GOLDI_GIT_CONFIG
+[ -n "$alone" ] || exec "$@"
+trap 'rm -rf "$private"' EXIT
+# The command gets these too, and decides.
+trap : HUP INT TERM
+code=0
+"$@" || code=$?
+exit "$code"

@@ -1,0 +1,236 @@
+"""Generated configurations of pip, uv and npm, and what the programs themselves make of them."""
+
+import ast
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# Each case in a process of its own that has the program loaded already.
+PIP = r"""
+import contextlib, io, json, os, sys
+from pip._internal.cli.main import main
+from pip._internal.commands import create_command
+import pip._internal.commands.configuration, pip._internal.commands.install
+
+OPTIONS = ("index_url", "extra_index_urls", "trusted_hosts", "proxy", "timeout", "retries", "no_index",
+           "deprecated_features_enabled")
+
+def judge(case):
+    os.environ.clear()
+    os.environ.update(case["environ"])
+    sys.prefix = case["prefix"]
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        try:
+            code = main(["config", "list"])
+        except (SystemExit, Exception) as end:
+            code = getattr(end, "code", 1)
+        try:
+            found = create_command("install").parser.parse_args([])[0]
+            options = {name: getattr(found, name) for name in OPTIONS}
+            options["no_index"] = bool(options["no_index"])
+            options["find_links"] = [link for link in found.find_links if link.startswith("http")]
+        except (SystemExit, Exception):
+            options = None
+    return {"code": code, "out": out.getvalue(), "options": options}
+
+for line in sys.stdin:
+    case = json.loads(line)
+    read, write = os.pipe()
+    if os.fork() == 0:
+        answer = json.dumps(judge(case)).encode()
+        with os.fdopen(write, "wb") as file:
+            file.write(answer)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as file:
+        sys.stdout.write(file.read().decode() + "\n")
+    os.wait()
+"""
+# `npm config` shows no logins, so its own module is asked.
+NPM = r"""
+const fs = require('fs'), path = require('path')
+const npm = path.dirname(path.dirname(fs.realpathSync(process.argv[1])))
+const Config = require(require.resolve('@npmcli/config', { paths: [npm] }))
+const defs = require(require.resolve('@npmcli/config/lib/definitions', { paths: [npm] }))
+async function main () {
+  const cases = JSON.parse(fs.readFileSync(0, 'utf8'))
+  const answers = []
+  for (const one of cases) {
+    const config = new Config({ ...defs, npmPath: npm, env: one.environ, argv: ['node', 'npm'], cwd: one.cwd,
+      execPath: one.node, warn: false })
+    try {
+      await config.load()
+      const data = {}
+      for (const where of ['builtin', 'global', 'user', 'env']) {
+        for (const [key, value] of Object.entries(config.data.get(where).data)) data[key] = value
+      }
+      answers.push({ data })
+    } catch (error) {
+      answers.push({ error: String(error) })
+    }
+  }
+  fs.writeSync(1, JSON.stringify(answers))
+}
+main()
+"""
+
+
+@dataclass
+class Case:
+    """A user: a directory with files, and an environment that leads to them."""
+
+    folder: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the user's; what is not UTF-8 may stand in it."""
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode(errors="surrogateescape"))
+        return file
+
+
+def users(folder: Path, count: int, seed: int, make: Callable[[random.Random, Case], None]) -> list[Case]:
+    """Make `count` users below `folder`."""
+    found = []
+    for number in range(count):
+        case = Case(folder / str(number))
+        (case.folder / "home").mkdir(parents=True)
+        case.environ = {"HOME": str(case.folder / "home"), "PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        make(random.Random(f"{seed} {number}"), case)  # noqa: S311 - for tests
+        found.append(case)
+    return found
+
+
+ADDRESSES = (
+    "https://a.invalid/simple", "https://u:p@b.invalid/simple", "http://tok%40en@c.invalid:8080/x/", "https://d.invalid",
+)  # fmt: skip
+
+
+def pip_user(choose: random.Random, case: Case) -> None:  # noqa: C901 - a list of chances
+    """Write pip's files in some of their places, and some of its variables."""
+    said: dict[str, tuple[str, ...]] = {
+        "index-url": ADDRESSES,
+        "index_url": ADDRESSES,
+        "pypi-url": ADDRESSES,
+        "extra-index-url": (*ADDRESSES, "\n  https://e.invalid/s\n  file:///opt/x", ""),
+        "trusted-host": ("a.invalid b.invalid:8080", "\n  c.invalid"),
+        "find-links": ("/opt/wheels", "https://f.invalid/links /opt/x"),
+        "Timeout": ("7", "60"),
+        "default-timeout": ("9",),
+        "retries": ("3",),
+        "proxy": ("http://u:p%40w@proxy.invalid:3128", "proxy.invalid:3128"),
+        "no-index": ("true", "0", "off", "1"),
+        "isolated": ("true", "no"),
+        "use-deprecated": ("legacy-resolver",),
+        "--cert": ("/etc/ca.pem",),
+    }
+
+    def text() -> str:
+        if choose.random() < 0.05:
+            return choose.choice(("index-url = x\n", "[global\n", "[global]\nx = \udcff\n", "[global]\nindex-url\n"))
+        lines = []
+        for section in choose.sample(("global", "install", "config", "freeze", "download"), choose.randint(1, 3)):
+            lines.append(f"[{section}]")
+            for key in dict.fromkeys(choose.choices(tuple(said), k=choose.randint(0, 4))):
+                if key != "isolated" or choose.random() < 0.2:
+                    sign = choose.choice((" = ", "=", ": "))
+                    lines.append(f"{key}{sign}{choose.choice(said[key])}")
+            lines.append(choose.choice(("", "; a comment", "# index-url = https://no.invalid")))
+        return "\n".join(lines) + "\n"
+
+    places = ["home/.pip/pip.conf", "home/.config/pip/pip.conf", "xdg/pip/pip.conf", "etc1/pip/pip.conf"]
+    places += ["etc2/pip/pip.conf", "venv/pip.conf", "named.conf"]
+    for place in choose.sample(places, choose.randint(0, 4)):
+        case.write(place, text())
+    if choose.random() < 0.3:
+        case.environ["XDG_CONFIG_HOME"] = choose.choice((str(case.folder / "xdg"), ""))
+    case.environ["XDG_CONFIG_DIRS"] = choose.choice((f"{case.folder}/etc1:{case.folder}/etc2", f"{case.folder}/etc2"))
+    case.environ["VIRTUAL_ENV"] = str(case.folder / "venv")
+    if choose.random() < 0.4:
+        named = (str(case.folder / "named.conf"), "/dev/null", str(case.folder / "missing.conf"), "")
+        case.environ["PIP_CONFIG_FILE"] = choose.choice(named)
+    for key in choose.sample(tuple(said), choose.choice((0, 0, 1, 2))):
+        if "-" not in key[:2] and key.lower() == key:
+            case.environ[f"PIP_{key.upper().replace('-', '_')}"] = choose.choice(said[key]).strip()
+    if choose.random() < 0.1:
+        case.environ["PIP_ISOLATED"] = choose.choice(("1", "true", "0"))
+
+
+def ask_pip(cases: Sequence[tuple[dict[str, str], Path]]) -> list[tuple[dict[str, str] | None, dict[str, Any] | None]]:
+    """Return `pip config list` and the options of `pip install` for environments and prefixes; None where it fails."""
+    asked = "".join(json.dumps({"environ": environ, "prefix": str(prefix)}) + "\n" for environ, prefix in cases)
+    done = subprocess.run((sys.executable, "-c", PIP), input=asked, capture_output=True, text=True, check=True)
+    found = []
+    for answer in map(json.loads, done.stdout.splitlines()):
+        pairs = (line.partition("=") for line in answer["out"].splitlines())
+        known = {key: ast.literal_eval(value) for key, _, value in pairs} if answer["code"] == 0 else None
+        found.append((known, answer["options"]))
+    return found
+
+
+def npm_user(choose: random.Random, case: Case) -> None:  # noqa: C901 - a list of chances
+    """Write npm's files in some of their places, and some of its variables."""
+    hosts = ("npm.corp.invalid/", "r.invalid:8443/api/npm/")
+    token = (
+        *("aaaa1111bbbb", "${NPM_TOKEN}", "${NOPE}", "${NOPE?}", '"quo;ted#"', "'single'", "a\\;b\\#c ; comment"),
+        *("x=y==", "\\${NPM_TOKEN}", "\\\\${NPM_TOKEN}", "${NPM_TOKEN?}-${USER_NAME}", "caf\u00e9", "\\\\x"),
+        *('"\\"in"', "1e3"),
+    )
+
+    def line() -> str:
+        host = choose.choice(hosts)
+        return choose.choice((
+            f"registry=https://{host}",
+            f"registry = 'https://{host}' ",
+            "registry",
+            f"@corp:registry=https://{host}",
+            f"//{host}:_authToken={choose.choice(token)}",
+            f"//{host}:_auth = {choose.choice(('dTpw', '${NPM_AUTH}'))}",
+            f"//{host}:username={choose.choice(('me', '${USER_NAME}'))}",
+            f"//{host}:_password={choose.choice(token)}",
+            f"//{host}:certfile=/home/me/cert.pem",
+            "https-proxy=", "proxy=", "proxy=http://u:p@proxy.invalid:3128", "https-proxy", "proxy=null",
+            "noproxy=localhost,.corp.invalid", "noproxy[]=one.invalid", "noproxy[] = two.invalid",
+            "strict-ssl=false", "strict-ssl", "fetch-retries=5", "fetch-timeout = 60000 ; slow", "maxsockets=3",
+            "always-auth=true", "init.author.name=Me", "; a comment", "# registry=https://no.invalid",
+            "", "   ", "=nothing", f"[section]\nregistry=https://{host}", f"${{KEY_NAME}}=https://{host}",
+        ))  # fmt: skip
+
+    def text() -> str:
+        return choose.choice(("\n", "\r\n")).join(line() for _ in range(choose.randint(0, 7)))
+
+    for place in choose.sample(("home/.npmrc", "etc/npmrc", "other.npmrc", "prefix/etc/npmrc"), choose.randint(1, 3)):
+        lines = text()
+        if place == "home/.npmrc" and choose.random() < 0.2:
+            lines += f"\nglobalconfig={case.folder}/other.npmrc\n"
+        if place == "home/.npmrc" and choose.random() < 0.2:
+            lines += f"\nprefix={case.folder}/prefix\n"
+        case.write(place, lines)
+    case.environ |= {"NPM_TOKEN": "t0k;en", "USER_NAME": "some${ONE}", "KEY_NAME": "registry"}
+    if choose.random() < 0.7:
+        case.environ[choose.choice(("NPM_CONFIG_GLOBALCONFIG", "npm_config_globalconfig"))] = f"{case.folder}/etc/npmrc"
+    if choose.random() < 0.2:
+        case.environ["npm_config_userconfig"] = choose.choice((f"{case.folder}/other.npmrc", ""))
+    if choose.random() < 0.2:
+        case.environ["PREFIX"] = f"{case.folder}/prefix"
+    if choose.random() < 0.3:
+        case.environ["NPM_CONFIG_REGISTRY"] = "https://env.invalid/"
+    if choose.random() < 0.2:
+        case.environ["npm_config_//npm.corp.invalid/:_authToken"] = "of-the-environment"
+    if choose.random() < 0.2:
+        case.environ["npm_config_https_proxy"] = choose.choice(("http://p.invalid:1", ""))
+
+
+def ask_npm(cases: Sequence[Case], argv: Sequence[str], npm: str, node: str) -> list[dict[str, Any]]:
+    """Return what npm has read for each of `cases`; `argv` starts node, `npm` is the link that users start."""
+    asked = [{"environ": case.environ, "cwd": str(case.folder), "node": node} for case in cases]
+    done = subprocess.run((*argv, "-e", NPM, npm), input=json.dumps(asked), capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))

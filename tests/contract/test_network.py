@@ -1,0 +1,84 @@
+"""pip and npm themselves judge what is read of their settings; uv does in tests/real/test_network.py."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from goldi_tasks.network import npm, python
+from goldi_tasks.network.files import Files
+from tests.contract import owners
+
+pytestmark = pytest.mark.contract
+COUNT = 300
+
+
+def test_pip_says_the_same_of_300_configurations_and_installs_alike_with_what_is_handed_over(tmp_path: Path) -> None:
+    users = owners.users(tmp_path, COUNT, 15, owners.pip_user)
+    judged = owners.ask_pip([(user.environ, user.folder / "venv") for user in users])
+    failed, plain = 0, {"HOME": "/nonexistent", "LC_ALL": "C.UTF-8", "PIP_CONFIG_FILE": "/dev/null"}
+    installs, told = [], []
+    for user, (known, options) in zip(users, judged, strict=True):
+        files = Files()
+        found = python.read_pip(user.environ, files)
+        if known is None:
+            failed += 1
+            assert files.problems or "PIP_ISOLATED" in user.environ, user.folder
+            continue
+        assert found == known, user.folder
+        # `pip install` itself does not heed what turns the user's file off for `pip config list`.
+        if options and not any("isolated" in key for key in python._load_pip(user.environ, files, isolated=False)):
+            installs.append((user.folder, options))
+            told.append((plain | python.pip_variables(found), tmp_path))
+    assert failed < COUNT / 4
+    few = slice(0, 80)
+    assert len(installs) > len(installs[few])
+    for (folder, outside), (_, inside) in zip(installs[few], owners.ask_pip(told[few]), strict=True):
+        assert inside, folder
+        assert _reachable(inside) == _reachable(outside), folder
+
+
+def _reachable(options: dict[str, Any]) -> dict[str, Any]:
+    """The options, without directories of the host."""
+    extra = [one for one in options["extra_index_urls"] if one.startswith("http")]
+    return {**options, "extra_index_urls": extra}
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="no npm here; tests/real/test_network.py has it")
+def test_npm_reads_the_same_of_300_configurations(tmp_path: Path) -> None:
+    node, program = (str(shutil.which(name)) for name in ("node", "npm"))
+    users = owners.users(tmp_path, COUNT, 17, owners.npm_user)
+    check_npm(users, owners.ask_npm(users, (node,), program, os.path.realpath(node)))
+
+
+def check_npm(users: list[owners.Case], judged: list[dict[str, object]]) -> None:
+    """Hold our reading, and what npm makes of the file that we write, against npm's own."""
+    failed = 0
+    for user, answer in zip(users, judged, strict=True):
+        if "error" in answer:
+            failed += 1
+            continue
+        data = answer["data"]
+        assert isinstance(data, dict)
+        found = dict(npm.read(user.environ, Files()))
+        said = {key for key in data if npm._option(f"npm_config_{key}") in {npm._option(name) for name in user.environ}}
+        ours = {key: value for key, value in found.items() if npm._KEYS.fullmatch(key) and key not in said}
+        theirs = {key: value for key, value in data.items() if npm._KEYS.fullmatch(key) and key not in said}
+        assert _texts(ours) == _texts(theirs), user.folder
+        handed = npm.decode(npm.encode(ours))
+        environ = dict.fromkeys(user.environ, "not this")
+        assert _texts(
+            {npm.expand(key, environ): npm._expanded(value, environ) for key, value in handed.items()}
+        ) == _texts(ours)
+    assert failed < COUNT / 10
+
+
+def _texts(npmrc: dict[str, object]) -> dict[str, str]:
+    """Values as npm takes them: a number and its text are one, a list of one and that one too."""
+    plain = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in npmrc.items()}
+    return {
+        key: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        for key, value in plain.items()
+    }
