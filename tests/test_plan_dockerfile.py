@@ -93,7 +93,7 @@ def test_what_is_outside_of_the_grammar(text: str) -> None:
         ("production", "npm", {*SHIPPED, *FRONTEND}),
         ("production", "none", SHIPPED),
         ("", "none", SHIPPED),
-        ("frontend", "npm", {*FRONTEND, f"{SCRIPTS}/online.sh"}),
+        ("frontend", "npm", {*FRONTEND, f"{SCRIPTS}/online.sh", f"{SCRIPTS}/ship.sh"}),
     ],
 )
 def test_what_our_own_stages_read(stage: str, frontend: str, paths: set[str]) -> None:

@@ -68,8 +68,15 @@ def test_the_app_is_built_and_serves(app: Project) -> None:
     again = app.goldi("build.prod", "--force", "--progress", "plain")
     assert first == docker("image", "inspect", "--format", "{{.Id}}", app.image)
     assert again.count("CACHED") > 10
-    # And with pip, from the same lock, in a checkout that was made with umask 077.
+    # The same layers in a checkout that was made later, with umask 077.
+    form = "{{json .RootFS.Layers}}"
+    made = docker("image", "inspect", "--format", form, app.image)
     subprocess.run(("chmod", "--recursive", "go=", app.path), check=True)
+    subprocess.run(("find", app.path, "-exec", "touch", "{}", "+"), check=True)
+    app.goldi("build.prod")
+    assert docker("image", "inspect", "--format", "{{.Id}}", app.image) != first
+    assert docker("image", "inspect", "--format", form, app.image) == made
+    # And with pip, from the same lock.
     app.goldi("build.prod", GOLDI_INSTALLER="pip")
     assert docker("run", "--rm", app.image, "find", "/app", "!", "-perm", "-o=r") == ""
     with served(app.image) as (container, address):

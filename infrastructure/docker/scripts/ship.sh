@@ -1,11 +1,17 @@
 #!/bin/sh
-# ship LOCK VENV: makes an environment that is shipped the same whenever it is made from LOCK.
+# ship DIRECTORY [LOCK]: gives what is shipped modes that its users can read, and dates that depend on nothing but LOCK, or
+# the files themselves: what was made from the same is the same layer, on every machine and from every checkout.
 set -eu
-lock=$1 venv=$2
+directory=$1 lock=${2:-}
 
 # What uv leaves: everybody could write to it.
-rm -f "$venv/.lock"
-# A date in the layer for each file would make it another one on each machine. Not one date for all locks: web
-# servers tell the versions of a file by its date and size.
-days=$(($(printf '%d' "0x$(sha256sum "$lock" | cut -c1-7)") % 3650))
-find "$venv" -exec touch --no-dereference --date="2010-01-01T00:00:00Z + $days days" {} +
+rm -f "$directory/.lock"
+chmod -R u=rwX,go=rX "$directory"
+# Not one date for all: web servers tell the versions of a file by its date and size.
+if [ -n "$lock" ]; then
+    digest=$(sha256sum "$lock")
+else
+    digest=$(cd "$directory" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum)
+fi
+seconds=$(($(printf '%d' "0x$(echo "$digest" | cut -c1-7)") % 315360000))
+find "$directory" -exec touch --no-dereference --date="2010-01-01T00:00:00Z + $seconds seconds" {} +
