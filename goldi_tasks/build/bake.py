@@ -15,7 +15,7 @@ from goldi_tasks.build.afar import find as afar
 from goldi_tasks.build.builders import elsewhere
 from goldi_tasks.build.watch import view
 from goldi_tasks.build.work import Caches, Doors, Work
-from goldi_tasks.command import Command
+from goldi_tasks.command import Command, hide
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.plan import bake as plan
 from goldi_tasks.plan import images, packing
@@ -96,6 +96,7 @@ class _Ready:
         if self.at:
             elsewhere.missing(self.settings, self.at, self.before.printed)
         self.docker, self.secrets, adopted = (one.result() for one in self._asked)
+        hide(bakefile.secrets(self.settings, self.before.printed))
         if adopted:
             self.look()
 

@@ -1,7 +1,9 @@
 """The project's bake file, read as the JSON that it is: names need no docker."""
 
+import csv
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,6 +13,7 @@ from typing import Any
 from goldi_tasks import __version__, run, state
 from goldi_tasks.build import client
 from goldi_tasks.errors import CommandFailed, GoldiError, SettingsError
+from goldi_tasks.network import PROGRAMS
 from goldi_tasks.plan import bake
 from goldi_tasks.settings import Settings
 
@@ -166,3 +169,29 @@ def listing(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, 
     groups |= {name: file["group"][name] for name in groups if name == "default"}
     rows = [(name, "group", " ".join(row.get("targets", ()))) for name, row in groups.items()]
     return rows + [(name, "target", (row.get("tags") or [""])[0]) for name, row in document["target"].items()]
+
+
+def secrets(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
+    """Return the values of the secrets that the printed targets have, by variable or by file, for the masks.
+
+    A file of more than 64 kB, or one that is no text, is not looked into, nor are certificates.
+    """
+    found = set()
+    for target in printed.get("target", {}).values():
+        for entry in target.get("secret") or ():
+            fields = _fields(entry)
+            name = fields.get("env") or ("" if "src" in fields or "source" in fields else fields.get("id", ""))
+            if name and name not in PROGRAMS:
+                found.add(os.environ.get(name, ""))
+            elif (file := fields.get("src") or fields.get("source")) and fields.get("id") != "ca_bundle":
+                with suppress(OSError, UnicodeDecodeError):
+                    path = settings.project / file
+                    found.add(path.read_text(encoding="utf-8").strip() if path.stat().st_size <= 65536 else "")
+    return found - {""}
+
+
+def _fields(entry: str | Mapping[str, str]) -> dict[str, str]:
+    """Return the fields of a secret: text in older releases of buildx, an object in newer ones."""
+    if not isinstance(entry, str):
+        return dict(entry)
+    return {name: value for name, _, value in (field.partition("=") for field in next(csv.reader([entry])))}
