@@ -17,7 +17,7 @@ _LISTS = ("extra-index-url", "trusted-host", "find-links", "use-deprecated")
 _PIP = ("index-url", "proxy", "timeout", "retries", "no-index", *_LISTS)
 _OTHER_NAMES = {"pypi-url": "index-url", "default-timeout": "timeout"}
 _UV = re.compile(
-    r"UV_(DEFAULT_INDEX|INDEX|INDEX_\w+|EXTRA_INDEX_URL|INSECURE_HOST|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY|NO_INDEX"
+    r"UV_(DEFAULT_INDEX|INDEX|INDEX_\w+|EXTRA_INDEX_URL|INSECURE_HOST|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY|OFFLINE"
     r"|FIND_LINKS)"
 )
 _YES, _NO = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
@@ -95,22 +95,25 @@ def read_uv(environ: Mapping[str, str], files: Files) -> dict[str, str]:
     """
     found = _uv_variables(list(_uv_tables(environ, files)))
     said = {name: value for name, value in environ.items() if value and _UV.fullmatch(name)}
-    for name in ("UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_FIND_LINKS", "UV_INSECURE_HOST"):
+    if {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & found.keys() and "UV_EXTRA_INDEX_URL" in said:
+        # The one variable that has an order.
+        said["UV_INDEX"] = f"{said.get('UV_INDEX', '')} {said.pop('UV_EXTRA_INDEX_URL')}".strip()
+    for name, sign in (("UV_INDEX", " "), ("UV_FIND_LINKS", ","), ("UV_INSECURE_HOST", " ")):
         if name in said and name in found:
-            said[name] += f"{',' if name == 'UV_FIND_LINKS' else ' '}{found[name]}"
+            said[name] += f"{sign}{found[name]}"
     if "UV_DEFAULT_INDEX" in said or "UV_INDEX_URL" in said:
         found = {name: value for name, value in found.items() if name not in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")}
     return found | said
 
 
 def _uv_tables(environ: Mapping[str, str], files: Files) -> Iterator[Mapping[str, Any]]:
-    if environ.get("UV_NO_CONFIG", "").lower() in _YES:
+    named = environ.get("UV_CONFIG_FILE")
+    if environ.get("UV_NO_CONFIG", "").lower() in _YES and not named:
         return
     home = Path(environ.get("HOME") or "/")
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     machine = [Path(top, "uv/uv.toml") for top in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if top]
     machine = [path for path in machine if path.is_file()][:1] or [Path("/etc/uv/uv.toml")]
-    named = environ.get("UV_CONFIG_FILE")
     for path in [Path(named)] if named else [config / "uv/uv.toml", *machine]:
         try:
             yield tomllib.loads(files.read(path))
@@ -122,25 +125,26 @@ def _uv_variables(tables: list[Mapping[str, Any]]) -> dict[str, str]:
     """Return the variables that say the same as `tables`, the strongest first."""
 
     def all_of(name: str) -> list[Any]:
-        of_pip = [item for table in tables for item in _list(_table(table, "pip").get(name))]
-        return of_pip or [item for table in tables for item in _list(table.get(name))]
+        parts = [*(_table(table, "pip") for table in tables), *tables]
+        return [item for part in parts for item in _list(part.get(name))]
 
     def first_of(name: str) -> str:
         said = [_table(table, "pip").get(name) for table in tables] + [table.get(name) for table in tables]
         return next((str(value) for value in said if value not in (None, False)), "")
 
     indexes = [it for it in all_of("index") if isinstance(it, dict) and it.get("url") and not it.get("explicit")]
-    named = [(f"{it['name']}=" if it.get("name") else "") + str(it["url"]) for it in indexes if not it.get("default")]
-    default = [str(it["url"]) for it in indexes if it.get("default")]
+    named = [(bool(it.get("default")), "=".join(filter(None, (it.get("name"), str(it["url"]))))) for it in indexes]
+    default = [index for is_default, index in named if is_default]
     found = {
         "UV_DEFAULT_INDEX": (default or [""])[0],
-        "UV_INDEX": " ".join(named),
+        "UV_INDEX": " ".join(index for is_default, index in named if not is_default),
         "UV_INDEX_URL": "" if default else first_of("index-url"),
         "UV_EXTRA_INDEX_URL": " ".join(map(str, all_of("extra-index-url"))),
         "UV_FIND_LINKS": ",".join(_servers(" ".join(map(str, all_of("find-links")))).split()),
         "UV_INSECURE_HOST": " ".join(str(it) for table in tables for it in _list(table.get("allow-insecure-host"))),
         "UV_INDEX_STRATEGY": first_of("index-strategy"),
-        "UV_NO_INDEX": "1" if first_of("no-index") else "",
+        # uv has no variable for it.
+        "UV_OFFLINE": "1" if first_of("no-index") and not all_of("find-links") else "",
     }
     return {name: value for name, value in found.items() if value}
 
@@ -158,9 +162,10 @@ def variables(pip: Mapping[str, str], uv: Mapping[str, str]) -> dict[str, str]:
     if "PIP_EXTRA_INDEX_URL" in pip and not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & uv.keys():
         # pip takes the best of all indexes. So does uv, if told; what the lock's hashes name is taken anyhow.
         told |= {"UV_EXTRA_INDEX_URL": pip["PIP_EXTRA_INDEX_URL"], "UV_INDEX_STRATEGY": "unsafe-best-match"}
-    for ours, theirs in (("PIP_TRUSTED_HOST", "UV_INSECURE_HOST"), ("PIP_NO_INDEX", "UV_NO_INDEX")):
-        if ours in pip and theirs not in uv:
-            told[theirs] = pip[ours]
+    if "PIP_TRUSTED_HOST" in pip and "UV_INSECURE_HOST" not in uv:
+        told["UV_INSECURE_HOST"] = pip["PIP_TRUSTED_HOST"]
+    if "PIP_NO_INDEX" in pip and not (uvs or "PIP_FIND_LINKS" in pip):
+        told["UV_OFFLINE"] = "1"
     if "PIP_FIND_LINKS" in pip and "UV_FIND_LINKS" not in uv:
         told["UV_FIND_LINKS"] = pip["PIP_FIND_LINKS"].replace(" ", ",")
     return told

@@ -4,12 +4,16 @@ import ast
 import json
 import os
 import random
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from goldi_tasks.network import npm
+from goldi_tasks.network.files import Files
 
 # Each case in a process of its own that has the program loaded already.
 PIP = r"""
@@ -58,7 +62,13 @@ NPM = r"""
 const fs = require('fs'), path = require('path')
 const npm = path.dirname(path.dirname(fs.realpathSync(process.argv[1])))
 const Config = require(require.resolve('@npmcli/config', { paths: [npm] }))
-const defs = require(require.resolve('@npmcli/config/lib/definitions', { paths: [npm] }))
+let defs
+try {
+  defs = require(require.resolve('@npmcli/config/lib/definitions', { paths: [npm] }))
+} catch {
+  // npm 9.
+  defs = require(path.join(npm, 'lib/utils/config'))
+}
 async function main () {
   const cases = JSON.parse(fs.readFileSync(0, 'utf8'))
   const answers = []
@@ -95,6 +105,37 @@ class Case:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text.encode(errors="surrogateescape"))
         return file
+
+
+def check_npm(users: "Sequence[Case]", judged: Sequence[dict[str, Any]]) -> None:
+    """Hold our reading, and what npm makes of the file that we write, against npm's own."""
+    failed = 0
+    for user, answer in zip(users, judged, strict=True):
+        if "error" in answer:
+            failed += 1
+            continue
+        said = {npm._option(name) for name in user.environ if name.lower().startswith("npm_config_")}
+        ours, theirs = (
+            {
+                key: value
+                for key, value in found.items()
+                if npm._KEYS.fullmatch(key) and npm._option(f"npm_config_{key}") not in said
+            }
+            for found in (npm.read(user.environ, Files()), answer["data"])
+        )
+        assert _texts(ours) == _texts(theirs), user.folder
+        handed = npm.decode(npm.encode(ours))
+        environ = dict.fromkeys(user.environ, "not this")
+        back = {npm.expand(key, environ): npm._expanded(value, environ) for key, value in handed.items()}
+        assert _texts(back) == _texts(ours), user.folder
+    assert failed < len(users) / 10
+
+
+def _texts(npmrc: Mapping[str, Any]) -> dict[str, str]:
+    """Values as npm takes them: a number and its text are one, a list of one and that one too."""
+    plain = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in npmrc.items()}
+    plain = {key: str(value).lower() if isinstance(value, bool) else value for key, value in plain.items()}
+    return {key: "" if value is None else str(value) for key, value in plain.items()}
 
 
 def users(folder: Path, count: int, seed: int, make: Callable[[random.Random, Case], None]) -> list[Case]:
@@ -234,3 +275,66 @@ def ask_npm(cases: Sequence[Case], argv: Sequence[str], npm: str, node: str) -> 
     asked = [{"environ": case.environ, "cwd": str(case.folder), "node": node} for case in cases]
     done = subprocess.run((*argv, "-e", NPM, npm), input=json.dumps(asked), capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
+
+
+def uv_user(choose: random.Random, case: Case) -> None:  # noqa: C901 - a list of chances
+    """Write uv's files in some of their places, and some of its variables."""
+
+    def table() -> str:
+        lines = []
+        if choose.random() < 0.4:
+            lines.append(f'index-url = "{choose.choice(ADDRESSES)}"')
+        if choose.random() < 0.4:
+            lines.append(f'extra-index-url = ["{choose.choice(ADDRESSES)}", "https://e.invalid/s"]')
+        if choose.random() < 0.3:
+            lines.append(f'find-links = ["https://f{choose.randint(0, 2)}.invalid/links"]')
+        if choose.random() < 0.2:
+            lines.append(f'index-strategy = "{choose.choice(("unsafe-best-match", "first-index"))}"')
+        if choose.random() < 0.1:
+            lines.append("no-index = true")
+        return "\n".join(lines)
+
+    def text() -> str:
+        lines = [table()]
+        if choose.random() < 0.3:
+            lines.append('allow-insecure-host = ["h.invalid:8080"]')
+        if choose.random() < 0.3:
+            lines.append(f"[pip]\n{table()}")
+        names = choose.sample(("one", "two", "three"), 3)
+        default = choose.randint(0, 5)
+        for number in range(choose.randint(0, 2)):
+            name = f'name = "{names[number]}"\n' if choose.random() < 0.7 or number == default else ""
+            more = "default = true\n" if number == default else ""
+            lines.append(f'[[index]]\n{name}url = "{choose.choice(ADDRESSES)}"\n{more}')
+        return "\n".join(lines)
+
+    for place in choose.sample(("home/.config/uv/uv.toml", "etc/uv/uv.toml", "other.toml"), choose.randint(0, 3)):
+        case.write(place, text())
+    case.environ["XDG_CONFIG_DIRS"] = f"{case.folder}/none:{case.folder}/etc"
+    if choose.random() < 0.2:
+        case.environ["UV_NO_CONFIG"] = choose.choice(("1", "true", "0"))
+    if choose.random() < 0.3 and (case.folder / "other.toml").exists():
+        case.environ["UV_CONFIG_FILE"] = f"{case.folder}/other.toml"
+    for name, value in (
+        ("UV_INDEX", "env=https://env.invalid/simple"), ("UV_DEFAULT_INDEX", "https://default.invalid"),
+        ("UV_INDEX_URL", "https://old.invalid"), ("UV_EXTRA_INDEX_URL", "https://extra.invalid https://more.invalid"),
+        ("UV_INDEX_STRATEGY", "first-index"), ("UV_INSECURE_HOST", "i.invalid"),
+    ):  # fmt: skip
+        if choose.random() < 0.15:
+            case.environ[name] = value
+
+
+def uv_settings(shown: str) -> tuple[list[str], ...]:
+    """Return of what `uv --show-settings` prints the default index, the others in their order, links and strategy."""
+    blocks = re.findall(
+        r"^ +(?:index_locations: IndexLocations \{.*?^ {4,8}\},|index_strategy: .*?$)", shown, re.M | re.S
+    )
+    text = "\n".join(blocks)
+    indexes = []
+    for index in re.findall(r"^ +Index \{.*?^ +default: \w+", text, re.M | re.S):
+        given = re.search(r'given: Some\(\s*"(.*?)"', index)
+        name = re.search(r'IndexName\(\s*"(.*?)"', index)
+        indexes.append((index.endswith("true"), f"{name and name[1]}={given and given[1]}"))
+    default = [index for is_default, index in indexes if is_default][:1]
+    strategy = re.findall(r"index_strategy: \w+", text)
+    return default, [index for is_default, index in indexes if not is_default], strategy

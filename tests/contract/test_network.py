@@ -1,4 +1,4 @@
-"""pip and npm themselves judge what is read of their settings; uv does in tests/real/test_network.py."""
+"""pip and npm themselves judge what is read of their settings; uv does in tests/real/test_checks.py."""
 
 import os
 import shutil
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.network import npm, python
+from goldi_tasks.network import python
 from goldi_tasks.network.files import Files
 from tests.contract import owners
 
@@ -46,39 +46,8 @@ def _reachable(options: dict[str, Any]) -> dict[str, Any]:
     return {**options, "extra_index_urls": extra}
 
 
-@pytest.mark.skipif(not shutil.which("npm"), reason="no npm here; tests/real/test_network.py has it")
+@pytest.mark.skipif(not shutil.which("npm"), reason="no npm here; tests/real/test_checks.py has it")
 def test_npm_reads_the_same_of_300_configurations(tmp_path: Path) -> None:
     node, program = (str(shutil.which(name)) for name in ("node", "npm"))
     users = owners.users(tmp_path, COUNT, 17, owners.npm_user)
-    check_npm(users, owners.ask_npm(users, (node,), program, os.path.realpath(node)))
-
-
-def check_npm(users: list[owners.Case], judged: list[dict[str, object]]) -> None:
-    """Hold our reading, and what npm makes of the file that we write, against npm's own."""
-    failed = 0
-    for user, answer in zip(users, judged, strict=True):
-        if "error" in answer:
-            failed += 1
-            continue
-        data = answer["data"]
-        assert isinstance(data, dict)
-        found = dict(npm.read(user.environ, Files()))
-        said = {key for key in data if npm._option(f"npm_config_{key}") in {npm._option(name) for name in user.environ}}
-        ours = {key: value for key, value in found.items() if npm._KEYS.fullmatch(key) and key not in said}
-        theirs = {key: value for key, value in data.items() if npm._KEYS.fullmatch(key) and key not in said}
-        assert _texts(ours) == _texts(theirs), user.folder
-        handed = npm.decode(npm.encode(ours))
-        environ = dict.fromkeys(user.environ, "not this")
-        assert _texts(
-            {npm.expand(key, environ): npm._expanded(value, environ) for key, value in handed.items()}
-        ) == _texts(ours)
-    assert failed < COUNT / 10
-
-
-def _texts(npmrc: dict[str, object]) -> dict[str, str]:
-    """Values as npm takes them: a number and its text are one, a list of one and that one too."""
-    plain = {key: value[0] if isinstance(value, list) and len(value) == 1 else value for key, value in npmrc.items()}
-    return {
-        key: "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-        for key, value in plain.items()
-    }
+    owners.check_npm(users, owners.ask_npm(users, (node,), program, os.path.realpath(node)))

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -17,7 +18,11 @@ from pathlib import Path
 
 import pytest
 
+from goldi_tasks.network import python
+from goldi_tasks.network.files import Files
 from goldi_tasks.paths import project_key
+from goldi_tasks.plan.engine import IMAGES
+from tests.contract import owners
 from tests.real.conftest import GOLDI, REPOSITORY, Project, docker, remove_images
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
@@ -214,12 +219,13 @@ def test_one_container_for_two_terminals_at_once_and_for_parallel_sessions(check
 def test_it_has_no_rights_and_no_secret(checked: Project) -> None:
     said = inside(
         checked,
-        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /run/secrets/build_env",
+        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /run/secrets/build_env; env",
         PIP_INDEX_URL="http://me:hush-hush@127.0.0.1:1/simple",
     )
     assert re.search(r"CapEff:\s+0000000000000000", said)
     assert re.search(r"NoNewPrivs:\s+1", said)
-    assert "hush-hush" in said, "tools that download are told"
+    assert "PIP_INDEX_URL=http://127.0.0.1:1/simple" in said, "tools that download are told"
+    assert "hush-hush" not in said
     found = json.loads(docker("inspect", containers(checked)[0]))[0]
     assert "hush-hush" not in json.dumps(found)
     assert found["HostConfig"]["Init"] is True
@@ -507,3 +513,54 @@ def test_directories_that_the_engine_does_not_see_are_told(checked: Project, tmp
     said = checked.run("unshare", "--mount", "sh", "-c", line, code=1, XDG_STATE_HOME=str(state))
     assert re.search(r"goldi: the engine does not see \S*/state/goldi/", said), said
     assert "Traceback" not in said
+
+
+UV = """
+for user in "$0"/*; do
+    for name in outside inside; do
+        (set -a; . "$user/$name.env"; exec /opt/build/bin/uv --show-settings pip install x) >"$user/$name" 2>&1
+    done
+done
+"""
+
+
+def test_uv_says_the_same_of_generated_configurations_with_what_is_handed_over(
+    checked: Project, tmp_path: Path
+) -> None:
+    users = owners.users(tmp_path / "users", 100, 18, owners.uv_user)
+    for user in users:
+        told = {"HOME": "/nonexistent", "UV_NO_CONFIG": "1", **python.read_uv(user.environ, Files())}
+        for name, environ in (("outside", user.environ), ("inside", told)):
+            lines = (f"{key}={shlex.quote(value)}\n" for key, value in environ.items() if key != "PATH")
+            (user.folder / f"{name}.env").write_text("".join(lines))
+    folder = str(tmp_path / "users")
+    mount = f"type=bind,source={folder},target={folder}"
+    docker("run", "--rm", "--mount", mount, "--entrypoint", "sh", "goldi-test-checks:tools", "-c", UV, folder)
+    compared = 0
+    for user in users:
+        outside, inside = ((user.folder / name).read_text() for name in ("outside", "inside"))
+        assert owners.uv_settings(inside) == owners.uv_settings(outside), user.folder
+        compared += "IndexLocations" in outside
+    assert compared == len(users)
+
+
+def test_npm_of_the_node_image_reads_the_same_as_we(tmp_path: Path) -> None:
+    image = IMAGES["NODE_IMAGE"].name
+    own = "$(dirname $(dirname $(readlink -f $(command -v npm))))/npmrc"
+    ask = f"command -v npm; readlink -f $(command -v node); cat {own}"
+    npm, node, *lines = docker("run", "--rm", image, "sh", "-c", ask).splitlines()
+    # Where our reading finds the npm of that image.
+    (tmp_path / "npm/bin").mkdir(parents=True)
+    (tmp_path / "npm/npmrc").write_text("\n".join(lines))
+    (tmp_path / "npm/bin/npm-cli.js").touch(0o755)
+    (tmp_path / "npm/bin/npm").symlink_to("npm-cli.js")
+    users = owners.users(tmp_path / "users", 300, 19, owners.npm_user)
+    for user in users:
+        user.environ["PATH"] = str(tmp_path / "npm/bin")
+        user.environ.setdefault("NPM_CONFIG_GLOBALCONFIG", str(user.folder / "etc/npmrc"))
+        for file in user.folder.rglob("*npmrc"):
+            # npm 9 does not know `${NAME?}`.
+            file.write_bytes(file.read_bytes().replace(b"?}", b"}"))
+    mount = f"type=bind,source={tmp_path},target={tmp_path}"
+    argv = ("docker", "run", "--rm", "--interactive", "--mount", mount, image, "node")
+    owners.check_npm(users, owners.ask_npm(users, argv, npm, node))
