@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import envfile, run
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.plan.compose import Compose
 from goldi_tasks.plan.stack import Port, Service
@@ -32,8 +32,7 @@ def variable(settings: Settings, compose: Compose, service: Service, port: Port)
 
 def _in_text(settings: Settings, compose: Compose, port: Port) -> str:
     """The one variable among those after `published:` that has this number now."""
-    lines = (text.strip().partition("=") for text in settings.made_images.splitlines())
-    values = {name: value for name, _, value in lines} | dict(os.environ) | dict(compose.env)
+    values = envfile.read(settings.made_images) | dict(os.environ) | dict(compose.env)
     named = compose.files or (*(file.name for file in settings.project.glob("*compose.y*ml")), _OURS)
     files = [settings.project / name for name in named]
     text = "".join(_read(file) for file in files)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from goldi_tasks import envfile
 from goldi_tasks.settings import Settings
 
 # The database's image as the compose file names it, and what the bake target `postgres` makes for where no registry
@@ -36,5 +37,4 @@ def in_words(names: Mapping[str, str]) -> str:
 
 
 def _named(env_file: str, *names: str) -> dict[str, str]:
-    lines = (line.strip().partition("=") for line in env_file.splitlines())
-    return {name: value for name, _, value in lines if name in names and value}
+    return {name: value for name, value in envfile.read(env_file).items() if name in names and value}

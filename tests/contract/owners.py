@@ -338,3 +338,74 @@ def uv_settings(shown: str) -> tuple[list[str], ...]:
     default = [index for is_default, index in indexes if is_default][:1]
     strategy = re.findall(r"index_strategy: \w+", text)
     return default, [index for is_default, index in indexes if not is_default], strategy
+
+
+# What an env file's values are put together from.
+PARTS = (
+    *(
+        "a",
+        "b c",
+        "\u00fc",
+        "#",
+        "#x",
+        " # y",
+        "=",
+        "'",
+        '"',
+        "\\",
+        "\n",
+        "$",
+        "$$",
+        "${HOME}",
+        "${NOPE:-d}",
+        "$HOME",
+        "\\$",
+    ),
+    *("`", "{", "}", ":", "/", "  ", "\t", "\\'", '\\"', "%", "!", "\\t", "${SET}", "$SET", "\\\\", "\r", "${SET:+x}"),
+    *(
+        "${NOPE+y}",
+        "${NOPE-${SET}}",
+        "${SET:-a}",
+        "${EMPTY:-e}",
+        "${EMPTY-e}",
+        "${NOPE:-{a}}",
+        "\\n",
+        "$1",
+    ),
+)
+ENVIRON = {"HOME": "/h", "SET": "set", "EMPTY": ""}
+
+
+def env_lines(count: int, seed: int) -> dict[str, str]:
+    """Make lines of an env file, by the variable that each sets."""
+    choose = random.Random(seed)  # noqa: S311 - for tests
+    found = {}
+    for number in range(count):
+        value = "".join(choose.choices(PARTS, k=choose.randint(0, 4)))
+        quote = choose.choice(("", "", "", "'", '"'))
+        value = value.replace(quote, "").rstrip("\\") if quote else value
+        # A quote that is not closed is refused, and costs many questions to find.
+        value = f"a{value}" if not quote and value.strip()[:1] in ("'", '"') and choose.random() < 0.95 else value
+        value = value if quote else value.replace("\n", "")
+        sign = choose.choice(("=", "=", "=", " = ", "= ", " =", ":", ": "))
+        before, after = choose.choice(("", "export ", "", " ")), choose.choice(("", "", " # c", " "))
+        found[f"V{number}"] = f"{before}V{number}{sign}{quote}{value}{quote}{after}\n"
+    return found
+
+
+def ask_compose(lines: Mapping[str, str], folder: Path) -> dict[str, str | None]:
+    """Return what compose makes of each variable of an env file with `lines`; None where it refuses a line."""
+    (folder / "env").write_text("".join(lines.values()), newline="")
+    values = "".join(f"  {name}: ${{{name}-UNSET}}\n" for name in lines)
+    (folder / "compose.yaml").write_text(f"services: {{}}\nx-values:\n{values}")
+    argv = ("docker", "compose", "--file", "compose.yaml", "--env-file", "env", "config", "--format", "json")
+    environ = {**ENVIRON, "PATH": os.environ["PATH"], "DOCKER_HOST": "unix:///nonexistent/docker.sock"}
+    done = subprocess.run(argv, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        # It escapes what it would read again.
+        return {name: value.replace("$$", "$") for name, value in json.loads(done.stdout)["x-values"].items()}
+    if len(lines) == 1:
+        return dict.fromkeys(lines)
+    names = list(lines)
+    halves = (names[: len(names) // 2], names[len(names) // 2 :])
+    return {name: value for half in halves for name, value in ask_compose({n: lines[n] for n in half}, folder).items()}

@@ -1,4 +1,4 @@
-"""pip and npm themselves judge what is read of their settings; uv does in tests/real/test_checks.py."""
+"""pip, npm and compose themselves judge what is read of their settings; uv does in tests/real/test_checks.py."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from goldi_tasks import envfile
 from goldi_tasks.network import python
 from goldi_tasks.network.files import Files
 from tests.contract import owners
@@ -51,3 +52,17 @@ def test_npm_reads_the_same_of_300_configurations(tmp_path: Path) -> None:
     node, program = (str(shutil.which(name)) for name in ("node", "npm"))
     users = owners.users(tmp_path, COUNT, 17, owners.npm_user)
     owners.check_npm(users, owners.ask_npm(users, (node,), program, os.path.realpath(node)))
+
+
+def test_compose_reads_the_same_of_300_lines_of_an_env_file(tmp_path: Path) -> None:
+    lines = owners.env_lines(COUNT, 20)
+    judged = owners.ask_compose(lines, tmp_path)
+    refused = [name for name, value in judged.items() if value is None]
+    assert len(refused) < COUNT / 4
+    for name, line in lines.items():
+        if name not in refused:
+            assert envfile.read(line, owners.ENVIRON).get(name, "UNSET") == judged[name], line
+    whole = "".join(line for name, line in lines.items() if name not in refused)
+    assert envfile.read(whole, owners.ENVIRON) == {
+        name: value for name, value in judged.items() if value not in (None, "UNSET")
+    }

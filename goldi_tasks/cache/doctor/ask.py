@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import emulation, inside, probe, run, whose
+from goldi_tasks import emulation, envfile, inside, probe, run, whose
 from goldi_tasks.cache import place
 from goldi_tasks.cache.doctor.answers import Answers, Registry
 from goldi_tasks.cache.doctor.local import folders, leftovers, roots, space, unknown
 from goldi_tasks.cache.doctor.registry import HUB, host
 from goldi_tasks.cache.doctor.together import LATE, together
 from goldi_tasks.command import Command
-from goldi_tasks.envfile import line
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
 from goldi_tasks.paths import CACHES, Roots
 from goldi_tasks.plan import builder, compose
@@ -152,14 +151,13 @@ def _data(info: Mapping[str, Any]) -> Any:
 
 def _project(settings: Settings, docker: probe.Docker | None) -> dict[str, Any]:
     """What .env says and should say, as it is written there, and where the caches of the project are."""
-    lines = (text.strip().partition("=") for text in settings.made_images.splitlines())
     owner = (0, 0) if docker and docker.rootless else whose.owner()
     machine = compose.machine(settings, owner, Path())
     # Inside a container all of it is another.
     names = [] if inside.is_inside() else [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
     return {
-        "env": {name: value for name, sign, value in lines if sign},
-        "wanted": {name: line(name, machine[name]).partition("=")[2] for name in names},
+        "env": envfile.read(settings.made_images),
+        "wanted": {name: machine[name] for name in names},
         "elsewhere": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
         "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
