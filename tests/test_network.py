@@ -264,6 +264,28 @@ def test_passwords_are_known_as_such() -> None:
     assert not [secret for secret in expected if secret in lines(found.variables(with_logins=False))]
 
 
+@pytest.mark.parametrize(
+    ("address", "login", "plain"),
+    [
+        ("https://u:p@h/simple", "u:p", "https://h/simple"),
+        ("https://u:p'\"#;w@h:1/simple", "u:p'\"#;w", "https://h:1/simple"),
+        ("http://u:sla/sh@h:3128", "u:sla/sh", "http://h:3128"),
+        ("u:p@w@h:1", "u:p@w", "h:1"),
+        ("https://h/@scope/x", "", "https://h/@scope/x"),
+        ("https://h:8443/@scope/x", "", "https://h:8443/@scope/x"),
+        ("http://[::1]:1/@x", "", "http://[::1]:1/@x"),
+        ("https://tok@h", "tok", "https://h"),
+        ("not one", "", "not one"),
+    ],
+)
+def test_an_address_without_its_login(address: str, login: str, plain: str) -> None:
+    assert logins.split(address) == (login, plain)
+    if "://" in address:
+        assert logins.without(f"{address} x {address}") == f"{plain} x {plain}"
+        secret = login.partition(":")[2] or login
+        assert secret in {*logins.secrets(address), ""}
+
+
 def test_what_is_hidden_is_hidden_line_by_line_and_encoded() -> None:
     command.hide(["one line\nanother line"])
     assert command.mask("see another line, and b25lIGxpbmUKYW5vdGhlciBsaW5l") == "see ***, and ***"

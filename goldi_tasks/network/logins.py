@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from goldi_tasks.network.files import Files
 
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"#\\;]+")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"]+")
 _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_AUTH$|_KEY$|_USERNAME$", re.IGNORECASE)
 
 
@@ -40,27 +40,27 @@ def split(address: str) -> tuple[str, str]:
     """Split `address` into its login, "" for none, and itself without. A proxy's may have no scheme."""
     scheme, colons, rest = address.rpartition("://") if "://" in address else ("", "", address)
     authority, slash, path = rest.partition("/")
-    if "@" not in authority and "@" in path and not addresses_ok(address):
+    if "@" not in authority and "@" in path and not re.fullmatch(r"[^:]*(:\d*)?|\[.*", authority):
         # A slash in a password that is not written as %2F.
         authority, slash, path = rest, "", ""
     login, at, there = authority.rpartition("@")
     return (login, f"{scheme}{colons}{there}{slash}{path}") if at else ("", address)
 
 
-def addresses_ok(address: str) -> bool:
-    """Tell whether `address` can be split by the rules of addresses."""
-    return list(addresses(address)) == [address]
-
-
 def without(text: str) -> str:
     """Return `text` with the addresses in it, but without their logins."""
-    return _ADDRESS.sub(lambda found: split(found[0])[1], text)
+    words = re.split(r"(\s+)", text)
+    return "".join(split(word)[1] if _ADDRESS.match(word) else _ADDRESS.sub(_without, word) for word in words)
+
+
+def _without(found: "re.Match[str]") -> str:
+    return split(found[0])[1]
 
 
 def secrets(text: str) -> Iterator[str]:
-    """Give what must not be shown of the addresses in `text`, which may be one address as a whole."""
-    whole = [text] if "@" in text and not re.search(r"\s", text.rpartition("@")[0]) else []
-    for address in {*whole, *addresses(text)}:
+    """Give what must not be shown of the addresses in `text`, of which each word may be one."""
+    words = [word for word in text.split() if "@" in word and (_ADDRESS.match(word) or not _ADDRESS.search(word))]
+    for address in {*words, *_ADDRESS.findall(text), *([text] if "@" in text and "\n" not in text else [])}:
         login = split(address)[0]
         user, colon, password = login.partition(":")
         # A user alone is a token.
