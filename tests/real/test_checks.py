@@ -527,7 +527,7 @@ done
 def test_uv_says_the_same_of_generated_configurations_with_what_is_handed_over(
     checked: Project, tmp_path: Path
 ) -> None:
-    users = owners.users(tmp_path / "users", 100, 18, owners.uv_user)
+    users = owners.users(tmp_path / "users", 60, 18, owners.uv_user)
     for user in users:
         told = {"HOME": "/nonexistent", "UV_NO_CONFIG": "1", **python.read_uv(user.environ, Files())}
         for name, environ in (("outside", user.environ), ("inside", told)):
