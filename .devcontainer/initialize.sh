@@ -25,6 +25,8 @@ esac
 # A mount point that is missing would be made by the engine, as root.
 if [ -f "$project/frontend/package.json" ]; then set -- "$project/frontend/node_modules"; else set --; fi
 "$docker/setup-cache.sh" --directories "$links" "$links/venv" "$links/no-git" "$project/.venv" "$@" >/dev/null
+# It will hold logins. Who has made it may be another user.
+chmod go= "$links" 2>/dev/null || :
 # shellcheck source=/dev/null
 . "$docker/.env"
 key=$GOLDI_PROJECT_KEY

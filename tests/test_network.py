@@ -280,10 +280,9 @@ def test_passwords_are_known_as_such() -> None:
 )
 def test_an_address_without_its_login(address: str, login: str, plain: str) -> None:
     assert logins.split(address) == (login, plain)
-    if "://" in address:
-        assert logins.without(f"{address} x {address}") == f"{plain} x {plain}"
-        secret = login.partition(":")[2] or login
-        assert secret in {*logins.secrets(address), ""}
+    assert logins.without(f"{address} x {address}") == f"{plain} x {plain}"
+    secret = login.partition(":")[2] or login
+    assert secret in {*logins.secrets(address), ""}
 
 
 def test_what_is_hidden_is_hidden_line_by_line_and_encoded() -> None:

@@ -49,12 +49,13 @@ def split(address: str) -> tuple[str, str]:
 
 def without(text: str) -> str:
     """Return `text` with the addresses in it, but without their logins."""
-    words = re.split(r"(\s+)", text)
-    return "".join(split(word)[1] if _ADDRESS.match(word) else _ADDRESS.sub(_without, word) for word in words)
+    return "".join(map(_without, re.split(r"(\s+)", text)))
 
 
-def _without(found: "re.Match[str]") -> str:
-    return split(found[0])[1]
+def _without(word: str) -> str:
+    if _ADDRESS.match(word) or re.fullmatch(r"[^/@][^/]*@[^/@]+", word):
+        return split(word)[1]
+    return _ADDRESS.sub(lambda found: split(found[0])[1], word)
 
 
 def secrets(text: str) -> Iterator[str]:

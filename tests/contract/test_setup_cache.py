@@ -499,6 +499,7 @@ def test_the_dev_container_finds_each_cache_under_its_root(
     environ = {"GOLDI_APP": "the app", "GOLDI_CACHE_ROOT": str(root), "PATH": os.environ["PATH"], **fast}
     script, told = project / ".devcontainer/initialize.sh", {**environ, "GOLDI_INITIALIZE": "early"}
     subprocess.run([script], env=told, check=True, capture_output=True)
+    assert (project / ".devcontainer/.local").stat().st_mode & 0o077 == 0, "it will hold logins"
     found = project_settings.load(Path.cwd(), environ)
     for cache in (cache for cache in CACHES if cache.mount is not None):
         link = project / ".devcontainer/.local" / cache.name
