@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,14 @@ class _Ready:
             self.settings, self.wanted, self.variables, where=self.where, on_change=on_change
         )
 
+    @cached_property
+    def measured(self) -> tuple[int, int]:
+        """The context's files and their bytes; nothing where it cannot be read, of which buildx speaks."""
+        try:
+            return context.measure(self.files[0].root, self.files[0].ignore_text) if self.files else (0, 0)
+        except OSError:
+            return 0, 0
+
     def ask(self) -> None:
         """Ask for what only a build needs, and choose base images that are here. Raises NoDocker, NoEngine."""
         if not self._asked:
@@ -133,14 +142,14 @@ def _run(ready: _Ready, wanted: plan.Wanted, doors: Doors, tell: Tell, began: in
         work = Work(settings, command, kept, caches, mode, title, sure, sent or None, out.told.own, file)
 
         def end(result: str) -> None:
-            told = summary.gather(result, targets, work.heard, metadata, _measure(ready.files), _since(began))
+            told = summary.gather(result, targets, work.heard, metadata, ready.measured, _since(began))
             told = replace(told, keeping=round(work.kept, 3), asked=ready.before.reason)
             record.keep(settings, wanted, work.heard, told, began)
             tell(told)
 
         def remember() -> None:
-            names, measured = [step.now.name for step in work.heard.steps.values()], _measure(ready.files)
-            built = fingerprint.Built(names, docker, summary.digests(metadata), measured)
+            names = [step.now.name for step in work.heard.steps.values()]
+            built = fingerprint.Built(names, docker, summary.digests(metadata), ready.measured)
             fingerprint.remember(settings, wanted, ready.before, built, where=ready.where)
 
         with ThreadPoolExecutor(1) as pool:
@@ -210,14 +219,6 @@ def _files(settings: Settings, before: fingerprint.Look) -> list[control.Control
         return [control.find(settings.project, before.printed["target"][name]) for name in before.targets]
     except (OSError, LookupError, control.NotUnderstood):
         return []
-
-
-def _measure(files: list[control.Control]) -> tuple[int, int]:
-    """Count the context's files and their bytes; nothing where it cannot be read, of which buildx speaks."""
-    try:
-        return context.measure(files[0].root, files[0].ignore_text) if files else (0, 0)
-    except OSError:
-        return 0, 0
 
 
 def _since(began: int) -> float:
