@@ -118,15 +118,17 @@ def text(settings: Settings, program: str = "", *, with_logins: bool = True) -> 
     """Return `export NAME='value'` for each variable, which scripts/online.sh reads; "" if there is nothing to say."""
     if settings.host_network == "none":
         return ""
-    told = _read_once(settings.project / settings.app / "frontend").variables(
-        program, with_logins=with_logins and settings.host_network == "all"
-    )
+    told = _of(settings).variables(program, with_logins=with_logins and settings.host_network == "all")
     return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items())
 
 
 def files(settings: Settings) -> list[Path]:
     """Return every file that it was read from, there or not."""
-    return _read_once(settings.project / settings.app / "frontend").files.asked
+    return _of(settings).files.asked
+
+
+def _of(settings: Settings) -> Network:
+    return _read_once(settings.project / settings.app / "frontend")
 
 
 def relevant(environ: Mapping[str, str] = os.environ) -> dict[str, str]:

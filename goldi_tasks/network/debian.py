@@ -15,7 +15,7 @@ from goldi_tasks.network.files import Files
 from goldi_tasks.plan.engine import INDEXES, release, repositories
 
 # Lines of `apt-config dump` that are for containers too.
-_PASSED = re.compile(r"Acquire::((https?|ftp)::(Proxy|Timeout|Pipeline-Depth)(::[^ ]+)?|Retries) \".*\";")
+_PASSED = re.compile(r"Acquire::((https?|ftp)::(Proxy|Timeout|Pipeline-Depth)(::[^ ]+)?|Retries) \"[^\"]+\";")
 _ETC = Path("/etc/apt")
 
 

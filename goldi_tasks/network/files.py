@@ -1,8 +1,14 @@
 """The configuration files that are read, each remembered, so that a later call can see whether one has changed."""
 
 import locale
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+
+def home_of(environ: Mapping[str, str]) -> Path:
+    """Return the home of the user with `environ`, / where there is none."""
+    return Path(environ.get("HOME") or "/")
 
 
 @dataclass

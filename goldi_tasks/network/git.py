@@ -13,7 +13,7 @@ from goldi_tasks import run
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.network import logins
-from goldi_tasks.network.files import Files
+from goldi_tasks.network.files import Files, home_of
 
 _KEY = re.compile(r"http\.(?:.+\.)?proxy|url\.https?://.+\.(?:push)?insteadof", re.DOTALL)
 Entries = tuple[tuple[str, str], ...]
@@ -21,7 +21,7 @@ Entries = tuple[tuple[str, str], ...]
 
 def read(environ: Mapping[str, str], files: Files) -> Entries:
     """Return keys and values, the strongest last; a key may come more than once."""
-    home = Path(environ.get("HOME") or "/")
+    home = home_of(environ)
     files.asked += [home / ".gitconfig", Path(environ.get("XDG_CONFIG_HOME") or home / ".config", "git/config")]
     files.asked.append(Path("/etc/gitconfig"))
     if not shutil.which("git"):

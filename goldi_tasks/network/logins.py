@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from goldi_tasks.network.files import Files
+from goldi_tasks.network.files import Files, home_of
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"]+")
 _SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIAL|_AUTH$|_KEY$|_USERNAME$", re.IGNORECASE)
@@ -89,7 +89,7 @@ class Netrc:
 
     def __init__(self, environ: Mapping[str, str], files: Files) -> None:
         """Read the file that NETRC names, else ~/.netrc or ~/_netrc."""
-        home = Path(environ.get("HOME") or "/")
+        home = home_of(environ)
         named = environ.get("NETRC")
         self._hosts = None
         for path in [Path(named)] if named else [home / ".netrc", home / "_netrc"]:

@@ -7,12 +7,12 @@ npm itself shows no logins, and nobody keeps a reader of npmrc for Python: this 
 import json
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from goldi_tasks.network import logins
-from goldi_tasks.network.files import Files
+from goldi_tasks.network.files import Files, home_of
 
 # Source: decode() and env-replace.js of npm 10 and 11.
 _LINE = re.compile(r"\[([^\]]*)\]\s*|([^=]+)(=(.*))?", re.DOTALL)
@@ -92,7 +92,7 @@ def read(environ: Mapping[str, str], files: Files) -> Npmrc:
     Source: @npmcli/config. The order is npm's own npmrc, the machine's, the user's.
     """
     said = {_option(name): value for name, value in environ.items() if value and name.lower().startswith("npm_config_")}
-    home = Path(environ.get("HOME") or "/")
+    home = home_of(environ)
     search = environ.get("PATH")
     npm, node = (
         Path(found).resolve() if (found := shutil.which(name, path=search)) else None for name in ("npm", "node")
@@ -123,7 +123,7 @@ def variables(environ: Mapping[str, str], found: Npmrc, project: str, *, with_lo
     plain = {name: value for name, value in environ.items() if value and _is_plain(name)}
     asked = {name: login for name, login in names(decode(project)).items() if environ.get(name)}
     if not with_logins:
-        kept = {key: _without(value) for key, value in kept.items() if not _LOGIN.search(key)}
+        kept = {key: _change(value, logins.without) for key, value in kept.items() if not _LOGIN.search(key)}
         plain = {name: logins.without(value) for name, value in plain.items()}
         asked = {name: login for name, login in asked.items() if not (login or any(logins.secrets(environ[name])))}
     told = plain | {name: environ[name] for name in asked}
@@ -166,19 +166,14 @@ def encode(npmrc: Npmrc) -> str:
 
 
 def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
+    return _change(value, lambda text: expand(text.strip(), environ))
+
+
+def _change(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a value with `change` made to its text, or to each text of a list."""
     if isinstance(value, list):
-        return [_expanded(one, environ) for one in value]
-    return expand(value.strip(), environ) if isinstance(value, str) else value
-
-
-def _without(value: Any) -> Any:
-    return (
-        [_without(one) for one in value]
-        if isinstance(value, list)
-        else logins.without(value)
-        if isinstance(value, str)
-        else value
-    )
+        return [_change(one, change) for one in value]
+    return change(value) if isinstance(value, str) else value
 
 
 def _option(name: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks.network import logins
-from goldi_tasks.network.files import Files
+from goldi_tasks.network.files import Files, home_of
 
 # Options of pip that concern the network, as its files name them, and other names of theirs. `use-deprecated =
 # legacy-certs` is for servers whose certificates pip's own way cannot check, such as addresses.
@@ -20,7 +20,7 @@ _UV = re.compile(
     r"UV_(DEFAULT_INDEX|INDEX|INDEX_\w+|EXTRA_INDEX_URL|INSECURE_HOST|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY|OFFLINE"
     r"|FIND_LINKS)"
 )
-_YES, _NO = ("y", "yes", "t", "true", "on", "1"), ("n", "no", "f", "false", "off", "0")
+_YES = ("y", "yes", "t", "true", "on", "1")
 
 
 def read_pip(environ: Mapping[str, str], files: Files) -> dict[str, str]:
@@ -58,7 +58,7 @@ def _pip_files(environ: Mapping[str, str], isolated: bool) -> list[Path]:
     named = environ.get("PIP_CONFIG_FILE")
     if named == "/dev/null":
         return []
-    home = Path(environ.get("HOME") or "/")
+    home = home_of(environ)
     everywhere = environ.get("XDG_CONFIG_DIRS", "").strip() or "/etc/xdg"
     machine = [*(Path(top, "pip") for top in everywhere.split(":") if top), Path("/etc")]
     config = Path(environ.get("XDG_CONFIG_HOME", "").strip() or home / ".config")
@@ -110,7 +110,7 @@ def _uv_tables(environ: Mapping[str, str], files: Files) -> Iterator[Mapping[str
     named = environ.get("UV_CONFIG_FILE")
     if environ.get("UV_NO_CONFIG", "").lower() in _YES and not named:
         return
-    home = Path(environ.get("HOME") or "/")
+    home = home_of(environ)
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     machine = [Path(top, "uv/uv.toml") for top in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if top]
     machine = [path for path in machine if path.is_file()][:1] or [Path("/etc/uv/uv.toml")]

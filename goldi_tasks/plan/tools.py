@@ -37,9 +37,9 @@ _PASSED = re.compile(
 _KEPT_OUT = {cache.variable for cache in CACHES} | {"PYTEST_CURRENT_TEST"}
 # What a noxfile's own variables arrive in; run-with-env.sh reads it.
 CARRIER = "GOLDI_ENV"
-# By the first one a check's processes are found.
 # What a check that wants them is told of logins; scripts/online.sh reads it.
 LOGINS = "GOLDI_BUILD_ENV"
+# By the first one a check's processes are found.
 _OURS = ("GOLDI_JOB", CARRIER, LOGINS)
 # A shell loses variables that it could not name itself.
 _NAME_OF_SHELL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -150,7 +150,7 @@ def _data(info: Mapping[str, Any]) -> Any:
 
 
 def _project(settings: Settings, docker: probe.Docker | None) -> dict[str, Any]:
-    """What .env says and should say, as it is written there, and where the caches of the project are."""
+    """What .env says and should say, and where the caches of the project are."""
     owner = (0, 0) if docker and docker.rootless else whose.owner()
     machine = compose.machine(settings, owner, Path())
     # Inside a container all of it is another.
