@@ -9,8 +9,9 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,15 @@ def remove_images(repository: str, *, keep: bool = False) -> None:
         for name in names if keep else ():
             docker("tag", name, f"{KEPT}:{docker('image', 'inspect', '--format', '{{.Id}}', name)[7:19]}")
         docker("image", "rm", "--force", *names)
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> float:
+    """The seconds until it is true."""
+    began = time.monotonic()
+    while not true():
+        assert time.monotonic() - began < seconds
+        time.sleep(0.02)
+    return time.monotonic() - began
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -23,7 +23,7 @@ from goldi_tasks.paths import project_key
 from tests import forked
 from tests.real import shop
 from tests.real.canaries import Canaries, decoded, plant, shim, texts, watched
-from tests.real.conftest import GOLDI, REPOSITORY, Project, builder, docker, layers, remove_images
+from tests.real.conftest import GOLDI, REPOSITORY, Project, builder, docker, layers, remove_images, until
 
 pytestmark = pytest.mark.real
 
@@ -277,7 +277,7 @@ def check(cage: Cage) -> list[str]:
     for session in ("lint", "precommit"):
         cage.goldi(f"ci.{session}", GOLDI_WARM="0")
     slow = cage.start("ci.session", "slow", GOLDI_WARM="0")
-    await_(
+    until(
         lambda: bool(cage.containers()) or docker("ps", "--quiet", "--filter", f"ancestor={cage.project.image}:tools")
     )
     found += inspected(cage)
@@ -347,11 +347,3 @@ def end_early(cage: Cage) -> list[str]:
         cage.said.append((f"ci.lint, killed after {seconds} s", checking.communicate(timeout=60)[0]))
     cage.goldi("ci.session", "format", GOLDI_WARM="0")
     return []
-
-
-def await_(true: object, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    assert callable(true)
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)

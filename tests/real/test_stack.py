@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ import pytest
 
 from goldi_tasks.probe import version
 from tests.real.browser import browser
-from tests.real.conftest import GOLDI, Project, copy, docker, remove_images
+from tests.real.conftest import GOLDI, Project, copy, docker, remove_images, until
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("builder_only")]
 
@@ -78,15 +78,6 @@ def ask(url: str, text: str = "") -> str:
             return str(answer.read().decode())
     except OSError:
         return ""
-
-
-def until(true: Callable[[], object], seconds: float = 20.0) -> float:
-    """The seconds until it is true."""
-    began = time.monotonic()
-    while not true():
-        assert time.monotonic() - began < seconds
-        time.sleep(0.02)
-    return time.monotonic() - began
 
 
 def sentence(said: str) -> str:
