@@ -1,6 +1,6 @@
 """`python -m goldi_tasks`: the `goldi` command of this Python, where it is not on PATH."""
 
-from goldi_tasks.program import main
+from goldi_tasks.cli import main
 
 if __name__ == "__main__":
     main()

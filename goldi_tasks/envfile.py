@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from goldi_tasks import atomic, inside
+from goldi_tasks import atomic, inside_container
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:@-]*")
 
@@ -102,7 +102,7 @@ def write(file: Path, values: Mapping[str, str | None]) -> bool:
 
     A value that is None leaves the file. Raises NoDevcontainer inside a container: the file is for the host.
     """
-    inside.expect_outside()
+    inside_container.expect_outside()
     # One at a time, setup-cache.sh too: lines that the other writes would be lost.
     with atomic.locked(file.parent):
         before = file.read_text(encoding="utf-8") if file.is_file() else ""

@@ -19,9 +19,9 @@ import nox
 from nox.command import CommandFailed as NoxCommandFailed
 from nox.registry import session_decorator
 
-from goldi_tasks import inside, wiring
+from goldi_tasks import inside_container, wiring
 from goldi_tasks import settings as project
-from goldi_tasks.checks import check, place
+from goldi_tasks.checks import environment, run
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.settings import Settings
 
@@ -83,14 +83,14 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
     """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
     try:
         settings = project.load(Path.cwd())
-        if inside.is_inside():
+        if inside_container.is_inside():
             return _bare(session, line, env)
         if _on_host():
             _install(session, settings)
             return _bare(session, line, env)
         with wiring.at_work(settings):
             named = {**session.env, **env}
-            return check.run_in_tools(settings, wiring.doors(settings), line, os.environ, named, logins=logins)
+            return run.run_in_tools(settings, wiring.doors(settings), line, os.environ, named, logins=logins)
     except GoldiError as error:
         # nox ends the sentence itself.
         session.error(f"goldi: {str(error).removesuffix('.')}")
@@ -99,7 +99,7 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
 def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
     """Run it here, as nox does; its exit code."""
     try:
-        session.run(*line, env=dict(env), log=False, external=inside.is_inside(), success_codes=[0])
+        session.run(*line, env=dict(env), log=False, external=inside_container.is_inside(), success_codes=[0])
     except NoxCommandFailed as error:
         return error.return_code or 1
     return 0
@@ -107,7 +107,7 @@ def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | N
 
 def _install(session: nox.Session, settings: Settings) -> None:
     """Bring the session's environment to the lock that the tools image is made from, unless it is there."""
-    lock = place.lock(settings)
+    lock = environment.lock(settings)
     mark = Path(session.virtualenv.location) / "goldi.lock"
     if mark.is_file() and mark.read_bytes() == lock.read_bytes():
         return
@@ -125,6 +125,6 @@ def _filled(lines: list[tuple[str, ...]], posargs: Sequence[str]) -> list[tuple[
 def _on_host() -> bool:
     """Whether checks run on the host. A setting that is wrong is told when one runs."""
     try:
-        return project.load(Path.cwd()).run == "host" and not inside.is_inside()
+        return project.load(Path.cwd()).run == "host" and not inside_container.is_inside()
     except GoldiError:
         return False

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from goldi_tasks import atomic, whose
+from goldi_tasks import atomic, ownership
 from goldi_tasks.errors import NoPermission
 
 # A change as young as this, in nanoseconds, may be followed by one that does not show: file systems keep times to
@@ -26,7 +26,7 @@ def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
     home = environ.get("XDG_STATE_HOME", "")
     # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
     found = (Path(home) if home.startswith("/") else Path.home() / ".local" / "state").joinpath("goldi", *names)
-    if wrong := whose.trouble(found, "a directory of yours with XDG_STATE_HOME"):
+    if wrong := ownership.trouble(found, "a directory of yours with XDG_STATE_HOME"):
         raise NoPermission(*wrong)
     return found
 
@@ -43,7 +43,7 @@ def make(directory: Path, owner: atomic.Owner | None = None) -> None:
             break
         missing.append(folder)
     for folder in reversed(missing):
-        one = owner if owner and folder == directory else whose.owner_in(folder.parent)
+        one = owner if owner and folder == directory else ownership.owner_in(folder.parent)
         if not atomic.make_directory(folder, 0o700, one) and not folder.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
@@ -56,13 +56,13 @@ def write(file: Path, text: str) -> None:
 def write_bytes(file: Path, data: bytes) -> None:
     """Put `data`, which may be no text, in `file` as `write` does. Raises OSError."""
     make(file.parent)
-    atomic.write(file, data, owner=whose.owner_in(file.parent))
+    atomic.write(file, data, owner=ownership.owner_in(file.parent))
 
 
 def open_lock(file: Path) -> int:
     """Open `file`, which is made if it is not there, for a lock. Raises OSError."""
     make(file.parent)
-    return atomic.open_lock(file, whose.owner_in(file.parent))
+    return atomic.open_lock(file, ownership.owner_in(file.parent))
 
 
 def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
@@ -73,7 +73,7 @@ def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
     data = text.encode(errors="surrogateescape")
     if not file.exists():
         make(file.parent)
-        if atomic.write(file, data, owner=owner or whose.owner_in(file.parent), replace=False):
+        if atomic.write(file, data, owner=owner or ownership.owner_in(file.parent), replace=False):
             return
     if file.read_bytes() != data:
         file.write_bytes(data)

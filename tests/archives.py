@@ -9,9 +9,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from goldi_tasks.cache.archive import form, heads
-from goldi_tasks.cache.archive.form import Entry
-from goldi_tasks.cache.archive.packing import CHUNK, MANIFEST, OURS, SKIPPED, TRAILER, entry_of, zstd
+from goldi_tasks.maintenance.archive import archive_manifest, tar_headers
+from goldi_tasks.maintenance.archive.archive_manifest import Entry
+from goldi_tasks.maintenance.archive.packer import CHUNK, MANIFEST, OURS, SKIPPED, TRAILER, entry_of, zstd
 
 KEY, PLATFORM = "bears-0123abcd", "linux/amd64"
 _PLAIN = st.sampled_from(["a", "b", "c"])
@@ -49,7 +49,7 @@ def link(path: str, target: str) -> tuple[list[Any], bytes]:
 
 def make(*parts: tuple[str, list[tuple[list[Any], bytes]]], edit: Callable[[Any], None] | None = None) -> bytes:
     """A whole archive with these caches and whatever their rows say, all else right where it can be."""
-    said = {"format": form.FORMAT, "key": KEY, "platform": PLATFORM, "parts": []}
+    said = {"format": archive_manifest.FORMAT, "key": KEY, "platform": PLATFORM, "parts": []}
     rows = [{"kind": "dir", "name": name, "entries": [row for row, _ in entries]} for name, entries in parts]
     said["parts"] = rows
     if edit:
@@ -60,7 +60,7 @@ def make(*parts: tuple[str, list[tuple[list[Any], bytes]]], edit: Callable[[Any]
     )
     first, packer = zstd().compress(payload), io.BytesIO()
     packer.write(first)
-    packer.write(zstd().compress(heads.head(MANIFEST, entry_of(len(text))) + text + heads.END))
+    packer.write(zstd().compress(tar_headers.head(MANIFEST, entry_of(len(text))) + text + tar_headers.END))
     packer.write(TRAILER.pack(SKIPPED, TRAILER.size - 8, OURS, len(first), len(text), hashlib.sha256(text).digest()))
     return packer.getvalue()
 
@@ -69,10 +69,10 @@ def _member(name: str, row: list[Any], content: bytes) -> bytes:
     try:
         size, target = (row[6], "") if row[0] == "f" else (0, row[6]) if row[0] == "l" else (0, "")
         found = Entry(row[0], row[1], row[2], row[3], size, target=target, uid=row[4], gid=row[5])
-        head = heads.head(name, found)
+        head = tar_headers.head(name, found)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
-        head = bytes(heads.BLOCK)  # no header says that
-    return head + content + heads.padding(len(content))
+        head = bytes(tar_headers.BLOCK)  # no header says that
+    return head + content + tar_headers.padding(len(content))
 
 
 def good() -> bytes:

@@ -10,7 +10,9 @@ from typing import NoReturn
 
 import pytest
 
-from goldi_tasks import default_root, paths, probe, rootless
+from goldi_tasks import paths
+from goldi_tasks.client import rootless, system_info
+from goldi_tasks.settings import default_root
 from tests.recording import Recording
 
 REPO = Path(__file__).resolve().parent.parent
@@ -37,8 +39,8 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             or (name.startswith("DOCKER_") and not engines_own)
         ):
             monkeypatch.delenv(name)
-    probe.host.cache_clear()
-    probe.forget()
+    system_info.host.cache_clear()
+    system_info.forget()
     rootless.answers.cache_clear()
 
 

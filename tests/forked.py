@@ -28,7 +28,7 @@ import goldi_tasks
 
 REPOSITORY = Path(__file__).parents[1]
 # What their scripts in an environment's bin directory call.
-PROGRAMS = {"goldi": ("goldi_tasks.program", "main"), "inv": ("invoke.main", "program.run"), "nox": ("nox", "main")}
+PROGRAMS = {"goldi": ("goldi_tasks.cli", "main"), "inv": ("invoke.main", "program.run"), "nox": ("nox", "main")}
 # Bytes of a request; an environment and its arguments are some kilobytes.
 LIMIT = 1 << 20
 
@@ -127,9 +127,9 @@ def become(request: Mapping[str, Any], out: int, err: int) -> None:
 
 def prepare() -> None:
     """Import what the programs may import."""
-    from goldi_tasks import program
+    from goldi_tasks import cli
 
-    with program._without_mocks():
+    with cli._without_mocks():
         importlib.import_module("invoke.program")
     for module in pkgutil.walk_packages(goldi_tasks.__path__, "goldi_tasks."):
         if not module.name.endswith("__main__"):

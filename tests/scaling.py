@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks.engine import Place
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.real import conftest
 from tests.real.second_engine import Call, fetch
 from tests.real.shop import registry, stored

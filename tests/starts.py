@@ -25,9 +25,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import goldi_tasks
-from goldi_tasks import envfile, program, state, wiring
+from goldi_tasks import cli, envfile, state, wiring
 from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import dirs, use, work
+from goldi_tasks.cache import cache_directories, last_use, usage_lock
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, project_key
 
 REPO = Path(__file__).resolve().parent.parent
@@ -171,13 +171,13 @@ def _is_draft(path: Path) -> bool:
 def start_in_python(scene: Scene) -> None:
     """Do what each build, check and stack does first. Raises what it raises."""
     settings = project_settings.load(scene.project)
-    use.remember(settings.key, settings.project)
-    with work.at_work():
-        dirs.set_up(settings.roots)
+    last_use.remember(settings.key, settings.project)
+    with usage_lock.at_work():
+        cache_directories.set_up(settings.roots)
         wiring.set_up(settings)()
         for cache in CACHES:
             if cache.scope == "project":
-                dirs.ensure(settings.roots, settings.roots.folder(cache) / settings.key / "native")
+                cache_directories.ensure(settings.roots, settings.roots.folder(cache) / settings.key / "native")
     envfile.write(settings.env_file, {f"STARTED_{threading.get_native_id()}": "yes"})
     state.write(state.folder("checks", settings.key) / "file", "whole\n")
 
@@ -185,7 +185,7 @@ def start_in_python(scene: Scene) -> None:
 def start_goldi(_: Scene) -> None:
     """Run the command `goldi cache.setup`. Raises SystemExit."""
     sys.argv = ["goldi", "cache.setup"]
-    program.main()
+    cli.main()
 
 
 def _in_threads(scene: Scene) -> None:

@@ -5,8 +5,8 @@ Of 0.13.1 `cold` (two targets at once), `cached`, `failing`; of 0.36.1 `0.36-cac
 
 from pathlib import Path
 
-from goldi_tasks.build.watch.progress import Decoder, Event
-from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.bake.progress.events import Decoder, Event
+from goldi_tasks.bake.progress.running_build import Build
 
 STREAMS = ("cold", "cached", "failing")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
-from goldi_tasks.build import archive
+from goldi_tasks import process
+from goldi_tasks.bake import saved_image
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
@@ -19,7 +19,7 @@ ZSTD = bytes.fromhex("28b52ffd00586d000028676f6c646901008083be6801")
 
 
 def unpacked(content: bytes) -> bytes:
-    return archive.unpacked(io.BufferedReader(io.BytesIO(content))).read()
+    return saved_image.unpacked(io.BufferedReader(io.BytesIO(content))).read()
 
 
 def packed(files: dict[str, bytes], links: dict[str, str] | None = None) -> bytes:
@@ -52,7 +52,7 @@ def history(*said: str) -> dict[str, Any]:
 def test_layers_plain_and_gzip() -> None:
     plain = packed(LAYER)
     small = gzip.compress(plain)
-    found = archive.parse(saved({"blobs/1": plain, "blobs/2": small}, history("COPY a /b # buildkit", "CMD")))
+    found = saved_image.parse(saved({"blobs/1": plain, "blobs/2": small}, history("COPY a /b # buildkit", "CMD")))
     assert found.made_by == ("COPY a /b", "CMD")
     assert [(layer.stored, layer.unpacked) for layer in found.layers] == [(len(plain),) * 2, (len(small), len(plain))]
     for layer in found.layers:
@@ -61,7 +61,7 @@ def test_layers_plain_and_gzip() -> None:
 
 
 def test_an_equal_layer_of_an_older_engine_is_a_link() -> None:
-    found = archive.parse(saved({"1/layer.tar": packed(LAYER)}, {}, {"2/layer.tar": "../1/layer.tar"}))
+    found = saved_image.parse(saved({"1/layer.tar": packed(LAYER)}, {}, {"2/layer.tar": "../1/layer.tar"}))
     assert found.layers[0] == found.layers[1]
     assert found.made_by == ("", "")
 
@@ -76,9 +76,9 @@ def test_a_damaged_layer_is_an_error_that_is_told(monkeypatch: pytest.MonkeyPatc
     def save(command: Command) -> Iterator[io.BytesIO]:
         yield saved({"blobs/1": ZSTD[:4] + b"\xff" * 20}, {})
 
-    monkeypatch.setattr(run, "pipe", save)
+    monkeypatch.setattr(process, "pipe", save)
     with pytest.raises(CommandFailed, match="cannot be read"):
-        archive.read("three-bears")
+        saved_image.read("three-bears")
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_a_damaged_layer_is_an_error_that_is_told(monkeypatch: pytest.MonkeyPatc
     ],
 )
 def test_instructions_are_shown_as_they_were_written(said: str, shown: str) -> None:
-    assert archive.instructions(history(said), 1) == (shown,)
+    assert saved_image.instructions(history(said), 1) == (shown,)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from goldi_tasks.build.bench import hits, table
-from goldi_tasks.build.bench.hits import Hits
-from goldi_tasks.build.bench.scratch import source, without_one
+from goldi_tasks.bake.build_benchmark import build_table, cache_hits
+from goldi_tasks.bake.build_benchmark.cache_hits import Hits
+from goldi_tasks.bake.build_benchmark.project_copy import source, without_one
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -29,13 +29,13 @@ OUTPUT = """\
 
 
 def test_items_are_counted_by_what_each_program_says_of_its_own_step() -> None:
-    assert hits.count(OUTPUT, ("builder", "tools")) == {
+    assert cache_hits.count(OUTPUT, ("builder", "tools")) == {
         "wheels": Hits(38, 40),
         "debs": Hits(2, 3),
         "bytecode": Hits(99, 100),
     }
-    assert hits.count(OUTPUT, ("base",))["wheels"] == Hits(1, 2)
-    assert hits.count(OUTPUT, ("nowhere",))["wheels"].rate is None
+    assert cache_hits.count(OUTPUT, ("base",))["wheels"] == Hits(1, 2)
+    assert cache_hits.count(OUTPUT, ("nowhere",))["wheels"].rate is None
 
 
 def test_a_package_that_nothing_depends_on_leaves_the_lock() -> None:
@@ -59,10 +59,10 @@ def test_the_source_that_is_edited_is_the_apps() -> None:
 
 def test_the_tables() -> None:
     seconds = {"first build": 30.0, "first build, single stage": 40.0, "nothing changed": 0.5}
-    report = table.Report(5, seconds, {"dependencies": Hits(21, 22)}, "fastapi", (0.2, 0.16))
-    text = "\n".join(table.lines(report))
+    report = build_table.Report(5, seconds, {"dependencies": Hits(21, 22)}, "fastapi", (0.2, 0.16))
+    text = "\n".join(build_table.lines(report))
     assert "| first build | 180-300 s | 30.0 s | single stage 40.0 s | 0.75 |" in text
     assert "| nothing changed | 10-30 s | 0.5 s |  |  |" in text
     assert "| dependencies | 95 % | 95.5 % | 22 |" in text
     assert "code changed" not in text
-    assert table.as_json(report)["hits"] == {"dependencies": {"taken": 21, "needed": 22, "rate": 21 / 22}}
+    assert build_table.as_json(report)["hits"] == {"dependencies": {"taken": 21, "needed": 22, "rate": 21 / 22}}

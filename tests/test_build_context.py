@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.build import context
+from goldi_tasks.bake import build_context
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(tree: Path, paths: set[str] | None = None, text: str = "ignored\n", **more: Any) -> context.Context:
-    return context.read(tree, text, paths or context.WHOLE, **more)
+def read(tree: Path, paths: set[str] | None = None, text: str = "ignored\n", **more: Any) -> build_context.Context:
+    return build_context.read(tree, text, paths or build_context.WHOLE, **more)
 
 
 def rename(tree: Path) -> None:
@@ -42,7 +42,7 @@ def replace(tree: Path) -> None:
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was changed until now was changed a while ago."""
     now = time.time_ns()
-    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * context.YOUNG)
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * build_context.YOUNG)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
@@ -104,7 +104,7 @@ def test_a_file_is_read_again_only_while_it_is_young(
     request.getfixturevalue("later")
     second = read(tree, last=first)
     assert (second.digest, second.young) == (first.digest, {})
-    monkeypatch.setattr(context, "_content", lambda path, status: pytest.fail(f"read {path}"))
+    monkeypatch.setattr(build_context, "_content", lambda path, status: pytest.fail(f"read {path}"))
     assert read(tree, last=second).digest == first.digest
 
 
@@ -122,13 +122,13 @@ def test_a_file_from_the_future_is_read_each_time_and_asks_for_nothing(tree: Pat
 
 
 def test_with_an_exception_all_counts(tree: Path) -> None:
-    assert context.measure(tree, "*\n!folder/file\n") == (2, 3)
-    assert context.measure(tree, "ignored") == (1, 3)
+    assert build_context.measure(tree, "*\n!folder/file\n") == (2, 3)
+    assert build_context.measure(tree, "ignored") == (1, 3)
 
 
 def test_strange_names(tree: Path) -> None:
     Path(os.fsdecode(bytes(tree) + b"/\xff\n")).touch()
-    assert context.measure(tree, "")[0] == 3
+    assert build_context.measure(tree, "")[0] == 3
     assert read(tree).digest
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks import settings as project_settings
-from goldi_tasks.build import bakefile, client, control, sources
+from goldi_tasks.bake import bakefile, build_request, client_state, control_files, external_sources
 from goldi_tasks.errors import UnknownName
-from goldi_tasks.plan import bake
 from goldi_tasks.settings import Settings
 
 # As BuildKit of engine 26.1 names its steps.
@@ -41,7 +40,7 @@ LOG = (
 def test_the_images_in_a_log() -> None:
     images = {"registry.example/base:1", "python:3", "alpine:latest", "docker/dockerfile:1"}
     digests = {"docker/dockerfile:1": {"sha256:12"}, "localhost/node:20": {"sha256:12"}, "python:3": {"sha256:12"}}
-    assert sources.parse(LOG) == sources.Sources(images, set(), digests)
+    assert external_sources.parse(LOG) == external_sources.Sources(images, set(), digests)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +53,7 @@ def test_the_images_in_a_log() -> None:
     ],
 )
 def test_what_else_a_build_took(name: str, other: str) -> None:
-    assert sources.parse([*LOG, name]).others == {other}
+    assert external_sources.parse([*LOG, name]).others == {other}
 
 
 @pytest.fixture
@@ -62,8 +61,8 @@ def settings(project: Path) -> Settings:
     return project_settings.load(project, {})
 
 
-def find(settings: Settings, dockerfile: str = "Dockerfile", **more: object) -> control.Control:
-    return control.find(settings.project, {"context": ".", "dockerfile": dockerfile, **more})
+def find(settings: Settings, dockerfile: str = "Dockerfile", **more: object) -> control_files.Control:
+    return control_files.find(settings.project, {"context": ".", "dockerfile": dockerfile, **more})
 
 
 def test_the_ignore_file_of_that_dockerfile_then_the_contexts(settings: Settings) -> None:
@@ -74,7 +73,7 @@ def test_the_ignore_file_of_that_dockerfile_then_the_contexts(settings: Settings
     assert find(settings, "Second.Dockerfile").ignore is None
     (root / ".dockerignore").write_text("all")
     assert find(settings, "Second.Dockerfile").ignore_text == "all"
-    inline = control.find(root, {"dockerfile-inline": "FROM a"})
+    inline = control_files.find(root, {"dockerfile-inline": "FROM a"})
     assert (inline.text, inline.ignore) == ("FROM a", root / ".dockerignore")
     (root / "Dockerfile.rego").write_text("policy")
     assert str(root / "Dockerfile.rego") in find(settings).contents
@@ -113,7 +112,7 @@ def test_a_dockerfile_beside_its_context(settings: Settings) -> None:
 
 @pytest.mark.parametrize("context", ["https://example.invalid/x.git", "git@example.invalid:x", "missing"])
 def test_a_context_elsewhere_is_not_understood(settings: Settings, context: str) -> None:
-    with pytest.raises(control.NotUnderstood, match="its context is "):
+    with pytest.raises(control_files.NotUnderstood, match="its context is "):
         find(settings, context=context)
 
 
@@ -132,12 +131,12 @@ DOCUMENT: dict[str, dict[str, Any]] = {
     ("names", "targets"), [("all", ("m-1", "m-2", "two")), ("two m-2", ("two", "m-2")), ("m m-1", ("m-1", "m-2"))]
 )
 def test_groups_of_groups_and_of_a_matrix(names: str, targets: tuple[str, ...]) -> None:
-    assert bake.members(DOCUMENT, names.split()) == targets
+    assert build_request.members(DOCUMENT, names.split()) == targets
 
 
 def test_a_name_that_bake_has_not() -> None:
     with pytest.raises(UnknownName, match="no bake target or group 'tow'"):
-        bake.members(DOCUMENT, ["tow"])
+        build_request.members(DOCUMENT, ["tow"])
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def printing(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
         asked.append(command)
         return json.dumps({"target": {}})
 
-    monkeypatch.setattr(run, "capture", capture)
+    monkeypatch.setattr(process, "capture", capture)
 
     def ask(text: str, **env: str) -> int:
         settings.bake_file.write_text(text)
@@ -173,10 +172,10 @@ def test_what_may_change_by_itself_is_asked_each_time(printing: Callable[..., in
 
 def test_the_clients_own_configuration_counts(tmp_path: Path) -> None:
     env = {"DOCKER_CONFIG": str(tmp_path), "PATH": "x"}
-    digests = [client.digest(env, tmp_path)]
+    digests = [client_state.digest(env, tmp_path)]
 
     def differs() -> bool:
-        digests.append(client.digest(env, tmp_path))
+        digests.append(client_state.digest(env, tmp_path))
         return digests[-1] != digests[-2]
 
     assert not differs()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.build import fingerprint, left_out
+from goldi_tasks.bake import fingerprint, ignored_files
 
 pytestmark = pytest.mark.door
 
@@ -40,7 +40,7 @@ def say(project: Path) -> Callable[..., str]:
             if git and not number:
                 subprocess.run(("git", "init", "--quiet"), cwd=project, check=True)
                 subprocess.run(("git", "add", "--force", "."), cwd=project, check=True)
-        return left_out.sentence(project_settings.load(project, {}), LOOK)
+        return ignored_files.sentence(project_settings.load(project, {}), LOOK)
 
     return sentence
 

@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from goldi_tasks.build.watch.progress import Decoder, Event, Log, Notice, Said, Vertex
-from goldi_tasks.build.watch.step import TAIL
-from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.bake.progress.events import Decoder, Event, Log, Notice, Said, Vertex
+from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.step import TAIL
 from tests import streams
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.build import record, summary
-from goldi_tasks.build.summary import Summary
-from goldi_tasks.build.watch.progress import Vertex
-from goldi_tasks.build.watch.steps import Build
+from goldi_tasks.bake import build_history, summary
+from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.progress.events import Vertex
+from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.summary import Summary
 from goldi_tasks.errors import UnknownName
-from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
 from tests import streams
 
@@ -54,13 +54,13 @@ def test_a_record_is_whole_small_and_has_no_secrets(settings: Settings) -> None:
         name = f"[stage 1/2] RUN use s3cret9 https://user:hunter2@example.org {'x' * 300}"
         build.apply(Vertex(f"sha256:{number:064}", name, started=1.0, completed=2.0 + number))
     wanted = Wanted(("both",), sets=("*.args.TOKEN=s3cret9",))
-    record.keep(settings, wanted, build, gather(build), 5 * SECOND)
+    build_history.keep(settings, wanted, build, gather(build), 5 * SECOND)
     (file,) = (Path(settings.project) / "state/goldi/builds" / settings.key).iterdir()
     text = file.read_text(encoding="utf-8")
     assert file.stat().st_size < 20_000
     assert "hunter2" not in text
     assert "s3cret9" not in text
-    (read,) = record.history(settings, 10)
+    (read,) = build_history.history(settings, 10)
     assert read["wanted"]["sets"] == ["*.args.TOKEN"]
     assert read["when"] == "1970-01-01T00:00:05+00:00"
     assert file.stat().st_mode & 0o777 == 0o600
@@ -71,22 +71,22 @@ def test_the_newest_are_kept_whoever_writes_at_the_same_time(settings: Settings)
 
     def write(first: int) -> None:
         for second in range(first, first + 40):
-            record.keep(settings, Wanted(("both",)), build, gather(build), second * SECOND)
+            build_history.keep(settings, Wanted(("both",)), build, gather(build), second * SECOND)
 
     threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    found = list(record.history(settings, 1000))
-    assert len(found) == record.KEPT
+    found = list(build_history.history(settings, 1000))
+    assert len(found) == build_history.KEPT
     assert [read["id"] for read in found] == sorted((read["id"] for read in found), reverse=True)
     assert found[0]["when"] == "1970-01-01T00:02:19+00:00"
-    assert len(list(record.history(settings, 2))) == 2
-    assert record.one(settings, found[3]["id"]) == found[3]
+    assert len(list(build_history.history(settings, 2))) == 2
+    assert build_history.one(settings, found[3]["id"]) == found[3]
     with pytest.raises(UnknownName, match="no build 'x' in the history"):
-        record.one(settings, "x")
-    assert len(list(record.table(found))) == len(found)
+        build_history.one(settings, "x")
+    assert len(list(build_history.table(found))) == len(found)
 
 
 def test_what_is_no_record_is_left_out(settings: Settings) -> None:
@@ -95,15 +95,15 @@ def test_what_is_no_record_is_left_out(settings: Settings) -> None:
     (folder / "1.json").write_text("{")
     (folder / "2.json").write_text("[]")
     (folder / "3.json").write_text('{"when": 3}')
-    assert list(record.table(list(record.history(settings, 9)))) == ["3  ?"]
+    assert list(build_history.table(list(build_history.history(settings, 9)))) == ["3  ?"]
 
 
 def test_a_state_directory_that_cannot_be_written_is_one_warning(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (settings.project / "state").write_text("a file")
-    record.keep(settings, Wanted(("both",)), Build(), gather(Build()), 0)
+    build_history.keep(settings, Wanted(("both",)), Build(), gather(Build()), 0)
     said = capsys.readouterr().err
     assert said.startswith("goldi: this build is not in the history: ")
     assert said.count("\n") == 1
-    assert list(record.history(settings, 3)) == []
+    assert list(build_history.history(settings, 3)) == []

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import run
-from goldi_tasks.build.watch import failure, live, view
-from goldi_tasks.build.watch.plain import Brief, Lines
-from goldi_tasks.build.watch.progress import Said, Status, Vertex
-from goldi_tasks.build.watch.step import without_flags
-from goldi_tasks.build.watch.steps import Build
+from goldi_tasks import process
+from goldi_tasks.bake.progress import live_table, step_failure, view
+from goldi_tasks.bake.progress.events import Said, Status, Vertex
+from goldi_tasks.bake.progress.plain_lines import Brief, Lines
+from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.step import without_flags
 from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName
 from tests import streams
@@ -97,7 +97,7 @@ def test_a_step_is_shown_by_its_command(name: str, short: str) -> None:
     assert without_flags(name) == short
     build = Build()
     build.apply(Vertex("a", name if name.startswith("[") else f"[s 1/1] {name}", started=1.0))
-    assert live.rows(build, 2.0)[0].does == short.rpartition("] ")[2]
+    assert live_table.rows(build, 2.0)[0].does == short.rpartition("] ")[2]
 
 
 def test_plain_names_a_step_that_is_gone_back_to() -> None:
@@ -112,14 +112,14 @@ def test_rows_of_the_live_view() -> None:
     build, seen = Build(), []
     for event in streams.events(streams.text("cold")):
         build.apply(event)
-        seen.append({row.stage: row for row in live.rows(build, build.latest)})
+        seen.append({row.stage: row for row in live_table.rows(build, build.latest)})
     assert any({"left", "right"} <= {key for key, row in rows.items() if row.state == "running"} for rows in seen)
     assert any(rows["left"].says == "left 2" for rows in seen if "left" in rows)
     assert seen[-1]["left"].state == "done"
     assert seen[-1]["left"].does == ""
-    rows = live.rows(streams.build(streams.text("cached")), 0)
+    rows = live_table.rows(streams.build(streams.text("cached")), 0)
     assert {row.state for row in rows if row.stage in ("left", "both")} == {"cached"}
-    failed = {row.stage: row.state for row in live.rows(streams.build(streams.text("failing")), 0)}
+    failed = {row.stage: row.state for row in live_table.rows(streams.build(streams.text("failing")), 0)}
     assert failed["failing"] == "failed"
 
 
@@ -127,7 +127,7 @@ def test_a_low_terminal_shows_what_runs() -> None:
     build = Build()
     for number in range(9):
         build.apply(Vertex(f"d{number}", f"[s{number} 1/1] RUN x", started=1.0, completed=None if number == 3 else 2.0))
-    assert [row.stage for row in live.rows(build, 3.0, height=2)] == ["s3", "s8"]
+    assert [row.stage for row in live_table.rows(build, 3.0, height=2)] == ["s3", "s8"]
 
 
 @pytest.mark.parametrize(
@@ -141,18 +141,18 @@ def test_a_low_terminal_shows_what_runs() -> None:
     ],
 )
 def test_an_instruction_is_found(stage: str, instruction: str, lines: tuple[int, int] | None) -> None:
-    found = failure.locate(DOCKERFILE, stage, instruction)
+    found = step_failure.locate(DOCKERFILE, stage, instruction)
     assert (found and (found.start + 1, found.stop)) == lines
 
 
 def test_a_failure_is_told_with_its_output_and_its_place() -> None:
     build = streams.build(streams.text("failing"))
-    said = list(failure.report(build.failures, build.said, ""))
+    said = list(step_failure.report(build.failures, build.said, ""))
     assert said[1].startswith(" > [failing 2/2] RUN seq 1 30;")
     assert said[2:4] == ["13", "14"]
     assert said.count("Dockerfile:19") == 1
     dockerfile = 'FROM x AS failing\nRUN seq 1 30; echo "about to fail" >&2; \\\n    cat /nowhere;     exit 3\n'
-    said = list(failure.report(build.failures, ["ERROR: x"], dockerfile))
+    said = list(step_failure.report(build.failures, ["ERROR: x"], dockerfile))
     assert (
         said[-7:]
         == [
@@ -183,7 +183,7 @@ def test_that_a_first_build_has_no_cache_is_no_warning(
 ) -> None:
     why = "not found due to err: could not read /x/index.json: open /x/index.json:"
     said = (f"WARNING: local cache import at /x {why} no such file or directory", f"WARNING: local {why} io error")
-    monkeypatch.setattr(run, "stream", lambda *_, **__: nullcontext(iter([f"{said[0]}\n{said[1]}\n"])))
+    monkeypatch.setattr(process, "stream", lambda *_, **__: nullcontext(iter([f"{said[0]}\n{said[1]}\n"])))
     build = Build()
     view.follow(Command(("docker",)), tmp_path, mode, build, title="", dockerfile=tmp_path / "none")
     assert build.said == [said[1]]

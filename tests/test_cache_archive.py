@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from goldi_tasks import atomic
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.archive import agent, heads, links, restore, save, stage
-from goldi_tasks.cache.archive.form import Entry
-from goldi_tasks.cache.archive.packing import Pack, zstd
+from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, NoSpace
+from goldi_tasks.maintenance.archive import link_rules, mount_agent, restore_archive, save_archive, staging, tar_headers
+from goldi_tasks.maintenance.archive.archive_manifest import Entry
+from goldi_tasks.maintenance.archive.packer import Pack, zstd
 from goldi_tasks.paths import BY_NAME, TAG_FILE
 from goldi_tasks.settings import Settings
 from tests import archives
@@ -40,7 +40,7 @@ def there(tmp_path: Path) -> Settings:
 def machine(tmp_path: Path, name: str) -> Settings:
     chosen = Settings(tmp_path / name / "bears", cache_root=tmp_path / name / "root")
     for cache in (UV, RUFF, BUILD):
-        dirs.ensure(chosen.roots, chosen.roots.path(cache, chosen.key))
+        cache_directories.ensure(chosen.roots, chosen.roots.path(cache, chosen.key))
     return chosen
 
 
@@ -51,12 +51,12 @@ def put(settings: Settings, cache: Any, path: str, text: str) -> Path:
     return file
 
 
-def saved(settings: Settings, file: Path, caches: Iterable[Any] = (UV, RUFF, BUILD)) -> save.Saved:
-    return save.save(settings, tuple(caches), archives.PLATFORM, None, str(file))
+def saved(settings: Settings, file: Path, caches: Iterable[Any] = (UV, RUFF, BUILD)) -> save_archive.Saved:
+    return save_archive.save(settings, tuple(caches), archives.PLATFORM, None, str(file))
 
 
-def restored(settings: Settings, file: Path, *names: str) -> restore.Restored:
-    return restore.restore(settings, names, archives.PLATFORM, None, file)
+def restored(settings: Settings, file: Path, *names: str) -> restore_archive.Restored:
+    return restore_archive.restore(settings, names, archives.PLATFORM, None, file)
 
 
 def test_what_was_saved_is_put_under_the_others_own_key(here: Settings, there: Settings, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_ctrl_c_leaves_nothing(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "commit", interrupt)
+    monkeypatch.setattr(staging, "commit", interrupt)
     with pytest.raises(KeyboardInterrupt):
         restored(there, tmp_path / "archive", "uv-cache")
     assert archives.snapshot(there.cache_root) == before
@@ -184,15 +184,15 @@ def test_a_kill_in_the_middle_is_finished_by_the_next(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", counted(os.rename))
-        patch.setattr(stage, "exchange", counted(atomic.exchange))
-        settle, calls = stage._settle, [0]
+        patch.setattr(staging, "exchange", counted(atomic.exchange))
+        settle, calls = staging._settle, [0]
 
         def once(*args: Any) -> None:
             calls[0] += 1
             # The first one clears what was there before us.
             return None if calls[0] else settle(*args)
 
-        patch.setattr(stage, "_settle", once)
+        patch.setattr(staging, "_settle", once)
         if steps < 4:
             with pytest.raises(Killed):
                 restored(there, file)
@@ -304,7 +304,7 @@ def test_too_little_space(there: Settings, tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_links(path: str, target: str, kept: str | None) -> None:
-    assert links.kept(path, target, ("/cache/uv",)) == kept
+    assert link_rules.kept(path, target, ("/cache/uv",)) == kept
 
 
 @pytest.mark.parametrize("size", [0, 5, 8**11])
@@ -314,11 +314,11 @@ def test_headers_are_what_tar_reads(size: int) -> None:
         Entry("f", "x" * 99, 0o755, 0, size),
         *(Entry("f", "a" * length, 0o644, 1, size) for length in (100, 101, 102, 984, 985, 986, 987)),
     ):
-        data = heads.head(one.path, one)
-        start = len(data) - heads.BLOCK
+        data = tar_headers.head(one.path, one)
+        start = len(data) - tar_headers.BLOCK
         info = tarfile.TarInfo.frombuf(data[start:], "utf-8", "strict")
         if start:
-            with tarfile.open(fileobj=io.BytesIO(data + heads.END), mode="r|") as tar:
+            with tarfile.open(fileobj=io.BytesIO(data + tar_headers.END), mode="r|") as tar:
                 info = next(iter(tar))
         assert (info.name, info.size, info.mtime, info.mode) == (one.path, one.size, one.mtime, one.mode)
         assert (info.uid, info.gid) == (one.uid, one.gid)
@@ -329,8 +329,8 @@ class TestAgent:
 
     @pytest.fixture
     def mounts(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-        monkeypatch.setattr(agent, "TAKEN", str(tmp_path / "in/mounts.tar"))
-        monkeypatch.setattr(agent, "__file__", str(tmp_path / "in/agent.py"))
+        monkeypatch.setattr(mount_agent, "TAKEN", str(tmp_path / "in/mounts.tar"))
+        monkeypatch.setattr(mount_agent, "__file__", str(tmp_path / "in/agent.py"))
         (tmp_path / "in").mkdir()
         for number in range(2):
             (tmp_path / "mounts" / str(number)).mkdir(parents=True)
@@ -343,10 +343,10 @@ class TestAgent:
         (mounts / "0/l").symlink_to("d/f")
         os.mkfifo(mounts / "0/fifo")
         before = archives.snapshot(mounts / "0")
-        assert agent.main("take", str(mounts)) == 0
+        assert mount_agent.main("take", str(mounts)) == 0
         (mounts / "0/d/f").write_text("changed")
         (mounts / "0/new").touch()
-        assert agent.main("give", str(mounts)) == 0
+        assert mount_agent.main("give", str(mounts)) == 0
         del before["fifo"]
         assert archives.snapshot(mounts / "0") == before
         assert not (mounts / "0/g").samefile(mounts / "0/d/f")
@@ -355,7 +355,7 @@ class TestAgent:
     def test_a_kill_in_the_middle_is_settled(self, mounts: Path, monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
         for name in ("a", "b"):
             (mounts / "0" / name).write_text("old")
-        assert agent.main("take", str(mounts)) == 0
+        assert mount_agent.main("take", str(mounts)) == 0
         for name in ("a", "b"):
             (mounts / "0" / name).write_text("new")
         left, rename = [steps], Path.rename
@@ -373,10 +373,10 @@ class TestAgent:
             patch.setattr(Path, "rename", counted)
             if steps < 5:
                 with pytest.raises(Killed):
-                    agent.main("give", str(mounts))
+                    mount_agent.main("give", str(mounts))
             else:
-                agent.main("give", str(mounts))
-        agent._settle(mounts / "0")
+                mount_agent.main("give", str(mounts))
+        mount_agent._settle(mounts / "0")
         found = {path.name: path.read_text() for path in (mounts / "0").iterdir()}
         assert found in ({"a": "old", "b": "old"}, {"a": "new", "b": "new"})
         assert (found["a"] == "old") == (steps >= 3)

@@ -11,9 +11,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.archive import restore
+from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, NoSpace
+from goldi_tasks.maintenance.archive import restore_archive
 from goldi_tasks.paths import BY_NAME
 from goldi_tasks.settings import Settings
 from tests import archives
@@ -38,7 +38,7 @@ def attempt(data: bytes) -> dict[str, Any] | None:
         # Always by the same key.
         chosen = Settings(Path("/bears"), cache_root=root)
         for cache in (BY_NAME[name] for name in archives.KNOWN):
-            dirs.ensure(chosen.roots, chosen.roots.path(cache, chosen.key))
+            cache_directories.ensure(chosen.roots, chosen.roots.path(cache, chosen.key))
         for name in ("ruff-cache", "uv-cache"):
             path = chosen.roots.path(BY_NAME[name], chosen.key)
             (path / "good").mkdir()
@@ -47,7 +47,7 @@ def attempt(data: bytes) -> dict[str, Any] | None:
         file.write_bytes(data)
         before, apart = archives.snapshot(root), archives.snapshot(outside)
         try:
-            restore.restore(chosen, (), archives.PLATFORM, None, file)
+            restore_archive.restore(chosen, (), archives.PLATFORM, None, file)
         except (CacheRefused, NoSpace):
             assert archives.snapshot(root) == before
             return None

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from goldi_tasks.cache import use
-from goldi_tasks.cache.look.sizes import Part, Size
-from goldi_tasks.cache.prune import choice, held, tools
-from goldi_tasks.cache.prune.choice import Asked, Limits
+from goldi_tasks.cache import last_use
+from goldi_tasks.maintenance.prune import in_use, policy, tool_commands
+from goldi_tasks.maintenance.prune.policy import Asked, Limits
+from goldi_tasks.maintenance.usage.sizes import Part, Size
 from goldi_tasks.paths import CACHES, project_key
 
 NOW, DAY = 2_000_000_000.0, 86400.0
@@ -24,7 +24,7 @@ def cache(name: str, *parts: Part, refused: str = "") -> Size:
 
 
 def keys(found: list[Size], asked: Asked, gone: tuple[str, ...] = ()) -> list[str]:
-    rows = choice.choose(found, asked, NOW, lambda key: key in gone)
+    rows = policy.choose(found, asked, NOW, lambda key: key in gone)
     return [f"{row.what}/{row.key[:-9]}" for row in rows if row.how == "remove"]
 
 
@@ -55,8 +55,8 @@ def test_what_stays() -> None:
 
 
 def test_what_is_gone_or_was_left_behind_goes_without_a_limit() -> None:
-    left = replace(part("x", 0), key=f"{choice.TRASH}0123456789ab")
-    rows = choice.choose([cache("mypy-cache", part("a", 1), left)], Asked(Limits()), NOW, lambda key: True)
+    left = replace(part("x", 0), key=f"{policy.TRASH}0123456789ab")
+    rows = policy.choose([cache("mypy-cache", part("a", 1), left)], Asked(Limits()), NOW, lambda key: True)
     assert [row.why for row in rows] == ["its project is gone", "left by a prune that was ended"]
 
 
@@ -67,24 +67,24 @@ def test_what_is_gone_or_was_left_behind_goes_without_a_limit() -> None:
 )
 def test_no_more_goes_than_the_limits_ask_for(made: list[tuple[float, int]], size: int, age: float) -> None:
     found = [cache("mypy-cache", *(part(f"p{n}", days, number) for n, (days, number) in enumerate(made)))]
-    rows = choice.choose(found, Asked(Limits(age * DAY, size)), NOW, lambda key: False)
+    rows = policy.choose(found, Asked(Limits(age * DAY, size)), NOW, lambda key: False)
     total, last = found[0].bytes, sum(row.bytes for row in rows[:-1])
     assert len({row.key for row in rows}) == len(rows)
-    assert all(NOW - row.last_use > use.FRESH for row in rows)
+    assert all(NOW - row.last_use > last_use.FRESH for row in rows)
     if rows and rows[-1].why.startswith("all is over"):
         assert total - last > size, "the last one was needed"
     stays = total - sum(row.bytes for row in rows)
-    fresh = sum(one.bytes for one in found[0].projects if NOW - one.last_use <= use.FRESH)
+    fresh = sum(one.bytes for one in found[0].projects if NOW - one.last_use <= last_use.FRESH)
     assert stays <= max(size, fresh)
 
 
 def test_who_holds_a_directory(tmp_path: Path) -> None:
     folder = tmp_path / "mypy-cache" / "a-0123abcd"
-    assert held.holds([folder], folder)
-    assert held.holds([folder / "deep"], folder)
-    assert held.holds([folder.parent], folder)
-    assert held.holds(None, folder)
-    assert not held.holds([Path("/"), tmp_path, folder.with_name("b-0123abcd")], folder)
+    assert in_use.holds([folder], folder)
+    assert in_use.holds([folder / "deep"], folder)
+    assert in_use.holds([folder.parent], folder)
+    assert in_use.holds(None, folder)
+    assert not in_use.holds([Path("/"), tmp_path, folder.with_name("b-0123abcd")], folder)
 
 
 def test_a_project_is_gone_where_the_directory_that_held_it_is_not(
@@ -94,14 +94,14 @@ def test_a_project_is_gone_where_the_directory_that_held_it_is_not(
     project = tmp_path / "work" / "pröject"
     project.mkdir(parents=True)
     key = project_key(project)
-    assert not use.gone(key), "nothing is known of it"
-    use.remember(key, project)
-    assert (use.place(key), use.gone(key)) == (project, False)
+    assert not last_use.gone(key), "nothing is known of it"
+    last_use.remember(key, project)
+    assert (last_use.place(key), last_use.gone(key)) == (project, False)
     project.rmdir()
-    assert not use.gone(key), "an empty directory may be where a disk was"
+    assert not last_use.gone(key), "an empty directory may be where a disk was"
     (tmp_path / "work" / "other").mkdir()
-    assert use.gone(key)
+    assert last_use.gone(key)
 
 
 def test_the_rows_have_names_of_the_table() -> None:
-    assert tools.COMMANDS.keys() <= {cache.name for cache in CACHES if cache.scope == "shared"}
+    assert tool_commands.COMMANDS.keys() <= {cache.name for cache in CACHES if cache.scope == "shared"}

@@ -7,17 +7,18 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import whose
-from goldi_tasks.cache import clear, dirs, report, walk
+from goldi_tasks import ownership
+from goldi_tasks.cache import cache_directories, safe_delete
 from goldi_tasks.errors import CacheRefused, UnknownName
+from goldi_tasks.maintenance import clear_caches, clear_report
 from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, Roots, project_key
 from tests.test_cache_dirs import may_give
 
 
-def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear.Row:
+def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear_caches.Row:
     """The cache directory `folder`, cleared."""
-    found = clear.Row(BY_NAME[folder.name], folder, only)
-    clear.clear(found, images, dry=dry)
+    found = clear_caches.Row(BY_NAME[folder.name], folder, only)
+    clear_caches.clear(found, images, dry=dry)
     return found
 
 
@@ -30,7 +31,7 @@ def empty(folder: Path, *, dry: bool = False) -> tuple[int, list[str]]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    dirs.set_up(Roots(tmp_path / "caches"))
+    cache_directories.set_up(Roots(tmp_path / "caches"))
     return tmp_path / "caches"
 
 
@@ -124,23 +125,23 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes(root: Path, monkeypatc
 
 
 def test_names() -> None:
-    assert [cache.name for cache in clear.chosen(("pip-cache", "ruff-cache"), every=False)] == [
+    assert [cache.name for cache in clear_caches.chosen(("pip-cache", "ruff-cache"), every=False)] == [
         "pip-cache",
         "ruff-cache",
     ]
-    assert clear.chosen((), every=True) == CACHES
+    assert clear_caches.chosen((), every=True) == CACHES
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"no cache 'pip-cash'\. Did you mean 'pip-cache'\?"):
-        clear.chosen(("pip-cash",), every=False)
+        clear_caches.chosen(("pip-cash",), every=False)
     with pytest.raises(UnknownName):
-        clear.chosen(("../etc",), every=True)
+        clear_caches.chosen(("../etc",), every=True)
 
 
 def test_no_name_is_not_all() -> None:
     with pytest.raises(UnknownName, match=r"no cache given\. Use --name NAME or --all"):
-        clear.chosen((), every=False)
+        clear_caches.chosen((), every=False)
 
 
 def tree(folder: Path) -> None:
@@ -183,8 +184,8 @@ def test_the_directories_of_projects_stay_since_containers_have_them_mounted(roo
 
 
 def test_a_key_is_what_the_table_makes() -> None:
-    assert walk.KEY.fullmatch(project_key(Path("/a b/Three Bears")))
-    assert (TAG_FILE, TAG_SIGNATURE.encode()) == (walk.TAG, walk.SIGNATURE)
+    assert safe_delete.KEY.fullmatch(project_key(Path("/a b/Three Bears")))
+    assert (TAG_FILE, TAG_SIGNATURE.encode()) == (safe_delete.TAG, safe_delete.SIGNATURE)
 
 
 def test_one_project_only(root: Path) -> None:
@@ -206,10 +207,10 @@ def test_a_projects_directory_that_is_a_link_is_left_alone(root: Path, tmp_path:
 def test_any_depth(root: Path) -> None:
     """More levels than a process may have files open or Python calls, and a path longer than the system takes."""
     folder = root / "pip-cache"
-    handle = os.open(folder, walk.DIRECTORY)
+    handle = os.open(folder, safe_delete.DIRECTORY)
     for _ in range(3000):
         os.mkdir("deep", dir_fd=handle)
-        inside = os.open("deep", walk.DIRECTORY, dir_fd=handle)
+        inside = os.open("deep", safe_delete.DIRECTORY, dir_fd=handle)
         os.close(handle)
         handle = inside
     os.close(handle)
@@ -220,7 +221,7 @@ def test_any_depth(root: Path) -> None:
 
 def test_a_bind_mount_of_the_same_file_system_is_not_entered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tree(root / "pip-cache" / "a b" / "mounted")
-    monkeypatch.setattr(walk, "mounts", lambda _: {"a b/mounted"})
+    monkeypatch.setattr(safe_delete, "mounts", lambda _: {"a b/mounted"})
     before = used(root / "pip-cache" / "a b" / "mounted")
     for dry in (True, False):
         assert empty(root / "pip-cache", dry=dry) == (0, [f"{root}/pip-cache/a b/mounted: another file system"])
@@ -228,8 +229,8 @@ def test_a_bind_mount_of_the_same_file_system_is_not_entered(root: Path, monkeyp
 
 
 def test_mounts_are_read_as_the_kernel_writes_them() -> None:
-    assert "proc" in walk.mounts("/")
-    assert walk.mounts("/proc/self/fd") == set()
+    assert "proc" in safe_delete.mounts("/")
+    assert safe_delete.mounts("/proc/self/fd") == set()
 
 
 def test_a_directory_that_moves_away_meanwhile_ends_the_walk(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,7 +266,7 @@ def test_what_is_written_meanwhile_is_gone_through_again(root: Path, monkeypatch
     busy = 1000
     found = row(root / "pip-cache")
     assert [one.path for one in found.tally.left] == ["a"]
-    assert report.failure([found]) is None
+    assert clear_report.failure([found]) is None
 
 
 def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,10 +280,10 @@ def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pyt
         real(name, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "unlink", unlink)
-    found = clear.Row(BY_NAME["pip-cache"], root / "pip-cache")
+    found = clear_caches.Row(BY_NAME["pip-cache"], root / "pip-cache")
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is wanted
     with pytest.raises(KeyboardInterrupt):
-        clear.clear(found)
+        clear_caches.clear(found)
     assert (found.tally.removed, found.tally.freed) == (2, 8192)
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
 
@@ -290,7 +291,7 @@ def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pyt
 @pytest.mark.parametrize("dry", [True, False])
 def test_somebody_elses_cache_is_left_alone(root: Path, monkeypatch: pytest.MonkeyPatch, dry: bool) -> None:
     (root / "pip-cache" / "file").touch()
-    monkeypatch.setattr(whose, "owner", lambda: (os.getuid() + 1, 0))
+    monkeypatch.setattr(ownership, "owner", lambda: (os.getuid() + 1, 0))
     assert empty(root / "pip-cache", dry=dry)[1] == [f"{root / 'pip-cache'} belongs to user {os.getuid()}: left alone"]
     assert (root / "pip-cache" / "file").exists()
 
@@ -305,7 +306,7 @@ def test_a_read_only_file_system_is_told_once(root: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "unlink", unlink)
     found = row(root / "pip-cache")
-    assert str(report.failure([found])) == (
+    assert str(clear_report.failure([found])) == (
         f"could not remove {root}/pip-cache: Read-only file system. "
         "Mount that file system writable, or choose another root with GOLDI_CACHE_ROOT."
     )
@@ -319,21 +320,21 @@ def test_what_even_root_may_not_is_told_with_a_remedy(root: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "unlink", unlink)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "`lsattr` shows what is immutable" in str(report.failure([row(root / "pip-cache")]))
+    assert "`lsattr` shows what is immutable" in str(clear_report.failure([row(root / "pip-cache")]))
 
 
 def test_the_remedy_without_a_container_is_a_command_to_paste(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = clear.Row(BY_NAME["mypy-cache"], Path("/a 'b/mypy-cache"))
-    found.tally.left = [walk.Left("x", "Permission denied", errno.EACCES)]
+    found = clear_caches.Row(BY_NAME["mypy-cache"], Path("/a 'b/mypy-cache"))
+    found.tally.left = [safe_delete.Left("x", "Permission denied", errno.EACCES)]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    said = str(report.failure([found]))
+    said = str(clear_report.failure([found]))
     command = shlex.split(said.partition("Run `")[2].partition("`")[0])
     assert command[0] == "sudo"
-    assert command[-4:] == [walk.__file__, "/a 'b/mypy-cache", "", "keys"]
+    assert command[-4:] == [safe_delete.__file__, "/a 'b/mypy-cache", "", "keys"]
 
 
 def test_names_of_files_do_nothing_to_a_terminal() -> None:
-    assert report.shown("a\x1b[2J\udcff ü") == "a\\x1b[2J\\udcff ü"
+    assert clear_report.shown("a\x1b[2J\udcff ü") == "a\\x1b[2J\\udcff ü"
 
 
 @pytest.mark.parametrize("name", ["walk", "again"])
@@ -343,7 +344,7 @@ def test_walk_runs_alone(root: Path, capsys: pytest.CaptureFixture[str], name: s
     tree(folder)
     found = folder.stat()
     inode = found.st_ino if name == "walk" else found.st_ino + 1
-    code = walk.main([str(folder), "", "-", f"{found.st_dev}:{inode}"])
+    code = safe_delete.main([str(folder), "", "-", f"{found.st_dev}:{inode}"])
     assert code == (0 if name == "walk" else 1)
     assert len(list(folder.iterdir())) == (1 if name == "walk" else 4)
     out = capsys.readouterr().out
@@ -354,8 +355,8 @@ def test_walk_alone_wants_a_tag_and_follows_no_link(root: Path, tmp_path: Path) 
     tree(tmp_path / "elsewhere")
     (tmp_path / "link").symlink_to(root / "pip-cache")
     tree(root / "pip-cache")
-    assert walk.main([str(tmp_path / "elsewhere"), "", "-"]) == 1
-    assert walk.main([str(tmp_path / "link"), "", "-"]) == 1
+    assert safe_delete.main([str(tmp_path / "elsewhere"), "", "-"]) == 1
+    assert safe_delete.main([str(tmp_path / "link"), "", "-"]) == 1
     assert (
         used(tmp_path / "elsewhere")
         == used(root / "pip-cache") - (root / "pip-cache" / TAG_FILE).stat().st_blocks * 512
@@ -363,20 +364,20 @@ def test_walk_alone_wants_a_tag_and_follows_no_link(root: Path, tmp_path: Path) 
 
 
 def test_which_caches_a_project_has() -> None:
-    assert {cache.scope for cache in clear.chosen((), every=False, project=True)} == {"project"}
-    assert [cache.name for cache in clear.chosen(("ruff-cache",), every=False, project=True)] == ["ruff-cache"]
+    assert {cache.scope for cache in clear_caches.chosen((), every=False, project=True)} == {"project"}
+    assert [cache.name for cache in clear_caches.chosen(("ruff-cache",), every=False, project=True)] == ["ruff-cache"]
     with pytest.raises(UnknownName, match=r"'pip-cache' is shared by all projects\. Leave out --project"):
-        clear.chosen(("pip-cache",), every=False, project=True)
+        clear_caches.chosen(("pip-cache",), every=False, project=True)
 
 
 def test_a_name_twice_is_once() -> None:
-    assert len(clear.chosen(("pip-cache", "pip-cache"), every=False)) == 1
+    assert len(clear_caches.chosen(("pip-cache", "pip-cache"), every=False)) == 1
 
 
 def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CacheRefused, match="is not a directory"):
-        clear.rows(Roots(tmp_path / "file"), CACHES)
+        clear_caches.rows(Roots(tmp_path / "file"), CACHES)
 
 
 def test_a_file_in_a_cache_directorys_place_is_left_alone(root: Path) -> None:
@@ -408,8 +409,8 @@ def test_only_what_another_user_left(root: Path) -> None:
         os.chown(folder / name, 4242, 4242, follow_symlinks=False)
     before = {path.name for path in (folder / "ours").rglob("*")}
     for dry in (True, False):
-        found = clear.Row(BY_NAME[folder.name], folder)
-        clear.clear(found, dry=dry, strangers=True)
+        found = clear_caches.Row(BY_NAME[folder.name], folder)
+        clear_caches.clear(found, dry=dry, strangers=True)
         assert (found.tally.removed, found.tally.left) == (2, [])
         assert (folder / "theirs").exists() is dry
     assert {path.name for path in (folder / "ours").rglob("*")} == before - {"theirs"}

@@ -7,24 +7,27 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
-from goldi_tasks.cache import clear, container, dirs, report, walk
+from goldi_tasks import process
+from goldi_tasks.cache import cache_directories, safe_delete
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, Interrupted
+from goldi_tasks.maintenance import clear_caches, clear_report, root_removal
 from goldi_tasks.paths import BY_NAME, Roots
 
-TOLD = json.dumps(asdict(walk.Tally(bytes=9, files=9, freed=4096, removed=1, left=[walk.Left("x", "why", 1)])))
+TOLD = json.dumps(
+    asdict(safe_delete.Tally(bytes=9, files=9, freed=4096, removed=1, left=[safe_delete.Left("x", "why", 1)]))
+)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    dirs.set_up(Roots(tmp_path))
+    cache_directories.set_up(Roots(tmp_path))
     return tmp_path / "pip-cache"
 
 
 @pytest.fixture
 def top(folder: Path) -> Iterator[int]:
-    handle = os.open(folder, walk.DIRECTORY)
+    handle = os.open(folder, safe_delete.DIRECTORY)
     yield handle
     os.close(handle)
 
@@ -40,16 +43,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
             raise Interrupted
         if "there" not in command.argv:
             raise CommandFailed("docker run: Unable to find image locally", 125)
-        assert options["stdin"] == Path(walk.__file__).read_text(encoding="utf-8")
+        assert options["stdin"] == Path(safe_delete.__file__).read_text(encoding="utf-8")
         return TOLD
 
-    monkeypatch.setattr(run, "capture", capture)
+    monkeypatch.setattr(process, "capture", capture)
     return calls
 
 
-def empty(top: int, folder: Path, *images: str) -> tuple[str, walk.Tally]:
-    tally = walk.Tally(bytes=5, files=2, freed=512, removed=1, left=[walk.Left("a", "Permission denied", 13)])
-    return container.empty(top, folder, "", keys=True, tally=tally, images=images), tally
+def empty(top: int, folder: Path, *images: str) -> tuple[str, safe_delete.Tally]:
+    tally = safe_delete.Tally(
+        bytes=5, files=2, freed=512, removed=1, left=[safe_delete.Left("a", "Permission denied", 13)]
+    )
+    return root_removal.empty(top, folder, "", keys=True, tally=tally, images=images), tally
 
 
 def test_the_first_image_that_is_there_does_it(top: int, folder: Path, asked: list[tuple[str, ...]]) -> None:
@@ -59,7 +64,7 @@ def test_the_first_image_that_is_there_does_it(top: int, folder: Path, asked: li
     found = folder.stat()
     assert asked[1][-5:] == ("-", "/cache", "", "keys", f"{found.st_dev}:{found.st_ino}")
     assert (tally.bytes, tally.files, tally.freed, tally.removed) == (5, 2, 4608, 2)
-    assert tally.left == [walk.Left("x", "why", 1)]
+    assert tally.left == [safe_delete.Left("x", "why", 1)]
 
 
 def test_where_none_is_there_nothing_changes(top: int, folder: Path, asked: list[tuple[str, ...]]) -> None:
@@ -92,9 +97,9 @@ def test_only_an_ordinary_users_denials_need_a_container(
 
     monkeypatch.setattr(os, "unlink", unlink)
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    row = clear.Row(BY_NAME["pip-cache"], folder)
-    clear.clear(row, ("there",), dry=dry)
+    row = clear_caches.Row(BY_NAME["pip-cache"], folder)
+    clear_caches.clear(row, ("there",), dry=dry)
     assert row.image == expected
     if expected:
-        assert "in part by a container of there, as root" in next(report.lines(row, dry=False))
+        assert "in part by a container of there, as root" in next(clear_report.lines(row, dry=False))
     assert len(asked) == bool(expected)

@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from goldi_tasks import atomic
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.local import layout, mend, stage
+from goldi_tasks.cache import cache_directories, oci_layout, repair, staged_export
 from goldi_tasks.paths import Roots, build_cache
 from tests.test_cache_dirs import may_give
 
 
 def whole(folder: Path) -> bool:
-    return not mend.verify(folder).bad
+    return not repair.verify(folder).bad
 
 
 def blob(folder: Path, content: bytes) -> dict[str, Any]:
@@ -57,7 +56,7 @@ def manifest(folder: Path) -> Path:
 
 def test_a_whole_cache_is_kept(cache: Path) -> None:
     assert whole(cache)
-    assert mend.drop_corrupt([cache]) == []
+    assert repair.drop_corrupt([cache]) == []
     assert (cache / "index.json").exists()
 
 
@@ -126,21 +125,21 @@ def test_an_empty_or_absent_directory_is_whole(tmp_path: Path) -> None:
 def test_only_the_corrupt_are_dropped(tmp_path: Path) -> None:
     good, bad = make(tmp_path / "good", nested=False), make(tmp_path / "bad", nested=True)
     named(bad, b"layer one").unlink()
-    assert mend.drop_corrupt([good, bad, tmp_path / "nowhere"]) == [bad]
+    assert repair.drop_corrupt([good, bad, tmp_path / "nowhere"]) == [bad]
     assert good.exists()
     assert not bad.exists()
 
 
 @pytest.mark.parametrize("content", [b"layer one", b"layer two"])
 def test_a_look_sees_what_is_cut_or_missing_and_not_what_is_flipped(cache: Path, content: bytes) -> None:
-    assert layout.sound(cache)
+    assert oci_layout.sound(cache)
     named(cache, content).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert layout.sound(cache)
+    assert oci_layout.sound(cache)
     named(cache, content).write_bytes(content[1:])
-    assert not layout.sound(cache)
+    assert not oci_layout.sound(cache)
     named(cache, content).unlink()
-    assert not layout.sound(cache)
-    assert mend.drop_unsound([cache]) == [cache]
+    assert not oci_layout.sound(cache)
+    assert repair.drop_unsound([cache]) == [cache]
     assert not cache.exists()
     assert list(cache.parent.iterdir()) == []
 
@@ -148,25 +147,25 @@ def test_a_look_sees_what_is_cut_or_missing_and_not_what_is_flipped(cache: Path,
 def test_a_look_holds_the_manifest_to_its_digest(cache: Path) -> None:
     text = manifest(cache).read_bytes()
     manifest(cache).write_bytes(text.replace(b": 9", b": 8"))
-    assert not layout.sound(cache)
+    assert not oci_layout.sound(cache)
 
 
 def test_what_verify_finds_bad_goes_and_the_rest_is_swept(cache: Path) -> None:
     orphan = named(cache, b"nobody names me any more")
     blob(cache, b"nobody names me any more")
     (cache / "ingest" / "x").mkdir(parents=True)
-    found = mend.verify(cache)
-    mend.repair(found)
+    found = repair.verify(cache)
+    repair.repair(found)
     # It may be that of an export which is at work.
     assert (found.bad, found.dropped, found.swept, orphan.exists()) == ([], False, 0, True)
     for path in (orphan, cache / "ingest"):
         os.utime(path, (0, 0))
-    mend.repair(found)
+    repair.repair(found)
     assert (found.swept, orphan.exists(), (cache / "ingest").exists()) == (2, False, False)
     assert whole(cache)
     named(cache, b"layer two").write_bytes(b"layer 2!!")
-    bad = mend.verify(cache)
-    mend.repair(bad)
+    bad = repair.verify(cache)
+    repair.repair(bad)
     assert bad.bad == [named(cache, b"layer two").name]
     assert bad.dropped
     assert not cache.exists()
@@ -174,27 +173,27 @@ def test_what_verify_finds_bad_goes_and_the_rest_is_swept(cache: Path) -> None:
 
 def test_verify_tells_of_every_byte(cache: Path) -> None:
     heard: list[int] = []
-    found = mend.verify(cache, heard.append)
+    found = repair.verify(cache, heard.append)
     assert (len(heard), sum(heard)) == (found.blobs, found.bytes)
     assert found.blobs == 4
 
 
 def test_an_export_takes_the_place_of_the_cache_when_it_is_whole(cache: Path) -> None:
-    before = sorted(path.name for path in layout.blobs(cache).iterdir())
-    with stage.staged([cache]) as (one,):
+    before = sorted(path.name for path in oci_layout.blobs(cache).iterdir())
+    with staged_export.staged([cache]) as (one,):
         assert one.place.parent == cache.parent
-        assert sorted(path.name for path in layout.blobs(one.place).iterdir()) == before, "nothing is written again"
+        assert sorted(path.name for path in oci_layout.blobs(one.place).iterdir()) == before, "nothing is written again"
         new = make(one.place, nested=False)
         blob(new, b"of an export before")
         assert whole(cache)
         assert one.put()
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
     assert whole(cache)
-    assert len(list(layout.blobs(cache).iterdir())) == 4, "nothing that the index does not lead to"
+    assert len(list(oci_layout.blobs(cache).iterdir())) == 4, "nothing that the index does not lead to"
 
 
 def test_a_first_export(tmp_path: Path) -> None:
-    with stage.staged([tmp_path / "native"]) as (one,):
+    with staged_export.staged([tmp_path / "native"]) as (one,):
         make(one.place, nested=True)
         assert one.put()
     assert [path.name for path in tmp_path.iterdir()] == ["native"]
@@ -207,13 +206,13 @@ def test_an_export_that_fails_or_is_cut_off_leaves_the_cache_as_it_was(cache: Pa
     def unchanged() -> bool:
         return {path: path.read_bytes() for path in cache.parent.rglob("*") if path.is_file()} == before
 
-    with pytest.raises(KeyboardInterrupt), stage.staged([cache]):
+    with pytest.raises(KeyboardInterrupt), staged_export.staged([cache]):
         raise KeyboardInterrupt
     assert unchanged()
-    with stage.staged([cache]) as (one,):
+    with staged_export.staged([cache]) as (one,):
         assert not one.put(), "buildx wrote no index"
     assert unchanged()
-    with stage.staged([cache]) as (one,):
+    with staged_export.staged([cache]) as (one,):
         make(one.place, nested=False)
         named(one.place, b"layer one").unlink()
         assert not one.put(), "one blob is missing"
@@ -224,10 +223,10 @@ def test_what_a_killed_export_left_goes_and_what_another_is_at_stays(cache: Path
     left = cache.with_name(f"{atomic.PREFIX}new-cache-12345678")
     left.mkdir()
     (left / "half").touch()
-    with stage.staged([cache]) as (one,):
+    with staged_export.staged([cache]) as (one,):
         assert not left.exists()
-        assert stage.tidy(cache.parent) == []
-        with stage.staged([cache]) as (other,):
+        assert staged_export.tidy(cache.parent) == []
+        with staged_export.staged([cache]) as (other,):
             assert one.place != other.place
             make(one.place, nested=False)
             make(other.place, nested=True)
@@ -243,21 +242,21 @@ def test_a_program_that_outlives_us_holds_what_it_writes_to(cache: Path) -> None
     ours = f"""
 import sys
 from pathlib import Path
-from goldi_tasks import run
-from goldi_tasks.cache.local import stage
+from goldi_tasks import process
+from goldi_tasks.cache import staged_export
 from goldi_tasks.command import Command
-with stage.staged([Path({str(cache)!r})]):
-    run.live(Command((sys.executable, "-c", {script!r})))
+with staged_export.staged([Path({str(cache)!r})]):
+    process.live(Command((sys.executable, "-c", {script!r})))
 """
     with subprocess.Popen((sys.executable, "-c", ours), stdin=subprocess.PIPE) as killed:
         assert killed.wait() == -9
         place = next(path for path in cache.parent.iterdir() if path.name.startswith(atomic.PREFIX))
-        assert stage.tidy(cache.parent) == []
+        assert staged_export.tidy(cache.parent) == []
         assert place.exists()
         assert killed.stdin
         killed.stdin.close()
         end = time.monotonic() + 10
-        while not stage.tidy(cache.parent):
+        while not staged_export.tidy(cache.parent):
             assert time.monotonic() < end
             time.sleep(0.01)
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
@@ -281,13 +280,13 @@ def test_directories_change_places(tmp_path: Path, by_itself: bool, monkeypatch:
 
 def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) -> None:
     roots = Roots(tmp_path)
-    dirs.set_up(Roots(tmp_path))
+    cache_directories.set_up(Roots(tmp_path))
     there = roots.folder(build_cache("tools")) / "a-00000000" / "native"
     make_in = make(there, nested=True)
     (there.parent / f"{atomic.PREFIX}new-native-1").mkdir()
     roots.folder(build_cache("runtime")).rename(tmp_path / "elsewhere")
     roots.folder(build_cache("runtime")).symlink_to(tmp_path / "elsewhere")
-    found, refused = mend.all_of(roots)
+    found, refused = repair.all_of(roots)
     assert found == [make_in]
     assert [one.refused.partition(" is a ")[2] for one in refused] == ["symbolic link: left alone"]
 
@@ -298,9 +297,11 @@ def test_under_sudo_what_buildx_wrote_is_the_callers(tmp_path: Path, monkeypatch
     monkeypatch.setenv("SUDO_GID", "4243")
     outside = tmp_path / "outside"
     outside.touch()
-    dirs.ensure(Roots(tmp_path / "caches"), directory := tmp_path / "caches/.buildx-cache-tools/key/native")
+    cache_directories.ensure(
+        Roots(tmp_path / "caches"), directory := tmp_path / "caches/.buildx-cache-tools/key/native"
+    )
     for _ in range(2):
-        with stage.staged([directory]) as (one,):
+        with staged_export.staged([directory]) as (one,):
             make(one.place, nested=False)
             (one.place / "link").symlink_to(outside)
             assert one.put()

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
-from goldi_tasks.cache import place
+from goldi_tasks import process
+from goldi_tasks.cache import file_system
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.paths import Roots
@@ -39,11 +39,11 @@ MOUNTINFO = """\
     ],
 )
 def test_the_longest_mount_point_wins_and_of_equals_the_last(path: str, kind: str) -> None:
-    assert place.file_system(Path(path), MOUNTINFO) == kind
+    assert file_system.file_system(Path(path), MOUNTINFO) == kind
 
 
 def test_no_mounts_are_no_failure() -> None:
-    assert place.file_system(Path("/x"), "") == ""
+    assert file_system.file_system(Path("/x"), "") == ""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, ...]
                 raise CommandFailed(failures[command.argv[1]], 1)
             return ""
 
-        monkeypatch.setattr(run, "capture", capture)
+        monkeypatch.setattr(process, "capture", capture)
         return calls
 
     return fake
@@ -67,7 +67,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[str, ...]
 
 def test_an_engine_that_mounts_the_root_sees_it(tmp_path: Path, asked: Callable[..., list[tuple[str, ...]]]) -> None:
     calls = asked()
-    assert place.engine_sees(tmp_path)
+    assert file_system.engine_sees(tmp_path)
     assert [call[0] for call in calls] == ["import", "create", "rm", "rmi"]
     assert not list(tmp_path.iterdir())
 
@@ -77,10 +77,10 @@ def test_an_engine_that_does_not_find_the_source_does_not_see_it(
 ) -> None:
     said = "docker create: invalid mount config for type bind: bind source path does not exist: /x"
     calls = asked(create=said)
-    assert not place.engine_sees(tmp_path)
+    assert not file_system.engine_sees(tmp_path)
     assert [call[0] for call in calls] == ["import", "create", "rmi"]
     assert not list(tmp_path.iterdir())
-    assert [text for text in place.warnings(Roots(tmp_path)) if f"the engine does not see {tmp_path}" in text]
+    assert [text for text in file_system.warnings(Roots(tmp_path)) if f"the engine does not see {tmp_path}" in text]
 
 
 @pytest.mark.parametrize("failing", ["import", "create"])
@@ -88,7 +88,7 @@ def test_where_nothing_is_known_nothing_is_said(
     tmp_path: Path, asked: Callable[..., list[tuple[str, ...]]], failing: str
 ) -> None:
     asked(**{failing: "docker: Cannot connect to the Docker daemon"})
-    assert place.engine_sees(tmp_path)
+    assert file_system.engine_sees(tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -96,7 +96,7 @@ def test_a_tmpfs_is_told_with_the_remedy(
     tmp_path: Path, asked: Callable[..., list[tuple[str, ...]]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked()
-    monkeypatch.setattr(place, "file_system", lambda *_: "tmpfs")
-    assert [text for text in place.warnings(Roots(tmp_path)) if "set GOLDI_CACHE_ROOT to a disk" in text]
-    monkeypatch.setattr(place, "file_system", lambda *_: "ext4")
-    assert place.warnings(Roots(tmp_path)) == []
+    monkeypatch.setattr(file_system, "file_system", lambda *_: "tmpfs")
+    assert [text for text in file_system.warnings(Roots(tmp_path)) if "set GOLDI_CACHE_ROOT to a disk" in text]
+    monkeypatch.setattr(file_system, "file_system", lambda *_: "ext4")
+    assert file_system.warnings(Roots(tmp_path)) == []

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import whose
-from goldi_tasks.cache import dirs
-from goldi_tasks.cache.look import sizes
+from goldi_tasks import ownership
+from goldi_tasks.cache import cache_directories
+from goldi_tasks.maintenance.usage import sizes
 from goldi_tasks.paths import CACHES, TAG_FILE, Roots
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    dirs.set_up(Roots(tmp_path / "caches"))
+    cache_directories.set_up(Roots(tmp_path / "caches"))
     return tmp_path / "caches"
 
 
@@ -98,7 +98,7 @@ def test_what_clearing_would_leave_alone_is_told(root: Path, tmp_path: Path) -> 
 
 
 def test_another_users_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whose, "owner", lambda: (os.getuid() + 1, 0))
+    monkeypatch.setattr(ownership, "owner", lambda: (os.getuid() + 1, 0))
     assert "belongs to user" in sizes.remarks(pip(root))[0]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.cache import dirs, use, work
+from goldi_tasks.cache import cache_directories, last_use, usage_lock
 from goldi_tasks.paths import Roots
 
 
@@ -14,28 +14,28 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_many_at_work_and_no_prune_meanwhile() -> None:
-    with work.at_work(), work.at_work(), work.alone(None) as free:
+    with usage_lock.at_work(), usage_lock.at_work(), usage_lock.alone(None) as free:
         assert not free
-    with work.alone(None) as free:
+    with usage_lock.alone(None) as free:
         assert free
 
 
 def test_a_build_goes_on_when_a_prune_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "PATIENCE", 0.1)
-    with work.alone(None) as free, work.at_work():
+    monkeypatch.setattr(usage_lock, "PATIENCE", 0.1)
+    with usage_lock.alone(None) as free, usage_lock.at_work():
         assert free
 
 
 def test_who_waits_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    holder = work.at_work()
+    holder = usage_lock.at_work()
     holder.__enter__()
 
     def tell(whom: str) -> None:
         told.append(whom)
         holder.__exit__(None, None, None)
 
-    with work.alone(tell) as free:
+    with usage_lock.alone(tell) as free:
         assert free
     assert len(told) == 1
     assert f"process {os.getpid()}" in told[0] or "another goldi" in told[0]
@@ -43,31 +43,31 @@ def test_who_waits_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_state_directory_work_goes_on(state: Path) -> None:
     state.parent.write_text("a file")
-    with work.at_work(), work.alone(None) as free:
+    with usage_lock.at_work(), usage_lock.alone(None) as free:
         assert free
-    assert work.due()
+    assert usage_lock.due()
 
 
 def test_once_a_day(state: Path) -> None:
-    assert work.due()
+    assert usage_lock.due()
     state.mkdir(parents=True)
-    work.stamp().touch()
-    assert not work.due()
-    os.utime(work.stamp(), (1e9, 1e9))
-    assert work.due()
-    os.utime(work.stamp(), (4e9, 4e9))
-    assert work.due(), "a clock that went back is no reason to wait for years"
+    usage_lock.stamp().touch()
+    assert not usage_lock.due()
+    os.utime(usage_lock.stamp(), (1e9, 1e9))
+    assert usage_lock.due()
+    os.utime(usage_lock.stamp(), (4e9, 4e9))
+    assert usage_lock.due(), "a clock that went back is no reason to wait for years"
 
 
 def test_what_is_handed_out_is_marked_at_most_each_half_hour(tmp_path: Path) -> None:
     root = tmp_path / "caches"
     folder = root / "mypy-cache" / "a-0123abcd"
-    dirs.ensure(Roots(root), folder / "native")
+    cache_directories.ensure(Roots(root), folder / "native")
     for path in (folder.parent, folder, folder / "native"):
         os.utime(path, (1e9, 1e9))
-    dirs.ensure(Roots(root), folder / "native")
+    cache_directories.ensure(Roots(root), folder / "native")
     marks = [path.stat().st_mtime_ns for path in (folder.parent, folder, folder / "native")]
     assert [mark > 1.1e18 for mark in marks] == [True, True, False]
-    dirs.ensure(Roots(root), folder / "native")
+    cache_directories.ensure(Roots(root), folder / "native")
     assert folder.stat().st_mtime_ns == marks[1]
-    assert use.PAUSE < use.FRESH
+    assert last_use.PAUSE < last_use.FRESH

@@ -77,7 +77,7 @@ def test_what_nothing_refers_to_is_found(layout: Path) -> None:
 
 def test_a_traceback_is_found_unless_it_is_pythons_own() -> None:
     text = 'Traceback (most recent call last):\n  File "{}", line 1\nKeyboardInterrupt\n'
-    ours, others = text.format("/x/goldi_tasks/program.py"), text.format("<frozen site>")
+    ours, others = text.format("/x/goldi_tasks/cli.py"), text.format("<frozen site>")
     assert list(invariants.told("it", Said(0, ours, 0.0), ()))
     assert not list(invariants.told("it", Said(0, others, 0.0), ()))
     assert list(invariants.told("it", Said(3, "", 0.0), (0, 2)))

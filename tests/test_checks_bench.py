@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.bench import limits
-from goldi_tasks.checks import place
-from goldi_tasks.checks.bench import programs, table
+from goldi_tasks.benchmark import limits
+from goldi_tasks.checks import environment
+from goldi_tasks.checks.check_benchmark import check_limits, measured_sessions
 from goldi_tasks.errors import NotAProject
 
 SECONDS = {
@@ -23,7 +23,7 @@ DIGEST = "0123456789abcdef" * 4
 
 
 def test_the_table() -> None:
-    text = "\n".join(limits.lines(table.report(5, SECONDS)))
+    text = "\n".join(limits.lines(check_limits.report(5, SECONDS)))
     assert "| `nox -s lint`, warm | 0.60 s | host 0.50 s | +0.15 s | +0.10 s |" in text
     assert "| `docker compose run` 1.20 s | 2.50 times as fast | 2.00 times as fast, **missed** |" in text
     assert "| 1.20 s | host 0.50 s | +0.60 s | +0.70 s, **missed** |" in text
@@ -33,7 +33,7 @@ def test_the_table() -> None:
 
 
 def test_the_figures_for_scripts() -> None:
-    told = limits.as_json(table.report(1, SECONDS | {"parallel, container": 4.0, "parallel, host": 3.0}))
+    told = limits.as_json(check_limits.report(1, SECONDS | {"parallel, container": 4.0, "parallel, host": 3.0}))
     assert told["seconds"]["lint, compose"] == 1.2
     assert [row["met"] for row in told["limits"]] == [True, False, False, True, False]
     assert [row["measured"] for row in told["limits"]] == [0.1, 2.0, 0.7, 1.1, 1.333]
@@ -48,18 +48,18 @@ def test_limits_know_their_side(kind: limits.Kind, value: float, good: float, ba
 
 def test_mypy_checks_what_the_project_says_else_the_app(make_project: Callable[..., Path]) -> None:
     plain = make_project(name="plain")
-    found = programs.sessions(project_settings.load(plain, {}))
+    found = measured_sessions.sessions(project_settings.load(plain, {}))
     assert found["lint"] == [["ruff", "check", "."]]
     assert found["typecheck"] == [["mypy", "."]]
-    assert len(found) == 2 + programs.PARTS
+    assert len(found) == 2 + measured_sessions.PARTS
     said = make_project("[tool.mypy]", 'files = ["src"]', name="said")
-    assert programs.sessions(project_settings.load(said, {}))["typecheck"] == [["mypy"]]
+    assert measured_sessions.sessions(project_settings.load(said, {}))["typecheck"] == [["mypy"]]
 
 
 def test_the_noxfiles_are_python_and_only_one_knows_us() -> None:
     sessions = {"lint": [["ruff", "check", 'a "b"']]}
-    host = programs.on_host(Path("/it's/ü"), sessions)
-    container = programs.in_container(Path("/it's/ü"), sessions)
+    host = measured_sessions.on_host(Path("/it's/ü"), sessions)
+    container = measured_sessions.in_container(Path("/it's/ü"), sessions)
     compile(host, "host", "exec")
     compile(container, "container", "exec")
     assert "goldi" not in host
@@ -67,20 +67,23 @@ def test_the_noxfiles_are_python_and_only_one_knows_us() -> None:
 
 
 def test_the_parts_tell_what_they_have_done() -> None:
-    assert programs.done(f"nox > python\r\npart 3 {DIGEST}\r\npart 4 none\n") == {"3": DIGEST}
+    assert measured_sessions.done(f"nox > python\r\npart 3 {DIGEST}\r\npart 4 none\n") == {"3": DIGEST}
 
 
 def test_of_a_failure_one_line_is_told() -> None:
     ours = "nox > lint\nnox > Session lint aborted: goldi: no program 'ruff'. Lock it.\nnox > Ran 1 session:\n"
-    assert programs.reason(ours) == "no program 'ruff'. Lock it."
+    assert measured_sessions.reason(ours) == "no program 'ruff'. Lock it."
     host = (
         "nox > Running session lint\nnox > Program ruff not found.\nnox > Session lint failed.\nnox > * lint: failed\n"
     )
-    assert programs.reason(host) == "Program ruff not found."
-    assert programs.reason("Container x\nError response from daemon: gone\n\n") == "Error response from daemon: gone"
-    assert programs.reason("") == ""
+    assert measured_sessions.reason(host) == "Program ruff not found."
+    assert (
+        measured_sessions.reason("Container x\nError response from daemon: gone\n\n")
+        == "Error response from daemon: gone"
+    )
+    assert measured_sessions.reason("") == ""
 
 
 def test_without_a_lock_nothing_is_measured(project: Path) -> None:
     with pytest.raises(NotAProject, match=r"has no requirements-dev\.lock"):
-        place.lock(project_settings.load(project, {}))
+        environment.lock(project_settings.load(project, {}))

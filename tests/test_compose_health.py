@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.compose import failure, health
+from goldi_tasks.compose import health, service_failure
 
 START = "2026-11-27T06:00:00.123456789Z"
 
@@ -98,11 +98,11 @@ tini: the child ended
     ],
 )
 def test_the_error_that_ended_a_program(text: str, error: str) -> None:
-    assert failure.last_error(text.splitlines()) == error
+    assert service_failure.last_error(text.splitlines()) == error
 
 
 def test_what_the_development_server_says() -> None:
     lines = ["serve: error: KeyError: 'x' (app.py, line 1)", "INFO: Finished server process"]
-    assert failure.serve_error(lines) == "KeyError: 'x' (app.py, line 1)"
-    assert failure.serve_error([*lines, "serve: app.py changed", "INFO: Started"]) == ""
-    assert failure.serve_error(["INFO: Started"]) == ""
+    assert service_failure.serve_error(lines) == "KeyError: 'x' (app.py, line 1)"
+    assert service_failure.serve_error([*lines, "serve: app.py changed", "INFO: Started"]) == ""
+    assert service_failure.serve_error(["INFO: Started"]) == ""

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import owner
+from goldi_tasks.compose import stack_owner
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import StackRefused
 from goldi_tasks.settings import Settings
@@ -30,26 +30,26 @@ def test_a_stack_belongs_to_the_checkout_that_its_compose_file_is_in(here: Setti
     worktree.mkdir(parents=True)
     (worktree / ".git").write_text("gitdir: elsewhere\n")
     ours = (here.project, here.project / "infrastructure/docker", "")
-    owner.expect_ours(here, "bears", [container(folder) for folder in ours])
+    stack_owner.expect_ours(here, "bears", [container(folder) for folder in ours])
     for folder in (worktree, worktree / "infrastructure/docker"):
         folder.mkdir(exist_ok=True, parents=True)
         with pytest.raises(StackRefused, match=rf"^the stack 'bears' belongs to {folder}\. Take it down there"):
-            owner.expect_ours(here, "bears", [container(folder)])
+            stack_owner.expect_ours(here, "bears", [container(folder)])
     gone = r"belongs to .*/gone\. That directory is gone: `docker compose --project-name bears down` ends"
     with pytest.raises(StackRefused, match=gone):
-        owner.expect_ours(here, "bears", [container(tmp_path / "gone")])
+        stack_owner.expect_ours(here, "bears", [container(tmp_path / "gone")])
 
 
 def test_data_of_another_checkout_are_not_used(here: Settings, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
-    owner.expect_not_theirs(here, [VOLUME])
-    owner.remember(here, [VOLUME], [])
-    owner.expect_not_theirs(here, [VOLUME])
-    owner.remember(Settings(tmp_path / "other"), [VOLUME], [])
+    stack_owner.expect_not_theirs(here, [VOLUME])
+    stack_owner.remember(here, [VOLUME], [])
+    stack_owner.expect_not_theirs(here, [VOLUME])
+    stack_owner.remember(Settings(tmp_path / "other"), [VOLUME], [])
     with pytest.raises(StackRefused, match=f"^the volume bears_data holds data of {tmp_path}/other\\. Set COMPOSE_"):
-        owner.expect_not_theirs(here, [VOLUME])
+        stack_owner.expect_not_theirs(here, [VOLUME])
     (tmp_path / "other").rmdir()
-    owner.expect_not_theirs(here, [VOLUME])
+    stack_owner.expect_not_theirs(here, [VOLUME])
 
 
 VOLUME = {"Name": "bears_data", "CreatedAt": "2026-11-27T07:00:00Z"}
@@ -86,13 +86,13 @@ def test_a_volume_belongs_to_who_made_it_or_holds_it(
         assert f"volume={volume['Name']}" in command.argv
         return "".join(f"{tmp_path / name}\n" for name in held)
 
-    monkeypatch.setattr(run, "capture", capture)
+    monkeypatch.setattr(process, "capture", capture)
     if made:
-        owner.remember(Settings(tmp_path / made), [VOLUME], [])
+        stack_owner.remember(Settings(tmp_path / made), [VOLUME], [])
     # It was there when somebody else came.
-    owner.remember(Settings(tmp_path / "third"), [VOLUME], [VOLUME])
+    stack_owner.remember(Settings(tmp_path / "third"), [VOLUME], [VOLUME])
     if isinstance(said, list):
-        assert owner.unknown(here, [volume]) == said
+        assert stack_owner.unknown(here, [volume]) == said
     else:
         with pytest.raises(StackRefused, match=f"^the volume bears_data belongs to {tmp_path / said}"):
-            owner.unknown(here, [volume])
+            stack_owner.unknown(here, [volume])

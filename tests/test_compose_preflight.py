@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import rootless
+from goldi_tasks.client import rootless
 from goldi_tasks.compose import ports, preflight
+from goldi_tasks.compose.compose_arguments import Compose
 from goldi_tasks.compose.containers import Container
+from goldi_tasks.compose.stack_model import Port, Service, Stack
 from goldi_tasks.errors import StackRefused
-from goldi_tasks.plan.compose import Compose
-from goldi_tasks.plan.stack import Port, Service, Stack
 from goldi_tasks.settings import Settings
 
 PROJECT = Path("/p")

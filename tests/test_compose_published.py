@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import published
+from goldi_tasks.compose import port_variables
+from goldi_tasks.compose.compose_arguments import Compose
+from goldi_tasks.compose.stack_model import Port, Service
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.compose import Compose
-from goldi_tasks.plan.stack import Port, Service
 from goldi_tasks.settings import Settings
 
 WEB = Service("web", "bears:latest")
@@ -35,10 +35,10 @@ def ask(monkeypatch: pytest.MonkeyPatch, folder: Path, said: str | Exception, nu
             raise said
         return said
 
-    monkeypatch.setattr(run, "capture", capture)
+    monkeypatch.setattr(process, "capture", capture)
     (folder / "compose.yaml").write_text(TEXT)
     compose = Compose({"PAGE_PORT": "5200"})
-    return published.variable(Settings(folder), compose, WEB, Port("127.0.0.1", number, target))
+    return port_variables.variable(Settings(folder), compose, WEB, Port("127.0.0.1", number, target))
 
 
 def test_compose_says_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

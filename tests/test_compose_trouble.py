@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import probe
-from goldi_tasks.compose import containers, trouble
+from goldi_tasks.client import system_info
+from goldi_tasks.compose import compose_errors, containers
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed, NoEngine
 
@@ -43,7 +43,7 @@ GONE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is t
     ],
 )
 def test_it_is_told_in_one_sentence(said: str, told: str) -> None:
-    error = trouble.explained(CommandFailed(f"docker compose: {said}", 1), Path("/p"))
+    error = compose_errors.explained(CommandFailed(f"docker compose: {said}", 1), Path("/p"))
     assert str(error).startswith(told)
     assert "\n" not in str(error)
 
@@ -52,9 +52,9 @@ def test_an_engine_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> None:
         raise NoEngine("no Docker engine answers")
 
-    monkeypatch.setattr(probe, "engine_info", none)
+    monkeypatch.setattr(system_info, "engine_info", none)
     with pytest.raises(NoEngine):
-        trouble.explained(CommandFailed(f"docker compose: {GONE}", 1), Path("/p"))
+        compose_errors.explained(CommandFailed(f"docker compose: {GONE}", 1), Path("/p"))
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,15 @@ import subprocess
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 
 
 def test_a_program_started_by_run_fails_the_test() -> None:
     with pytest.raises(pytest.fail.Exception, match="started a program"):
-        run.capture(Command(("true",)))
+        process.capture(Command(("true",)))
     with pytest.raises(pytest.fail.Exception, match="started a program"):
-        run.live(Command(("true",)))
+        process.live(Command(("true",)))
 
 
 def test_a_program_started_otherwise_fails_the_test() -> None:

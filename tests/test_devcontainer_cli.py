@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.devcontainer import cli
+from goldi_tasks.devcontainer import devcontainer_cli
 from goldi_tasks.errors import CommandFailed, NoDevcontainer
 
 
@@ -23,7 +23,7 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (told[-1] / "node_modules/.bin/devcontainer").touch()
         return ""
 
-    monkeypatch.setattr(run, "capture", install)
+    monkeypatch.setattr(process, "capture", install)
     monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/npm" if name == "npm" else None)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return told
@@ -31,9 +31,9 @@ def npm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 def test_many_at_once_install_it_once(npm: list[Path]) -> None:
     with ThreadPoolExecutor(4) as pool:
-        programs = set(pool.map(lambda _: cli.program(), range(8)))
-    assert programs == {str(cli.own())}
-    assert cli.own().exists()
+        programs = set(pool.map(lambda _: devcontainer_cli.program(), range(8)))
+    assert programs == {str(devcontainer_cli.own())}
+    assert devcontainer_cli.own().exists()
     assert len(npm) == 1
 
 
@@ -42,9 +42,9 @@ def test_what_was_cut_off_is_done_again(npm: list[Path], monkeypatch: pytest.Mon
         raise CommandFailed("no network", 1)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "capture", fail)
+        patch.setattr(process, "capture", fail)
         with pytest.raises(NoDevcontainer, match=r"npm could not install .*: no network"):
-            cli.program()
-    assert not cli.folder().exists()
-    assert Path(cli.program()).exists()
-    assert [path.name for path in cli.folder().parent.iterdir()] == [cli.folder().name]
+            devcontainer_cli.program()
+    assert not devcontainer_cli.folder().exists()
+    assert Path(devcontainer_cli.program()).exists()
+    assert [path.name for path in devcontainer_cli.folder().parent.iterdir()] == [devcontainer_cli.folder().name]

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache.doctor import finding, judge, policy, registry
-from goldi_tasks.cache.doctor.answers import Answers, Folder, Registry, Root, Space
-from goldi_tasks.cache.doctor.finding import Finding, Mend
-from goldi_tasks.emulation import Handler
+from goldi_tasks.client.system_info import Docker
+from goldi_tasks.engine.emulation import Handler
 from goldi_tasks.errors import NoEngine, NoPermission
-from goldi_tasks.probe import Docker
+from goldi_tasks.maintenance.doctor import finding, gc_findings, judge, registry_findings
+from goldi_tasks.maintenance.doctor.facts import Answers, Folder, Registry, Root, Space
+from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 
 DATA = Path(__file__).parent / "data"
 WELL = Space(100 * 10**9, 50 * 10**9, 10**7, 9 * 10**6)
@@ -157,15 +157,15 @@ def test_security_options() -> None:
 
 def losses(name: str) -> list[tuple[str, str]]:
     """What the rules drop that buildx printed into the file."""
-    nodes = policy.parse((DATA / name).read_text(encoding="utf-8"))
-    return [loss for rules in nodes for loss in policy.losses(rules)]
+    nodes = gc_findings.parse((DATA / name).read_text(encoding="utf-8"))
+    return [loss for rules in nodes for loss in gc_findings.losses(rules)]
 
 
 def test_buildkits_own_rules_of_0_13() -> None:
     """Its first rule, with commas, matches nothing."""
-    (rules,) = policy.parse((DATA / "inspect-0.13-default.txt").read_text(encoding="utf-8"))
+    (rules,) = gc_findings.parse((DATA / "inspect-0.13-default.txt").read_text(encoding="utf-8"))
     assert len(rules) == 4
-    assert not rules[0].drops(policy.MOUNT)
+    assert not rules[0].drops(gc_findings.MOUNT)
     assert (rules[1].hours, round(rules[1].keep / 1e9)) == (1440, 26)
     said = "with layers, the least recently used first, once the build cache is larger than 26.0 GB"
     assert losses("inspect-0.13-default.txt") == [("note", said)]
@@ -182,8 +182,8 @@ def test_buildkits_own_rules_since_their_filters_match() -> None:
 
 
 def test_our_rules_lose_nothing() -> None:
-    (rules,) = policy.parse((DATA / "inspect-0.13-ours.txt").read_text(encoding="utf-8"))
-    assert [rule.drops(policy.MOUNT) for rule in rules] == [False, False, True, *[False] * 5, True]
+    (rules,) = gc_findings.parse((DATA / "inspect-0.13-ours.txt").read_text(encoding="utf-8"))
+    assert [rule.drops(gc_findings.MOUNT) for rule in rules] == [False, False, True, *[False] * 5, True]
     assert losses("inspect-0.13-ours.txt") == []
 
 
@@ -240,16 +240,16 @@ def test_a_handler_that_containers_do_not_find() -> None:
 @pytest.mark.parametrize(
     ("image", "host"),
     [
-        ("python:3.13", registry.HUB),
-        ("library/python", registry.HUB),
-        ("docker.io/library/python", registry.HUB),
+        ("python:3.13", registry_findings.HUB),
+        ("library/python", registry_findings.HUB),
+        ("docker.io/library/python", registry_findings.HUB),
         ("localhost/goldi/python:3.13", "localhost"),
         ("localhost:5000/python", "localhost:5000"),
         ("mirror.invalid/python", "mirror.invalid"),
     ],
 )
 def test_the_registry_of_an_image(image: str, host: str) -> None:
-    assert registry.host(image) == host
+    assert registry_findings.host(image) == host
 
 
 def test_registries() -> None:

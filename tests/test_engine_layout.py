@@ -7,8 +7,7 @@ import json
 import tarfile
 from pathlib import Path
 
-from goldi_tasks.engine import layout
-from goldi_tasks.plan import oci
+from goldi_tasks.engine import image_archive, oci
 
 
 def tar(folder: Path) -> Path:
@@ -24,22 +23,22 @@ def tar(folder: Path) -> Path:
 def test_a_layer_is_packed_to_the_same_bits_and_keeps_the_digest_of_what_is_in_it(tmp_path: Path) -> None:
     first, second = tar(tmp_path / "one"), tar(tmp_path / "two")
     plain = first.read_bytes()
-    one, two = layout.packed(first), layout.packed(second)
+    one, two = image_archive.packed(first), image_archive.packed(second)
     assert not first.exists()
     assert (one.digest, one.size, one.diff_id) == (two.digest, two.size, two.diff_id)
     assert gzip.decompress(one.path.read_bytes()) == plain
     assert one.diff_id == f"sha256:{hashlib.sha256(plain).hexdigest()}"
-    assert one.digest == layout.sha256(one.path.read_bytes())
+    assert one.digest == image_archive.sha256(one.path.read_bytes())
 
 
 def test_both_kinds_of_engine_find_the_image_in_the_archive_and_so_do_we(tmp_path: Path) -> None:
-    layer = layout.packed(tar(tmp_path / "in"))
+    layer = image_archive.packed(tar(tmp_path / "in"))
     config = json.dumps({"architecture": "amd64", "os": "linux"}).encode()
-    described = layout.sha256(config)
+    described = image_archive.sha256(config)
     manifest = oci.manifest((described, len(config)), (layer.digest, layer.size))
-    top = oci.top("a:b", oci.manifest_of(layout.sha256(manifest), len(manifest)))
+    top = oci.top("a:b", oci.manifest_of(image_archive.sha256(manifest), len(manifest)))
     legacy = oci.legacy("a:b", described, layer.digest)
-    path = layout.write(tmp_path / "image.tar", top, (manifest, config), layer, legacy)
+    path = image_archive.write(tmp_path / "image.tar", top, (manifest, config), layer, legacy)
     with tarfile.open(path) as archive:
         content = {name: file.read() for name in archive.getnames() if (file := archive.extractfile(name))}
     (old,) = json.loads(content["manifest.json"])
@@ -49,6 +48,6 @@ def test_both_kinds_of_engine_find_the_image_in_the_archive_and_so_do_we(tmp_pat
     for name, text in content.items():
         if name.startswith("blobs/"):
             assert name == f"blobs/sha256/{hashlib.sha256(text).hexdigest()}"
-    with layout.opened(path, "amd64") as (manifests, files):
+    with image_archive.opened(path, "amd64") as (manifests, files):
         assert [one["platform"]["architecture"] for one in manifests] == ["amd64"]
         assert files.getnames() == ["./file"]

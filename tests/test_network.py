@@ -10,8 +10,8 @@ import pytest
 
 from goldi_tasks import command, network
 from goldi_tasks import settings as project_settings
-from goldi_tasks.network import Network, debian, git, logins, npm, python
-from goldi_tasks.network.files import Files
+from goldi_tasks.network import Network, apt_config, git_settings, logins, npm_config, python_indexes
+from goldi_tasks.network.config_files import Files
 
 AWKWARD = "http://u:p'w $(touch pwned)@proxy:3128"
 
@@ -33,7 +33,7 @@ def environ(home: Path, **more: str) -> dict[str, str]:
 
 
 def pip(environ: dict[str, str]) -> dict[str, str]:
-    return python.pip_variables(python.read_pip(environ, Files()))
+    return python_indexes.pip_variables(python_indexes.read_pip(environ, Files()))
 
 
 def test_nothing_to_tell() -> None:
@@ -88,8 +88,8 @@ def test_a_file_that_is_not_valid_is_told_and_says_nothing(home: Path) -> None:
     (home / ".config/uv/uv.toml").write_text("[")
     (home / ".netrc").write_text("machine\n")
     files = Files()
-    python.read_pip(environ(home), files)
-    assert python.read_uv(environ(home), files) == {}
+    python_indexes.read_pip(environ(home), files)
+    assert python_indexes.read_uv(environ(home), files) == {}
     assert logins.Netrc(environ(home), files).lines(["x"]) == []
     assert [problem.partition(" is ignored: ")[0] for problem in files.problems] == [
         str(home / name) for name in (".config/pip/pip.conf", ".config/uv/uv.toml", ".netrc")
@@ -100,7 +100,7 @@ def test_pips_files_speak_for_uv_too(home: Path) -> None:
     (home / ".config/pip/pip.conf").write_text(
         "[global]\nindex_url = https://u:pw@strong/simple\nextra-index-url =\n  https://a/s\n  file:///opt/x\n"
     )
-    told = python.variables(pip(environ(home)), {})
+    told = python_indexes.variables(pip(environ(home)), {})
     assert told == {
         "PIP_INDEX_URL": "https://u:pw@strong/simple",
         "PIP_EXTRA_INDEX_URL": "https://a/s",
@@ -108,7 +108,7 @@ def test_pips_files_speak_for_uv_too(home: Path) -> None:
         "UV_EXTRA_INDEX_URL": "https://a/s",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
     }
-    assert python.without_logins(told)["UV_DEFAULT_INDEX"] == "https://strong/simple"
+    assert python_indexes.without_logins(told)["UV_DEFAULT_INDEX"] == "https://strong/simple"
 
 
 UV = """
@@ -124,16 +124,16 @@ UV = """
 def test_uvs_file_speaks_for_pip_too(home: Path) -> None:
     (home / ".config/uv/uv.toml").write_text(dedent(UV))
     told = {"UV_INDEX": "own=https://own/simple", "UV_DEFAULT_INDEX": "https://mirror/simple"}
-    assert python.read_uv(environ(home), Files()) == told
-    assert python.variables({}, told) == {**told, "PIP_INDEX_URL": "https://mirror/simple"}
+    assert python_indexes.read_uv(environ(home), Files()) == told
+    assert python_indexes.variables({}, told) == {**told, "PIP_INDEX_URL": "https://mirror/simple"}
 
 
 def test_what_turns_uvs_files_off_is_heeded(home: Path) -> None:
     (home / ".config/uv/uv.toml").write_text(dedent(UV))
     (home / "other.toml").write_text('[pip]\nindex-url = "https://m"')
-    assert python.read_uv(environ(home, UV_NO_CONFIG="1"), Files()) == {}
+    assert python_indexes.read_uv(environ(home, UV_NO_CONFIG="1"), Files()) == {}
     named = environ(home, UV_CONFIG_FILE=str(home / "other.toml"))
-    assert python.read_uv(named, Files()) == {"UV_INDEX_URL": "https://m"}
+    assert python_indexes.read_uv(named, Files()) == {"UV_INDEX_URL": "https://m"}
 
 
 def test_npms_files_are_one_and_their_variables_filled_in(home: Path) -> None:
@@ -142,9 +142,9 @@ def test_npms_files_are_one_and_their_variables_filled_in(home: Path) -> None:
         "//npm.corp/:_authToken=${TOKEN}\n@corp:registry=https://npm.corp/c/\n"
     )
     user = environ(home) | {"TOKEN": "hunt;er2"}
-    found = npm.read(user, Files())
-    told = npm.variables(user, found, "")
-    assert npm.decode(told["GOLDI_NPMRC"]) == {
+    found = npm_config.read(user, Files())
+    told = npm_config.variables(user, found, "")
+    assert npm_config.decode(told["GOLDI_NPMRC"]) == {
         "https-proxy": "",
         "proxy": "",
         "registry": "https://npm.corp/",
@@ -152,16 +152,16 @@ def test_npms_files_are_one_and_their_variables_filled_in(home: Path) -> None:
         "//npm.corp/:_authToken": "hunt;er2",
         "@corp:registry": "https://npm.corp/c/",
     }
-    assert "hunt;er2" in set(npm.secrets(user, found, ""))
-    assert "hunt" not in npm.variables(user, found, "", with_logins=False)["GOLDI_NPMRC"]
+    assert "hunt;er2" in set(npm_config.secrets(user, found, ""))
+    assert "hunt" not in npm_config.variables(user, found, "", with_logins=False)["GOLDI_NPMRC"]
 
 
 def test_what_the_projects_npmrc_asks_for_is_handed_over() -> None:
     user = {"NPM_TOKEN": "tttt", "HOST": "h", "OTHER": "o"}
     text = "//h/:_authToken = ${NPM_TOKEN?} ; ${OTHER}\nregistry=https://${HOST}/\nproxy=\n"
-    assert npm.variables(user, {}, text) == {"NPM_TOKEN": "tttt", "HOST": "h"}
-    assert npm.variables(user, {}, text, with_logins=False) == {"HOST": "h"}
-    assert set(npm.secrets(user, {}, text)) == {"tttt"}
+    assert npm_config.variables(user, {}, text) == {"NPM_TOKEN": "tttt", "HOST": "h"}
+    assert npm_config.variables(user, {}, text, with_logins=False) == {"HOST": "h"}
+    assert set(npm_config.secrets(user, {}, text)) == {"tttt"}
 
 
 def test_only_logins_of_servers_that_are_used_leave_the_netrc(home: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_program_is_told_what_is_its_own() -> None:
         {"HTTP_PROXY": "http://proxy"},
         pip={"PIP_INDEX_URL": "https://i"},
         npmrc={"registry": "https://r"},
-        apt=debian.Apt(mirror="https://m/debian"),
+        apt=apt_config.Apt(mirror="https://m/debian"),
         git_config=(("http.proxy", "http://g"),),
     )
     assert found.variables("python").keys() == {"HTTP_PROXY", "PIP_INDEX_URL", "UV_DEFAULT_INDEX", "GOLDI_GIT_CONFIG"}
@@ -198,21 +198,21 @@ def test_gits_proxies_and_other_names_of_addresses() -> None:
         ("url.https://tok@h/.insteadof", "https://h/"),
         ("http.https://x.proxy", "p:2"),
     )
-    assert git.variables(entries)["GOLDI_GIT_CONFIG"].count("\n") == 3
-    assert git.variables(entries, with_logins=False) == {"GOLDI_GIT_CONFIG": "http.https://x.proxy\tp:2\n"}
-    assert {"pw", "tok"} < git.secrets(entries)
+    assert git_settings.variables(entries)["GOLDI_GIT_CONFIG"].count("\n") == 3
+    assert git_settings.variables(entries, with_logins=False) == {"GOLDI_GIT_CONFIG": "http.https://x.proxy\tp:2\n"}
+    assert {"pw", "tok"} < git_settings.secrets(entries)
 
 
 def test_apts_proxy_mirror_and_logins() -> None:
     auth = "# machine no login x password y\nmachine mirror.corp/debian-security\nlogin you password bears\n"
     auth += "machine o login a password b\n"
-    apt = debian.Apt(
+    apt = apt_config.Apt(
         ('Acquire::http::Proxy "http://u:pw@proxy:3128";',),
         "http://me:hunter2@mirror.corp/debian",
         "http://mirror.corp/debian-security",
-        tuple(debian._logins(auth)),
+        tuple(apt_config._logins(auth)),
     )
-    told = debian.variables(apt)
+    told = apt_config.variables(apt)
     assert told["GOLDI_APT_CONF"] == 'Acquire::http::Proxy "http://u:pw@proxy:3128";\n'
     assert "hunter2" not in told["GOLDI_APT_SED"]
     assert told["GOLDI_APT_SED"].index("security") < told["GOLDI_APT_SED"].index("#http://mirror.corp/debian\\1#g")
@@ -220,15 +220,15 @@ def test_apts_proxy_mirror_and_logins() -> None:
         "machine http://mirror.corp/debian login me password hunter2",
         "machine mirror.corp/debian-security login you password bears",
     ]
-    assert {"pw", "hunter2", "bears"} < set(debian.secrets(apt))
-    plain = debian.variables(apt, with_logins=False)
+    assert {"pw", "hunter2", "bears"} < set(apt_config.secrets(apt))
+    plain = apt_config.variables(apt, with_logins=False)
     assert plain.keys() == {"GOLDI_APT_CONF", "GOLDI_APT_SED"}
     assert "pw" not in plain["GOLDI_APT_CONF"]
 
 
 def test_sources_of_an_image_become_the_mirrors() -> None:
-    apt = debian.Apt(mirror="https://u:p@m/de&bian/debian", security="https://m/de&bian/debian-security")
-    told = debian.variables(apt)
+    apt = apt_config.Apt(mirror="https://u:p@m/de&bian/debian", security="https://m/de&bian/debian-security")
+    told = apt_config.variables(apt)
     rules = [line.split("#")[1:3] for line in told["GOLDI_APT_SED"].splitlines()]
     text = (
         "URIs: http://official/debian\ndeb http://official/debian-security/ x main\nURIs: http://s/archive/debian/2025"

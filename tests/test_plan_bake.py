@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from goldi_tasks import settings as project_settings
+from goldi_tasks.bake import bake_arguments, bake_variables, build_request, compression, local_cache
+from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.client.system_info import BUILDER, Docker
 from goldi_tasks.errors import NoEngine, UnknownName
-from goldi_tasks.plan import bake, packing
-from goldi_tasks.plan.bake import Wanted
-from goldi_tasks.probe import BUILDER, Docker
 from goldi_tasks.settings import Settings
 
 # Debian 13's engine with the containerd image store.
@@ -54,7 +54,7 @@ def settings(project: Path) -> Settings:
 
 def argv(settings: Settings, docker: Docker, wanted: Wanted | None = None) -> tuple[str, ...]:
     wanted = wanted or Wanted(("production",))
-    return bake.build(settings, docker, wanted, TARGETS, METADATA, env={}, secrets={}).argv
+    return bake_arguments.build(settings, docker, wanted, TARGETS, METADATA, env={}, secrets={}).argv
 
 
 def sets(found: tuple[str, ...]) -> list[str]:
@@ -65,13 +65,13 @@ ZSTD = "compression=zstd,compression-level=1"
 
 
 def exported(settings: Settings, target: str, packed: str = "") -> str:
-    directory = bake.cache_directory(settings, target, ())
+    directory = local_cache.cache_directory(settings, target, ())
     return f'{target}.cache-to=type=local,mode=max{packed},"dest={directory}"'
 
 
 def kept(settings: Settings, docker: Docker, wanted: Wanted | None = None) -> tuple[str, ...]:
-    places = {target: bake.cache_directory(settings, target, ()) for target in TARGETS}
-    return bake.keep(settings, docker, wanted or Wanted(("production",)), places, env={}, secrets={}).argv
+    places = {target: local_cache.cache_directory(settings, target, ()) for target in TARGETS}
+    return bake_arguments.keep(settings, docker, wanted or Wanted(("production",)), places, env={}, secrets={}).argv
 
 
 def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
@@ -94,7 +94,9 @@ def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
 
 
 def test_environment_and_secrets_go_along(settings: Settings) -> None:
-    command = bake.build(settings, DEBIAN, Wanted(("tools",)), ("tools",), METADATA, env={"A": "1"}, secrets={"B": "2"})
+    command = bake_arguments.build(
+        settings, DEBIAN, Wanted(("tools",)), ("tools",), METADATA, env={"A": "1"}, secrets={"B": "2"}
+    )
     assert (command.env, command.secrets) == ({"A": "1"}, {"B": "2"})
 
 
@@ -137,13 +139,13 @@ def test_the_certificates_may_be_read_too(settings: Settings) -> None:
 )
 def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, builder: bool, load: bool) -> None:
     found = argv(settings, docker)
-    assert bake.keeps_local_cache(docker) is keeps
+    assert local_cache.keeps_local_cache(docker) is keeps
     assert (found[2:4] == ("--builder", BUILDER)) is builder
     assert ("--load" in found) is load
     # No inline cache for what stays here, and no local one where its export would be an error.
     packs = docker.store == "containerd" and not load
     assert sets(found)[:1] == ["*.cache-to="]
-    assert bake.keeps(docker, Wanted(("production",))) is keeps
+    assert local_cache.keeps(docker, Wanted(("production",))) is keeps
     if keeps:
         local = exported(settings, "production", f",{ZSTD}" * packs)
         assert sets(kept(settings, docker)) == [local, "*.output=type=cacheonly"]
@@ -156,8 +158,8 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
 def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings) -> None:
     both = ("tools", "devcontainer")
     wanted = Wanted(("development",), platforms=("linux/arm64",))
-    places = {target: bake.cache_directory(settings, target, ("linux/arm64",)) for target in both}
-    found = bake.keep(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
+    places = {target: local_cache.cache_directory(settings, target, ("linux/arm64",)) for target in both}
+    found = bake_arguments.keep(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
     for (target, directory), said in zip(places.items(), sets(found), strict=False):
         assert said.startswith(f"{target}.cache-to=type=local,")
         assert next(csv.reader([said.partition(".cache-to=")[2]]))[-1] == f"dest={directory}"
@@ -166,7 +168,7 @@ def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings
 def test_a_directory_with_a_comma_is_one_field(settings: Settings) -> None:
     settings = replace(settings, cache_root=Path("/a b,ü"))
     value = sets(kept(settings, DEBIAN))[0].partition(".cache-to=")[2]
-    assert next(csv.reader([value]))[-1] == f"dest={bake.cache_directory(settings, 'production', ())}"
+    assert next(csv.reader([value]))[-1] == f"dest={local_cache.cache_directory(settings, 'production', ())}"
 
 
 @pytest.mark.parametrize(("docker", "said"), [(CLASSIC, ["*.cache-to=type=inline"]), (DEBIAN, []), (CLASSIC_GUIDE, [])])
@@ -205,13 +207,13 @@ def test_an_output_that_somebody_chose_is_left_alone(settings: Settings, push: b
 
 def test_every_target_is_packed(settings: Settings) -> None:
     both = ("tools", "devcontainer")
-    found = bake.build(settings, DEBIAN, Wanted(("development",)), both, METADATA, env={}, secrets={}).argv
+    found = bake_arguments.build(settings, DEBIAN, Wanted(("development",)), both, METADATA, env={}, secrets={}).argv
     assert sets(found)[1:] == [f"{target}.output=type=image,{ZSTD},oci-mediatypes=true" for target in both]
 
 
 @pytest.mark.parametrize(("target", "has"), [({"output": ["type=tar"]}, True), ({"tags": ["a"]}, False)])
 def test_a_bake_file_with_outputs(target: dict[str, list[str]], has: bool) -> None:
-    assert packing.has_outputs({"target": {"_common": target, "tools": {}}}) is has
+    assert compression.has_outputs({"target": {"_common": target, "tools": {}}}) is has
 
 
 def test_a_local_image_has_no_provenance(settings: Settings) -> None:
@@ -232,8 +234,8 @@ def test_a_persons_set_stands_after_ours_and_so_wins(settings: Settings) -> None
 
 
 def test_where_somebody_has_said_what_to_do_with_caches_nothing_is_kept(settings: Settings) -> None:
-    assert not bake.keeps(DEBIAN, Wanted(("production",), sets=("production.cache-to=type=local,dest=/x",)))
-    assert not bake.keeps(DEBIAN, Wanted(("production",), push=True))
+    assert not local_cache.keeps(DEBIAN, Wanted(("production",), sets=("production.cache-to=type=local,dest=/x",)))
+    assert not local_cache.keeps(DEBIAN, Wanted(("production",), push=True))
 
 
 def test_keeping_a_cache_runs_no_step_again(settings: Settings) -> None:
@@ -245,22 +247,22 @@ def test_keeping_a_cache_runs_no_step_again(settings: Settings) -> None:
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
 def test_known_platforms_are_fine(platform: str) -> None:
-    bake.check(Wanted(("production",), platforms=(platform,)), CLASSIC)
+    build_request.check(Wanted(("production",), platforms=(platform,)), CLASSIC)
 
 
 def test_an_unknown_platform_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"no platform 'linux/arm46'\. Did you mean 'linux/arm64'\?"):
-        bake.check(Wanted(("production",), platforms=("linux/arm46",)), DEBIAN)
+        build_request.check(Wanted(("production",), platforms=("linux/arm46",)), DEBIAN)
 
 
 def test_two_platforms_need_the_containerd_store_or_a_push() -> None:
-    both = Wanted(("production",), platforms=bake.PLATFORMS)
-    bake.check(both, DEBIAN)
-    bake.check(replace(both, push=True), CLASSIC_GUIDE)
+    both = Wanted(("production",), platforms=build_request.PLATFORMS)
+    build_request.check(both, DEBIAN)
+    build_request.check(replace(both, push=True), CLASSIC_GUIDE)
     with pytest.raises(NoEngine, match=r"holds one platform at a time\. Push it with --push"):
-        bake.check(both, CLASSIC)
+        build_request.check(both, CLASSIC)
     with pytest.raises(NoEngine):
-        bake.check(both, CONTAINED)
+        build_request.check(both, CONTAINED)
 
 
 @pytest.mark.parametrize(
@@ -273,7 +275,7 @@ def test_two_platforms_need_the_containerd_store_or_a_push() -> None:
     ],
 )
 def test_members(names: tuple[str, ...], targets: tuple[str, ...]) -> None:
-    assert bake.members(BAKE_FILE, names) == targets
+    assert build_request.members(BAKE_FILE, names) == targets
 
 
 def test_a_group_that_shares_a_targets_name_is_meant() -> None:
@@ -281,11 +283,11 @@ def test_a_group_that_shares_a_targets_name_is_meant() -> None:
         "group": {"production": {"targets": ["runtime"]}},
         "target": {"production": {}, "runtime": {}},
     }
-    assert bake.members(file, ("production",)) == ("runtime",)
+    assert build_request.members(file, ("production",)) == ("runtime",)
 
 
 def test_a_bake_file_without_groups_has_its_targets() -> None:
-    assert bake.members({"target": {"tools": {}}}, ("tools",)) == ("tools",)
+    assert build_request.members({"target": {"tools": {}}}, ("tools",)) == ("tools",)
 
 
 @pytest.mark.parametrize(
@@ -293,14 +295,14 @@ def test_a_bake_file_without_groups_has_its_targets() -> None:
 )
 def test_an_unknown_target_is_told_with_the_nearest(name: str, remedy: str) -> None:
     with pytest.raises(UnknownName) as error:
-        bake.members(BAKE_FILE, (name,))
+        build_request.members(BAKE_FILE, (name,))
     assert str(error.value).startswith(f"no bake target or group '{name}'. {remedy}")
     assert "_common" not in error.value.remedy
 
 
 def test_every_variable_of_the_bake_file_is_set_so_that_none_is_taken_from_elsewhere(settings: Settings) -> None:
     file = json.loads(settings.bake_file.read_text(encoding="utf-8"))
-    assert bake.variables(settings, Wanted(()), IMAGES).keys() == file["variable"].keys() - LEFT
+    assert bake_variables.variables(settings, Wanted(()), IMAGES).keys() == file["variable"].keys() - LEFT
     assert file["variable"].keys() >= LEFT
 
 
@@ -308,7 +310,7 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
     settings = replace(settings, ca_bundle="/ca.pem", app="app", installer="pip", frontend=True)
     settings = replace(settings, cache_roots={".buildx-cache-tools": Path("/fast"), "pip-cache": Path("/elsewhere")})
     wanted = Wanted((), platforms=("linux/arm64", "linux/amd64"))
-    assert bake.variables(settings, wanted, IMAGES) == {
+    assert bake_variables.variables(settings, wanted, IMAGES) == {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
         "GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER": str(settings.cache_root),
         "GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS": "/fast",
@@ -329,21 +331,21 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
 
 
 def test_an_app_without_a_front_end(settings: Settings) -> None:
-    assert bake.variables(settings, Wanted(()), IMAGES)["GOLDI_FRONTEND"] == "none"
+    assert bake_variables.variables(settings, Wanted(()), IMAGES)["GOLDI_FRONTEND"] == "none"
 
 
 def test_without_a_smoke_test(settings: Settings) -> None:
-    assert bake.variables(replace(settings, smoke_test=False), Wanted(()), IMAGES)["GOLDI_SMOKE_TEST"] == "0"
+    assert bake_variables.variables(replace(settings, smoke_test=False), Wanted(()), IMAGES)["GOLDI_SMOKE_TEST"] == "0"
 
 
 def test_one_cache_directory_per_target_project_and_platform_set(settings: Settings) -> None:
     base = settings.cache_root / ".buildx-cache-tools" / settings.key
-    assert bake.cache_directory(settings, "tools", ()) == base / "native"
-    assert bake.cache_directory(settings, "tools", ("linux/arm64",)) == base / "linux-arm64"
+    assert local_cache.cache_directory(settings, "tools", ()) == base / "native"
+    assert local_cache.cache_directory(settings, "tools", ("linux/arm64",)) == base / "linux-arm64"
 
 
 def test_show_asks_no_engine(settings: Settings) -> None:
-    command = bake.show(settings, ("tools", "runtime"), {"A": "1"})
+    command = bake_arguments.show(settings, ("tools", "runtime"), {"A": "1"})
     assert command.argv[:3] == ("docker", "buildx", "bake")
     assert command.argv[-3:] == ("--print", "tools", "runtime")
     assert command.env == {"A": "1"}
@@ -355,8 +357,10 @@ def test_from_buildx_0_35_it_removes_itself_what_an_index_does_not_lead_to(setti
 
 
 def test_a_build_alone_takes_nothing_from_outside(settings: Settings) -> None:
-    command = bake.build(settings, DEBIAN, Wanted(("production",)), ("production",), Path("/m"), {"A": "b"}, {})
-    found = bake.alone(command)
+    command = bake_arguments.build(
+        settings, DEBIAN, Wanted(("production",)), ("production",), Path("/m"), {"A": "b"}, {}
+    )
+    found = bake_arguments.alone(command)
     assert found.argv[:6] == ("docker", "buildx", "bake", "--set", "*.cache-from=", "--file")
     assert set(command.argv) <= set(found.argv)
     assert found.env == command.env

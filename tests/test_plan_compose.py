@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
+from goldi_tasks.client.system_info import Host
+from goldi_tasks.compose import compose_arguments, stack_model
+from goldi_tasks.compose.compose_arguments import Compose
+from goldi_tasks.compose.stack_model import Port, Stack, Volume
 from goldi_tasks.errors import SettingsError, UnknownName
-from goldi_tasks.plan import compose
-from goldi_tasks.plan import stack as plan
-from goldi_tasks.plan.compose import Compose
-from goldi_tasks.plan.stack import Port, Stack, Volume
-from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
 CONFIG: dict[str, Any] = {
@@ -44,11 +43,11 @@ CONFIG: dict[str, Any] = {
     },
     "secrets": {"password": {"file": "/s/password"}, "told": {"environment": "TOLD"}},
 }
-STACK = plan.parse(CONFIG)
+STACK = stack_model.parse(CONFIG)
 
 
 def names(*profiles: str, services: tuple[str, ...] = ()) -> list[str]:
-    return sorted(service.name for service in plan.choose(STACK, profiles, services))
+    return sorted(service.name for service in stack_model.choose(STACK, profiles, services))
 
 
 def test_what_is_read_of_a_service() -> None:
@@ -90,22 +89,22 @@ def test_the_services_of_profiles_and_what_they_need() -> None:
 )
 def test_what_is_misspelt(profiles: tuple[str, ...], services: tuple[str, ...], said: str) -> None:
     with pytest.raises(UnknownName) as error:
-        plan.choose(STACK, profiles, services)
+        stack_model.choose(STACK, profiles, services)
     assert str(error.value) == said
 
 
 def test_a_service_that_needs_one_of_another_profile() -> None:
     services = CONFIG["services"] | {"db": {"image": "postgres:17", "profiles": ["dev"]}}
-    stack: Stack = plan.parse(CONFIG | {"services": services})
+    stack: Stack = stack_model.parse(CONFIG | {"services": services})
     with pytest.raises(
         SettingsError, match=r"web depends on db, which is not in the profile 'prod'\. Give db that profile"
     ):
-        plan.choose(stack, ("prod",))
-    assert len(plan.choose(stack, ("prod", "dev"))) == 4
+        stack_model.choose(stack, ("prod",))
+    assert len(stack_model.choose(stack, ("prod", "dev"))) == 4
 
 
 def test_commands() -> None:
-    env = compose.machine(Settings(Path("/p/bears")), (7, 8), Path("/n"))
+    env = compose_arguments.machine(Settings(Path("/p/bears")), (7, 8), Path("/n"))
     assert (env["GOLDI_PROJECT"], env["GOLDI_UID"], env["GOLDI_GID"]) == ("/p/bears", "7", "8")
     command = Compose(env, ("a.yml", "b.yml")).command(("dev", "prod"), "up", secrets={"TOLD": "it"})
     assert command.argv == (
@@ -114,4 +113,11 @@ def test_commands() -> None:
     )
     assert "it" not in str(command)
     quiet = Host(uid=1, gid=1, tty=False, platform="linux/amd64")
-    assert compose.exec_in(quiet, "abc", ["ls", "-l"]).argv == ("docker", "exec", "--interactive", "abc", "ls", "-l")
+    assert compose_arguments.exec_in(quiet, "abc", ["ls", "-l"]).argv == (
+        "docker",
+        "exec",
+        "--interactive",
+        "abc",
+        "ls",
+        "-l",
+    )

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
+from goldi_tasks.client import run_arguments
+from goldi_tasks.client.system_info import Host
 from goldi_tasks.paths import CACHES
-from goldi_tasks.plan import container
-from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
 HOST = Host(uid=1000, gid=100, tty=False, platform="linux/amd64")
@@ -22,7 +22,7 @@ def settings(project: Path) -> Settings:
 
 def argv(settings: Settings, host: Host = HOST) -> tuple[str, ...]:
     where = settings.project / "sub"
-    return container.run(
+    return run_arguments.run(
         settings, host, (1000, 100), "three-bears:tools", where, Path("/told"), ("pytest", "-k", "a b")
     ).argv
 
@@ -80,7 +80,7 @@ def test_certificates_are_where_a_build_step_has_them(settings: Settings) -> Non
 
 
 def test_a_container_that_is_root_sees_one_directory_and_nothing_else() -> None:
-    found = container.as_root("image", "name", AWKWARD, ("", "keys")).argv
+    found = run_arguments.as_root("image", "name", AWKWARD, ("", "keys")).argv
     assert binds(found) == {"/cache": str(AWKWARD)}
     assert found[-6:] == ("image", "-I", "-", "/cache", "", "keys")
     pairs = set(itertools.pairwise(found))

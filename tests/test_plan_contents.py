@@ -1,6 +1,6 @@
 import pytest
 
-from goldi_tasks.plan import contents
+from goldi_tasks.bake import layer_contents
 
 SITE = "venv/lib/python3.13/site-packages"
 RECORD = f"{SITE}/SQLAlchemy-2.1.9.dist-info/RECORD"
@@ -8,18 +8,18 @@ RECORD = f"{SITE}/SQLAlchemy-2.1.9.dist-info/RECORD"
 
 def test_a_distribution_owns_what_its_record_names_and_the_bytecode_of_it() -> None:
     record = 'sqlalchemy/__init__.py,sha256=x,12\n"odd, name.py",sha256=x,1\n../../../bin/tool,sha256=x,1\nsix.py,,\n'
-    owners = contents.distribution(record, RECORD)
+    owners = layer_contents.distribution(record, RECORD)
     assert owners == {f"{SITE}/{name}": "SQLAlchemy" for name in ("sqlalchemy/__init__.py", "odd, name.py", "six.py")}
     for path in (
         "sqlalchemy/__init__.py",
         "sqlalchemy/__pycache__/__init__.cpython-313.pyc",
         "__pycache__/six.pypy.pyc",
     ):
-        assert contents.owner(f"{SITE}/{path}", owners) == "SQLAlchemy"
+        assert layer_contents.owner(f"{SITE}/{path}", owners) == "SQLAlchemy"
 
 
 def test_a_debian_package_owns_what_its_list_names_by_old_paths_too() -> None:
-    owners = contents.debian("/.\n/lib/x86_64-linux-gnu/libc.so.6\n/usr/bin/ldd\n", "libc6")
+    owners = layer_contents.debian("/.\n/lib/x86_64-linux-gnu/libc.so.6\n/usr/bin/ldd\n", "libc6")
     assert owners["usr/lib/x86_64-linux-gnu/libc.so.6"] == owners["usr/bin/ldd"] == "libc6"
 
 
@@ -37,12 +37,12 @@ def test_a_debian_package_owns_what_its_list_names_by_old_paths_too() -> None:
     ],
 )
 def test_what_nobody_owns_is_named_by_its_directory(path: str, owner: str) -> None:
-    assert contents.owner(path, {}) == owner
+    assert layer_contents.owner(path, {}) == owner
 
 
 def test_owners_are_sorted_by_their_bytes() -> None:
     files = {"a/b/1": 1, "a/b/2": 2, "c/d/1": 9, "e/f": 2}
-    assert list(contents.by_owner(files, {"e/f": "tool"}).items()) == [("/c/d", 9), ("/a/b", 3), ("tool", 2)]
+    assert list(layer_contents.by_owner(files, {"e/f": "tool"}).items()) == [("/c/d", 9), ("/a/b", 3), ("tool", 2)]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_owners_are_sorted_by_their_bytes() -> None:
     ],
 )
 def test_what_an_image_may_do_without_is_told_with_a_remedy(path: str, name: str) -> None:
-    ((found, size, remedy),) = contents.spare([(path, 7)])
+    ((found, size, remedy),) = layer_contents.spare([(path, 7)])
     assert (found, size) == (name, 7)
     assert remedy
 
@@ -69,7 +69,7 @@ def test_what_an_image_may_do_without_is_told_with_a_remedy(path: str, name: str
     "path", ["app/goldilocks/app.py", f"{SITE}/pydantic/main.py", f"{SITE}/pipe/x.py", "usr/bin/a"]
 )
 def test_what_an_image_needs_is_not_told(path: str) -> None:
-    assert contents.spare([(path, 7)]) == []
+    assert layer_contents.spare([(path, 7)]) == []
 
 
 @pytest.mark.parametrize(
@@ -83,4 +83,4 @@ def test_what_an_image_needs_is_not_told(path: str) -> None:
     ],
 )
 def test_what_later_layers_hide(layers: list[dict[str, int]], bytes: int) -> None:
-    assert contents.hidden(layers) == bytes
+    assert layer_contents.hidden(layers) == bytes

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.devcontainer.show import Story
+from goldi_tasks.client.system_info import Host
+from goldi_tasks.devcontainer import devcontainer_arguments
+from goldi_tasks.devcontainer.cli_events import Story
+from goldi_tasks.devcontainer.devcontainer_arguments import Found
 from goldi_tasks.errors import SettingsError
-from goldi_tasks.plan import devcontainer as plan
-from goldi_tasks.plan.devcontainer import Found
-from goldi_tasks.probe import Host
 from goldi_tasks.settings import Settings
 
 HOST = Host(1, 1, False, "linux/amd64")
@@ -20,11 +20,11 @@ ROW = {
     "Id": "abc",
     "Image": "sha256:1",
     "State": {"Status": "running", "StartedAt": "today"},
-    "Mounts": [{"Destination": plan.AGENT, "Source": "/run/agent"}],
+    "Mounts": [{"Destination": devcontainer_arguments.AGENT, "Source": "/run/agent"}],
     "Config": {
         "Labels": {
-            plan.LABEL: "/a/project",
-            plan.METADATA: json.dumps(
+            devcontainer_arguments.LABEL: "/a/project",
+            devcontainer_arguments.METADATA: json.dumps(
                 [
                     {"remoteUser": "first"},
                     {
@@ -50,7 +50,7 @@ def settings(project: Path) -> Settings:
 
 @pytest.fixture
 def there() -> Found:
-    (found,) = plan.found(json.dumps([ROW]))
+    (found,) = devcontainer_arguments.found(json.dumps([ROW]))
     return found
 
 
@@ -60,18 +60,20 @@ def test_what_docker_tells_of_a_container(there: Found) -> None:
     stopped = ROW | {
         "Id": "old",
         "State": {"Status": "exited"},
-        "Config": {"Labels": {plan.METADATA: "{"}, "Env": None},
+        "Config": {"Labels": {devcontainer_arguments.METADATA: "{"}, "Env": None},
     }
-    assert [row.id for row in plan.found(json.dumps([stopped, ROW]))] == ["abc", "old"]
-    assert plan.found(json.dumps([stopped]))[0].user == ""
+    assert [row.id for row in devcontainer_arguments.found(json.dumps([stopped, ROW]))] == ["abc", "old"]
+    assert devcontainer_arguments.found(json.dumps([stopped]))[0].user == ""
 
 
 def test_remote_env_is_filled_in(there: Found) -> None:
-    assert plan.remote_env(there, {}) == {"P": "/a/project/x:/bin:/usr/bin", "E": "default"}
+    assert devcontainer_arguments.remote_env(there, {}) == {"P": "/a/project/x:/bin:/usr/bin", "E": "default"}
 
 
 def test_a_command_inside_has_user_directory_and_environment_by_name(there: Found) -> None:
-    command = plan.inside(there, HOST, Path("/a/project/sub"), {"CI": "1", "HOME": "/me"}, "mark", ("a b", "$c"))
+    command = devcontainer_arguments.inside(
+        there, HOST, Path("/a/project/sub"), {"CI": "1", "HOME": "/me"}, "mark", ("a b", "$c")
+    )
     assert command.argv[-3:] == ("exec", "a b", "$c")
     assert command.argv[:5] == ("docker", "exec", "--interactive", "--user", "dev")
     assert "/a/project/sub" in command.argv
@@ -80,10 +82,13 @@ def test_a_command_inside_has_user_directory_and_environment_by_name(there: Foun
         "E": "default",
         "GOLDI_EXEC": "mark",
         "P": "/a/project/x:/bin:/usr/bin",
-        "SSH_AUTH_SOCK": plan.AGENT,
+        "SSH_AUTH_SOCK": devcontainer_arguments.AGENT,
     }
     assert not any("default" in word for word in command.argv)
-    assert "--user" not in plan.inside(replace(there, metadata=()), HOST, Path("/a"), {}, "m", ("x",)).argv
+    assert (
+        "--user"
+        not in devcontainer_arguments.inside(replace(there, metadata=()), HOST, Path("/a"), {}, "m", ("x",)).argv
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,14 +100,14 @@ def test_a_command_inside_has_user_directory_and_environment_by_name(there: Foun
             "/run/agent",
             True,
             (
-                *("--mount", f"type=bind,source=/run/agent,target={plan.AGENT}"),
-                *("--remote-env", f"SSH_AUTH_SOCK={plan.AGENT}", "--remove-existing-container"),
+                *("--mount", f"type=bind,source=/run/agent,target={devcontainer_arguments.AGENT}"),
+                *("--remote-env", f"SSH_AUTH_SOCK={devcontainer_arguments.AGENT}", "--remove-existing-container"),
             ),
         ),
     ],
 )
 def test_up(settings: Settings, agent: str, anew: bool, extra: tuple[str, ...]) -> None:
-    command = plan.up("cli", settings, agent, Path("/data"), anew)
+    command = devcontainer_arguments.up("cli", settings, agent, Path("/data"), anew)
     assert command.argv == (
         *("cli", "up", "--workspace-folder", str(settings.project), "--log-format", "json"),
         *("--user-data-folder", "/data", *extra),
@@ -113,11 +118,11 @@ def test_up(settings: Settings, agent: str, anew: bool, extra: tuple[str, ...]) 
 def test_a_comma_in_the_projects_path(make_project: Callable[..., Path]) -> None:
     settings = project_settings.load(make_project(name="a,b"), {})
     with pytest.raises(SettingsError, match="whose name has a comma"):
-        plan.up("cli", settings, "", Path("/data"), False)
+        devcontainer_arguments.up("cli", settings, "", Path("/data"), False)
 
 
 def test_the_root_container_that_changes_owners_sees_git_only() -> None:
-    argv = plan.owner("image", "name", Path("/p/.git"), ("1", "2")).argv
+    argv = devcontainer_arguments.owner("image", "name", Path("/p/.git"), ("1", "2")).argv
     assert argv.count("--mount") == 1
     assert [argv[at + 1] for at, word in enumerate(argv) if word == "--cap-add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
     assert argv[-6:] == ("image", "-I", "-", "/git", "1", "2")

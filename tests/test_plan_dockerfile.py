@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan import dockerfile
-from goldi_tasks.plan.dockerfile import Reads
+from goldi_tasks.dockerfile import parse
+from goldi_tasks.dockerfile.parse import Reads
 
 OURS = (Path(__file__).parents[1] / "infrastructure/docker/Dockerfile").read_text()
 SCRIPTS = "infrastructure/docker/scripts"
@@ -24,7 +24,7 @@ DEV = {
 
 def read(text: str, stage: str = "", **args: str) -> Reads | None:
     """Read what a stage of `text` reads."""
-    return dockerfile.find_reads(text, args, stage)
+    return parse.find_reads(text, args, stage)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_the_images_that_a_stage_builds_on(text: str, images: set[str]) -> None:
     ],
 )
 def test_what_is_outside_of_the_grammar(text: str) -> None:
-    assert dockerfile.parse(text, {"GIVEN": "given"}) is None
+    assert parse.parse(text, {"GIVEN": "given"}) is None
 
 
 @pytest.mark.parametrize(
@@ -252,18 +252,18 @@ def test_what_a_stage_builds_on_is_read_too(stage: str, paths: set[str] | None) 
 
 
 def test_another_frontend_may_be_an_argument() -> None:
-    assert dockerfile.parse("FROM a", {})
-    assert dockerfile.parse("FROM a", {"BUILDKIT_SYNTAX": "x"}) is None
+    assert parse.parse("FROM a", {})
+    assert parse.parse("FROM a", {"BUILDKIT_SYNTAX": "x"}) is None
 
 
 def test_here_documents_and_their_lines_are_no_instructions() -> None:
     text = (
         "FROM a\nRUN python3 <<EOF\nfrom pathlib import Path\nCOPY x /\nEOF\nRUN <<-'E' <<F\n\tx\n\tE\ny\nF\nUSER 1\n"
     )
-    rows = [(one.word, one.lines) for one in dockerfile.instructions(text)]
+    rows = [(one.word, one.lines) for one in parse.instructions(text)]
     assert rows == [("FROM", range(1)), ("RUN", range(1, 2)), ("RUN", range(5, 6)), ("USER", range(10, 11))]
-    assert dockerfile.parse(text, {}) is None
+    assert parse.parse(text, {}) is None
 
 
 def test_names_of_stages() -> None:
-    assert dockerfile.stage_names("FROM a AS One\nFROM b\nFROM \\\n c as two\n") == ["One", "two"]
+    assert parse.stage_names("FROM a AS One\nFROM b\nFROM \\\n c as two\n") == ["One", "two"]

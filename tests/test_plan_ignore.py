@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan import ignore
+from goldi_tasks.dockerfile import ignore_file
 
 
 def is_out(path: str, text: str) -> bool:
-    return ignore.removing_line(path, ignore.parse(text)) is not None
+    return ignore_file.removing_line(path, ignore_file.parse(text)) is not None
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_our_own_takes_in_what_may_be_part_of_a_package_and_never_a_secret(app: 
 
 def test_every_line_of_our_own_is_plain() -> None:
     rows = [row for row in OURS.splitlines() if row and not row.startswith("#")]
-    assert len(ignore.parse(OURS)) == len(rows) > 20
+    assert len(ignore_file.parse(OURS)) == len(rows) > 20
 
 
 def test_the_line_that_removes_something_is_numbered() -> None:
-    lines = ignore.parse("# a\n*.md\n\na\n")
-    removing = [ignore.removing_line(path, lines) for path in ("b.md", "a/x", "c")]
+    lines = ignore_file.parse("# a\n*.md\n\na\n")
+    removing = [ignore_file.removing_line(path, lines) for path in ("b.md", "a/x", "c")]
     assert [line.number if line else 0 for line in removing] == [2, 4, 0]

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import Settings
+from goldi_tasks.settings.image_names import base_images
 
 OFFICIAL = {"PYTHON_IMAGE": Settings.python_image, "NODE_IMAGE": Settings.node_image}
 OURS = {"PYTHON_IMAGE": "goldi/python:3.13", "NODE_IMAGE": "goldi/node:20"}

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings
-from goldi_tasks.cache.archive import locks
-from goldi_tasks.plan import key, mounts
-from goldi_tasks.plan.mounts import Mount
-from goldi_tasks.probe import Docker
+from goldi_tasks.client.system_info import Docker
+from goldi_tasks.maintenance.archive import cache_key, cache_mounts, lock_files
+from goldi_tasks.maintenance.archive.cache_mounts import Mount
 
 ENGINE = Docker((26, 1, 5), (0, 13, 1), "containerd", "docker", ("default",), False, "linux/amd64")
 REPO = Path(__file__).parents[1]
@@ -17,13 +16,13 @@ REPO = Path(__file__).parents[1]
 def declared(*flags: str, args: dict[str, str] | None = None) -> list[Mount]:
     given = " ".join(f"--mount={flag}" for flag in flags)
     text = f"ARG OUT=o\nFROM x\nARG TARGETARCH\nARG OUT\nARG NONE\nRUN {given} true\n"
-    return list(mounts.declared(text, args or {}, "linux/amd64").values())
+    return list(cache_mounts.declared(text, args or {}, "linux/amd64").values())
 
 
 def test_the_reference_app() -> None:
     text = (REPO / "infrastructure/docker/Dockerfile").read_text()
     locked = ("sharing=locked",)
-    assert mounts.declared(text, {}, "linux/arm64") == {
+    assert cache_mounts.declared(text, {}, "linux/arm64") == {
         "/root/.cache/pip": Mount("/root/.cache/pip", "/root/.cache/pip"),
         "apt-cache-arm64": Mount("apt-cache-arm64", "/var/cache/apt", locked),
         "apt-lists-arm64": Mount("apt-lists-arm64", "/var/lib/apt/lists", locked),
@@ -55,18 +54,20 @@ def test_build_arguments_count() -> None:
 
 
 def test_a_throw_away_build_repeats_the_options() -> None:
-    text = mounts.dockerfile("py", [Mount("x", "/a", ("sharing=locked", "uid=1"))], "take", "token")
+    text = cache_mounts.dockerfile("py", [Mount("x", "/a", ("sharing=locked", "uid=1"))], "take", "token")
     assert "FROM py\n" in text
     assert "--network=none" in text
     assert "--mount=type=cache,id=x,target=/goldi-mounts/0,sharing=locked,uid=1 " in text
-    assert mounts.declared(text, {}, "linux/amd64") == {"x": Mount("x", "/goldi-mounts/0", ("sharing=locked", "uid=1"))}
+    assert cache_mounts.declared(text, {}, "linux/amd64") == {
+        "x": Mount("x", "/goldi-mounts/0", ("sharing=locked", "uid=1"))
+    }
 
 
 def test_the_guides_builder_is_used_where_the_engine_keeps_no_cache() -> None:
     classic = Docker((26,), (0, 13), "classic", "docker", ("default", "goldilocks-builder"), False, "linux/amd64")
-    for command in (mounts.build(classic, Path("/x"), "type=cacheonly", "plain"), mounts.listed(classic)):
+    for command in (cache_mounts.build(classic, Path("/x"), "type=cacheonly", "plain"), cache_mounts.listed(classic)):
         assert command.argv[2:4] == ("--builder", "goldilocks-builder")
-    assert "--builder" not in mounts.listed(ENGINE).argv
+    assert "--builder" not in cache_mounts.listed(ENGINE).argv
 
 
 def record(name: str, what: str, kind: str = "regular", free: str = "true") -> str:
@@ -88,20 +89,20 @@ def test_only_records_of_ours_go_and_never_a_mount(tab: str) -> None:
         "Total:\t1GB\n",
     ]
     text = "\n".join(after).replace("\t", tab)
-    assert mounts.left(text, old) == ["d1", "c1", "l1", "r1"]
-    assert mounts.filled(text) == {"x"}
+    assert cache_mounts.left(text, old) == ["d1", "c1", "l1", "r1"]
+    assert cache_mounts.filled(text) == {"x"}
 
 
 def test_nothing_is_removed_where_a_mount_would_be_lost_by_it() -> None:
     ours = record("r1", "mount / from exec python3 -I /goldi-in/agent.py take goldi-mounts-1")
     owned = record("p1", "[internal] settings cache mount permissions")
-    assert mounts.left(ours, "") == ["r1"]
-    assert mounts.left(f"{ours}\n{owned}", "") == []
+    assert cache_mounts.left(ours, "") == ["r1"]
+    assert cache_mounts.left(f"{ours}\n{owned}", "") == []
 
 
 def test_the_id_of_a_mount_that_a_step_of_many_lines_made() -> None:
     text = record("m", 'cached mount /r from exec /bin/sh -c a\nb with id "//root/.npm"', "exec.cachemount")
-    assert mounts.filled(text) == {"/root/.npm"}
+    assert cache_mounts.filled(text) == {"/root/.npm"}
 
 
 FILES = {"requirements.lock": b"a==1", "infrastructure/docker/Dockerfile": b"# x\nFROM a\nRUN b \\\n  c\n"}
@@ -109,9 +110,9 @@ IMAGES = {"PYTHON_IMAGE": "python:3.13"}
 
 
 def test_the_key_says_platform_and_format() -> None:
-    found = key.key("linux/amd64", IMAGES, FILES)
+    found = cache_key.key("linux/amd64", IMAGES, FILES)
     assert found.startswith("goldi-linux-amd64-1-")
-    assert len(found.removeprefix(key.prefix("linux/amd64"))) == 16
+    assert len(found.removeprefix(cache_key.prefix("linux/amd64"))) == 16
 
 
 @pytest.mark.parametrize(
@@ -124,13 +125,13 @@ def test_the_key_says_platform_and_format() -> None:
     ],
 )
 def test_the_key_changes_with_what_counts(name: str, content: bytes, same: bool) -> None:
-    again = key.key("linux/amd64", IMAGES, {**FILES, name: content})
-    assert (again == key.key("linux/amd64", IMAGES, FILES)) == same
+    again = cache_key.key("linux/amd64", IMAGES, {**FILES, name: content})
+    assert (again == cache_key.key("linux/amd64", IMAGES, FILES)) == same
 
 
 def test_the_key_changes_with_a_here_document() -> None:
     name = "infrastructure/docker/Dockerfile"
-    keys = {key.key("linux/amd64", {}, {name: b"FROM a\nRUN <<E\n%s\nE\n" % line}) for line in (b"x", b"y")}
+    keys = {cache_key.key("linux/amd64", {}, {name: b"FROM a\nRUN <<E\n%s\nE\n" % line}) for line in (b"x", b"y")}
     assert len(keys) == 2
 
 
@@ -139,9 +140,9 @@ def test_every_dockerfile_is_among_what_the_key_is_made_from(project: Path) -> N
     named = {"Dockerfile", "Dockerfile.base", "tools.Dockerfile"}
     for name in (*named, "Dockerfile.dockerignore"):
         (folder / name).touch()
-    found = {Path(name).name for name in locks.read(settings.load(project, {}))}
+    found = {Path(name).name for name in lock_files.read(settings.load(project, {}))}
     assert {name for name in found if "Dockerfile" in name} == named
 
 
 def test_the_key_changes_with_the_base() -> None:
-    assert key.key("linux/amd64", {}, FILES) != key.key("linux/amd64", IMAGES, FILES)
+    assert cache_key.key("linux/amd64", {}, FILES) != cache_key.key("linux/amd64", IMAGES, FILES)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import emulation
-from goldi_tasks.emulation import Asked, Handler
-from goldi_tasks.plan import platforms as plan
+from goldi_tasks.engine import emulation, platforms
+from goldi_tasks.engine.emulation import Asked, Handler
 
 # As the kernel prints Debian's.
 KERNEL = """\
@@ -21,8 +20,8 @@ QEMU = emulation.parse("qemu-aarch64", KERNEL)
 INSPECT = "Name: default\nPlatforms:     {}\nLabels:\n"
 
 
-def arm(asked: Asked) -> plan.Row:
-    (row,) = (row for row in plan.rows(asked) if row.platform == "linux/arm64")
+def arm(asked: Asked) -> platforms.Row:
+    (row,) = (row for row in platforms.rows(asked) if row.platform == "linux/arm64")
     return row
 
 
@@ -63,14 +62,14 @@ def test_a_handler_that_containers_do_not_find_is_told() -> None:
     row = arm(Asked("linux/amd64", handlers=(Handler("qemu-aarch64", True, "OC", "/a", 0xB7),), decide=True))
     assert row.runs == "no"
     assert "without the flag F" in row.wrong
-    assert plan.SET_UP in "\n".join(plan.lines([row]))
+    assert platforms.SET_UP in "\n".join(platforms.lines([row]))
 
 
 def test_what_is_registered_is_what_the_kernel_then_prints() -> None:
-    name, kind, offset, magic, mask, program, flags = plan.registration("linux/arm64", "/x/aarch64").split(":")[1:]
+    name, kind, offset, magic, mask, program, flags = platforms.registration("linux/arm64", "/x/aarch64").split(":")[1:]
     assert (name, kind, offset, program, flags) == ("goldi-aarch64", "M", "", "/x/aarch64", "OPF")
     assert f"magic {magic.replace(chr(92) + 'x', '')}\nmask {mask.replace(chr(92) + 'x', '')}\n" in KERNEL
-    assert len(plan.registration("linux/amd64", "/x").encode()) < 1920
+    assert len(platforms.registration("linux/amd64", "/x").encode()) < 1920
 
 
 @pytest.mark.parametrize(
@@ -82,4 +81,4 @@ def test_what_is_registered_is_what_the_kernel_then_prints() -> None:
     ],
 )
 def test_a_builders_platforms(line: str, can: list[str]) -> None:
-    assert plan.runs(INSPECT.format(line)) == can
+    assert platforms.runs(INSPECT.format(line)) == can

@@ -2,7 +2,7 @@
 
 import pytest
 
-from goldi_tasks.plan import registry
+from goldi_tasks.client import registry_errors
 
 BLOB = "v2/bears/app/blobs/sha256:00c936769db5c0d7225dbf81bd305804ddb879079bba7d845694e0f003514d5a"
 PUSH = "ERROR: failed to solve: failed to push reg.example:5000/bears/app:1: "
@@ -52,7 +52,7 @@ def status(text: str) -> str:
     ],
 )
 def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: bool, words: str) -> None:
-    found = registry.read(["#1 something else", line])
+    found = registry_errors.read(["#1 something else", line])
     assert found
     assert (found.kind, found.passes, found.host) == (kind, passes, "reg.example:5000")
     assert found.name == "reg.example:5000/bears/app:1"
@@ -65,11 +65,11 @@ def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: boo
 def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> None:
     base = "ERROR: failed to solve: reg.example/py:3: failed to resolve source metadata for reg.example/py:3: "
     said = "unexpected status from HEAD request to https://reg.example/v2/py/manifests/3: "
-    found = registry.read([base + said + "429 Too Many Requests"])
+    found = registry_errors.read([base + said + "429 Too Many Requests"])
     assert found
     assert (found.kind, found.name) == ("busy", "reg.example/py:3")
     # Of what is wrong with a name buildx speaks best.
-    assert registry.read([base + said + "404 Not Found"]) is None
+    assert registry_errors.read([base + said + "404 Not Found"]) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> No
 )
 def test_a_base_image_that_cannot_be_had(name: str, host: str, end: str, problem: str, remedy: str) -> None:
     begin = f"ERROR: failed to solve: {name}: failed to resolve source metadata for docker.io/{name}: "
-    found = registry.read([begin + f'failed to do request: Head "https://{host}/v2/x/manifests/3": {end}'])
+    found = registry_errors.read([begin + f'failed to do request: Head "https://{host}/v2/x/manifests/3": {end}'])
     assert found
     assert found.problem.startswith(problem)
     assert remedy in found.remedy
@@ -115,26 +115,26 @@ def test_a_base_image_that_cannot_be_had(name: str, host: str, end: str, problem
     ],
 )
 def test_what_steps_say_is_no_word_of_a_registry(line: str) -> None:
-    found = registry.read([line])
+    found = registry_errors.read([line])
     assert found is None or "x.example" in found.host
 
 
 def test_a_cache_that_is_not_there_yet_is_no_trouble() -> None:
     name = "reg.example/app-cache:main"
-    assert registry.of_cache(name, f"failed to configure registry cache importer: {name}: not found") == ""
-    assert registry.of_cache(name, "") == ""
-    refused = registry.of_cache(
+    assert registry_errors.of_cache(name, f"failed to configure registry cache importer: {name}: not found") == ""
+    assert registry_errors.of_cache(name, "") == ""
+    refused = registry_errors.of_cache(
         name, "unexpected status from HEAD request to https://reg.example/v2/x: 401 Unauthorized"
     )
     assert refused.startswith("since the registry reg.example refuses this: 401 Unauthorized (Run `docker login")
 
 
 def test_a_name_has_a_registry_or_the_public_one() -> None:
-    assert registry.host("python:3") == registry.host("docker/x") == "docker.io"
-    assert registry.host("localhost/x") == "localhost"
-    assert registry.host("127.0.0.1:5000/a/b:1") == "127.0.0.1:5000"
+    assert registry_errors.host("python:3") == registry_errors.host("docker/x") == "docker.io"
+    assert registry_errors.host("localhost/x") == "localhost"
+    assert registry_errors.host("127.0.0.1:5000/a/b:1") == "127.0.0.1:5000"
 
 
 def test_a_push_is_tried_for_less_than_half_a_minute_longer() -> None:
-    assert list(registry.DELAYS) == sorted(registry.DELAYS)
-    assert sum(registry.DELAYS) < 30
+    assert list(registry_errors.DELAYS) == sorted(registry_errors.DELAYS)
+    assert sum(registry_errors.DELAYS) < 30

@@ -1,7 +1,7 @@
 import pytest
 
-from goldi_tasks.plan import revision
-from goldi_tasks.plan.revision import Revision
+from goldi_tasks.bake import revision
+from goldi_tasks.bake.revision import Revision
 
 AT = Revision("0123abcd", True, "2026-11-26T12:00:00+00:00", "v1", "bowl", "git@git.example:bears/app.git")
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
+from goldi_tasks.bake import bake_arguments, bake_variables, cache_backends, remote_options
+from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.cache_backends import Store
 from goldi_tasks.errors import SettingsError, UnknownName
-from goldi_tasks.plan import bake
-from goldi_tasks.plan.bake import Store, Wanted
 from goldi_tasks.settings import Settings
 from tests.test_plan_bake import CLASSIC, DEBIAN, IMAGES, METADATA, NEW, TARGETS, sets
 
@@ -25,23 +26,23 @@ def settings(project: Path) -> Settings:
 
 
 def test_caches_stay_on_this_machine_if_nothing_else_is_said(settings: Settings) -> None:
-    assert bake.choose(settings, PROD, DEBIAN, "bowl") is None
-    found = bake.choose(settings, PUSH, DEBIAN, "bowl")
+    assert cache_backends.choose(settings, PROD, DEBIAN, "bowl") is None
+    found = cache_backends.choose(settings, PUSH, DEBIAN, "bowl")
     assert found == STORE, "what is pushed has its cache there"
-    assert bake.choose(replace(settings, registry=""), PUSH, DEBIAN, "bowl") is None
-    assert bake.choose(replace(settings, cache_backend="none"), PUSH, DEBIAN, "bowl") is None
+    assert cache_backends.choose(replace(settings, registry=""), PUSH, DEBIAN, "bowl") is None
+    assert cache_backends.choose(replace(settings, cache_backend="none"), PUSH, DEBIAN, "bowl") is None
 
 
 def test_a_backend_wants_a_place(settings: Settings) -> None:
     for backend in ("registry", "inline"):
         nowhere = replace(settings, registry="", cache_backend=backend)
         with pytest.raises(SettingsError, match=f"caches of kind {backend} and name no registry. Set `registry`"):
-            bake.choose(nowhere, PROD, DEBIAN, "bowl")
+            cache_backends.choose(nowhere, PROD, DEBIAN, "bowl")
     chosen = replace(settings, cache_backend="registry", cache_ref="else.example/c")
-    found = bake.choose(chosen, PROD, DEBIAN, "bowl")
+    found = cache_backends.choose(chosen, PROD, DEBIAN, "bowl")
     assert found
     assert found.place == "else.example/c"
-    github = bake.choose(replace(settings, registry="", cache_backend="gha"), PROD, DEBIAN, "bowl")
+    github = cache_backends.choose(replace(settings, registry="", cache_backend="gha"), PROD, DEBIAN, "bowl")
     assert github
     assert github.reads("tools") == (
         "type=gha,scope=tools-linux-amd64-bowl",
@@ -74,8 +75,8 @@ def test_each_platform_set_and_architecture_has_a_scope_of_its_own(settings: Set
     settings = replace(settings, cache_backend="registry")
     both = replace(PROD, platforms=("linux/amd64", "linux/arm64"))
     docker = replace(DEBIAN, platform="linux/arm64")
-    found = {str(bake.choose(settings, wanted, docker, "main")) for wanted in (PROD, both)}
-    assert len({*found, str(bake.choose(settings, PROD, DEBIAN, "main"))}) == 3
+    found = {str(cache_backends.choose(settings, wanted, docker, "main")) for wanted in (PROD, both)}
+    assert len({*found, str(cache_backends.choose(settings, PROD, DEBIAN, "main"))}) == 3
 
 
 @pytest.mark.parametrize(
@@ -92,8 +93,8 @@ def test_no_two_branches_share_a_scope() -> None:
 
 def test_bake_is_told_of_ours_and_theirs_and_what_is_asked_for(settings: Settings) -> None:
     asked = replace(PUSH, cache_from=("type=registry,ref=more",), tags=("1", "2"))
-    told = bake.reach(settings, DEBIAN, asked, STORE, OWN, {"org.x.y": "z"})
-    found = sets(bake.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told).argv)
+    told = remote_options.reach(settings, DEBIAN, asked, STORE, OWN, {"org.x.y": "z"})
+    found = sets(bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told).argv)
     place = "production.cache-from=type=registry,ref="
     assert found[:-1] == [
         "*.cache-to=type=inline",
@@ -105,41 +106,46 @@ def test_bake_is_told_of_ours_and_theirs_and_what_is_asked_for(settings: Setting
         "production.tags=reg.example/app:2",
         "production.labels.org.x.y=z",
     ]
-    alone = bake.alone(bake.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told))
+    alone = bake_arguments.alone(bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told))
     assert [text for text in sets(alone.argv) if "cache-from" in text] == ["*.cache-from="]
     assert len([text for text in sets(alone.argv) if "tags" in text]) == 2
-    export = sets(bake.export(settings, DEBIAN, asked, told, IMAGES, {}).argv)
+    export = sets(bake_arguments.export(settings, DEBIAN, asked, told, IMAGES, {}).argv)
     assert [text for text in export if "cache-to" in text] == [f"production.cache-to={told.writes['production']}"]
     assert export[-1] == "*.output=type=cacheonly"
     assert not [text for text in export if "labels" in text or "push=true" in text]
 
 
 def test_a_local_backend_is_told_as_ever(settings: Settings) -> None:
-    assert bake.reach(settings, DEBIAN, PROD, None, OWN, {}) == bake.NOTHING
+    assert remote_options.reach(settings, DEBIAN, PROD, None, OWN, {}) == remote_options.NOTHING
 
 
 def test_the_other_targets_of_a_push_with_a_tag_keep_their_names_apart(settings: Settings) -> None:
-    told = bake.reach(settings, DEBIAN, replace(PUSH, tags=("1",)), None, {"production": [], "tools": []}, {})
+    told = remote_options.reach(settings, DEBIAN, replace(PUSH, tags=("1",)), None, {"production": [], "tools": []}, {})
     assert told.says == ("production.tags=reg.example/app:1", "tools.tags=reg.example/app:tools-1")
 
 
 def test_a_push_goes_where_the_settings_say(settings: Settings) -> None:
-    assert bake.variables(settings, PUSH, IMAGES)["GOLDI_IMAGE"] == "reg.example/app"
-    assert bake.variables(settings, PROD, IMAGES)["GOLDI_IMAGE"] == "app"
+    assert bake_variables.variables(settings, PUSH, IMAGES)["GOLDI_IMAGE"] == "reg.example/app"
+    assert bake_variables.variables(settings, PROD, IMAGES)["GOLDI_IMAGE"] == "app"
     file = {"target": {"production": {"tags": ["${GOLDI_IMAGE}:x"]}, "mine": {"tags": ["reg.example/mine"]}}}
-    bake.check_pushed(settings, PUSH, file, TARGETS)
+    remote_options.check_pushed(settings, PUSH, file, TARGETS)
     nowhere = replace(settings, registry="")
-    bake.check_pushed(nowhere, PUSH, file, ("mine",))
-    bake.check_pushed(nowhere, replace(PUSH, sets=("production.tags=a/b",)), file, TARGETS)
+    remote_options.check_pushed(nowhere, PUSH, file, ("mine",))
+    remote_options.check_pushed(nowhere, replace(PUSH, sets=("production.tags=a/b",)), file, TARGETS)
     with pytest.raises(SettingsError, match="no registry is named that app could be pushed to"):
-        bake.check_pushed(nowhere, PUSH, file, TARGETS)
+        remote_options.check_pushed(nowhere, PUSH, file, TARGETS)
 
 
 def test_an_sbom_is_made_of_what_is_pushed(settings: Settings) -> None:
     asked = replace(PUSH, scanner="mirror/scanner:1")
-    assert "--sbom=generator=mirror/scanner:1" in bake.build(settings, DEBIAN, asked, TARGETS, METADATA, {}, {}).argv
+    assert (
+        "--sbom=generator=mirror/scanner:1"
+        in bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, {}, {}).argv
+    )
     assert not [
-        word for word in bake.build(settings, DEBIAN, PUSH, TARGETS, METADATA, {}, {}).argv if word.startswith("--sbom")
+        word
+        for word in bake_arguments.build(settings, DEBIAN, PUSH, TARGETS, METADATA, {}, {}).argv
+        if word.startswith("--sbom")
     ]
 
 
@@ -153,11 +159,11 @@ def test_an_sbom_is_made_of_what_is_pushed(settings: Settings) -> None:
     ],
 )
 def test_githubs_cache_wants_variables_that_differ_by_buildx(environ: dict[str, str], lacking: str, newer: str) -> None:
-    assert (bake.lacks(environ, DEBIAN.buildx), bake.lacks(environ, NEW.buildx)) == (lacking, newer)
+    assert (cache_backends.lacks(environ, DEBIAN.buildx), cache_backends.lacks(environ, NEW.buildx)) == (lacking, newer)
 
 
 def test_what_cache_from_takes() -> None:
-    assert bake.check_from("reg.example/app:cache") == "type=registry,ref=reg.example/app:cache"
+    assert cache_backends.check_from("reg.example/app:cache") == "type=registry,ref=reg.example/app:cache"
     for text in (
         "type=registry,ref=a/b:c",
         "type=local,src=/x",
@@ -165,7 +171,7 @@ def test_what_cache_from_takes() -> None:
         "type=gha,scope=x",
         'type=local,"src=/a b"',
     ):
-        assert bake.check_from(text) == text
+        assert cache_backends.check_from(text) == text
 
 
 @pytest.mark.parametrize(
@@ -181,19 +187,19 @@ def test_what_cache_from_takes() -> None:
 )
 def test_what_it_does_not_take_is_told(text: str, said: str) -> None:
     with pytest.raises(UnknownName, match=re.escape(said)):
-        bake.check_from(text)
+        cache_backends.check_from(text)
 
 
 @pytest.mark.parametrize("tag", ["", "-x", "a/b", "a b", "x:y", "ü", "a" * 129])
 def test_a_tag_that_no_registry_takes_is_told(tag: str) -> None:
     with pytest.raises(UnknownName, match="is no tag"):
-        bake.check_tag(tag)
-    assert bake.check_tag("1.0_x-y") == "1.0_x-y"
+        cache_backends.check_tag(tag)
+    assert cache_backends.check_tag("1.0_x-y") == "1.0_x-y"
 
 
 def test_fields_that_newer_bake_prints_are_read() -> None:
     old = {"cache-from": ["type=local,src=/x"]}
     new = {"cache-from": [{"type": "local", "src": "/a, b"}]}
-    assert bake.of_bake(old) == ["type=local,src=/x"]
-    assert bake.of_bake(new) == ['"type=local","src=/a, b"']
-    assert bake.of_bake({}) == []
+    assert remote_options.of_bake(old) == ["type=local,src=/x"]
+    assert remote_options.of_bake(new) == ['"type=local","src=/a, b"']
+    assert remote_options.of_bake({}) == []

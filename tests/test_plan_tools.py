@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from goldi_tasks import settings as project_settings
+from goldi_tasks.checks import check_arguments
+from goldi_tasks.checks.check_arguments import Job, Tools
+from goldi_tasks.client.system_info import Host
 from goldi_tasks.errors import SettingsError
 from goldi_tasks.paths import CACHES
-from goldi_tasks.plan import tools as plan
-from goldi_tasks.plan.tools import Job, Tools
-from goldi_tasks.probe import Host
 from tests.test_plan_container import AWKWARD, binds
 
 HOST = Host(uid=1000, gid=100, tty=False, platform="linux/amd64")
@@ -30,7 +30,7 @@ def pairs(argv: tuple[str, ...]) -> set[tuple[str, str]]:
 
 
 def test_it_has_no_rights_that_a_check_does_not_need(tools: Tools) -> None:
-    found = plan.start(tools, Path("/told"), GIT).argv
+    found = check_arguments.start(tools, Path("/told"), GIT).argv
     wanted = {("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"), ("--user", "1000:100")}
     assert wanted <= pairs(found)
     assert {"--rm", "--init", "--detach"} <= set(found)
@@ -38,31 +38,31 @@ def test_it_has_no_rights_that_a_check_does_not_need(tools: Tools) -> None:
 
 
 def test_an_image_that_is_not_there_is_not_looked_for_in_a_registry(tools: Tools) -> None:
-    assert ("--pull", "never") in pairs(plan.start(tools, Path("/told"), GIT).argv)
+    assert ("--pull", "never") in pairs(check_arguments.start(tools, Path("/told"), GIT).argv)
 
 
 def test_the_caller_has_a_name(tools: Tools) -> None:
-    assert binds(plan.start(tools, Path("/told"), GIT).argv)["/etc/passwd"] == "/state/passwd"
+    assert binds(check_arguments.start(tools, Path("/told"), GIT).argv)["/etc/passwd"] == "/state/passwd"
     # Root's own is there too, in an image whose user is another.
-    assert ("--user", "0:0") in pairs(plan.start(replace(tools, user="0:0"), Path("/told"), GIT).argv)
+    assert ("--user", "0:0") in pairs(check_arguments.start(replace(tools, user="0:0"), Path("/told"), GIT).argv)
 
 
 def test_trees_are_at_their_own_paths_and_caches_at_their_mount_points(tools: Tools) -> None:
-    found = binds(plan.start(replace(tools, trees=(AWKWARD, Path("/q"))), Path("/told"), GIT).argv)
+    found = binds(check_arguments.start(replace(tools, trees=(AWKWARD, Path("/q"))), Path("/told"), GIT).argv)
     assert found[str(AWKWARD)] == str(AWKWARD)
     assert found["/q"] == "/q"
     assert found["/cache/mypy"] == str(tools.settings.cache_root / "mypy-cache" / tools.settings.key)
-    assert found[plan.SHARED] == "/state"
+    assert found[check_arguments.SHARED] == "/state"
 
 
 def test_git_is_configured_by_variables(tools: Tools) -> None:
-    found = {value for flag, value in pairs(plan.start(tools, Path("/told"), GIT).argv) if flag == "--env"}
+    found = {value for flag, value in pairs(check_arguments.start(tools, Path("/told"), GIT).argv) if flag == "--env"}
     assert {"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_1=safe.directory", "GIT_CONFIG_VALUE_1=/q"} <= found
     assert "GIT_CONFIG_VALUE_2=A B" in found
 
 
 def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -> None:
-    found = plan.inside(tools, HOST, JOB)
+    found = check_arguments.inside(tools, HOST, JOB)
     assert found.argv[:2] == ("docker", "exec")
     assert found.argv[-6:] == ("job", "/run/goldi/1.job", "6", "pytest", "-k", "a or b")
     assert ("--workdir", "/p/sub") in pairs(found.argv)
@@ -72,31 +72,36 @@ def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -
 
 
 def test_what_a_noxfile_names_stands_in_no_argument_and_in_no_message(tools: Tools) -> None:
-    job = replace(JOB, secrets=plan.carry({"DATABASE_URL": "postgres://me:hush@db/x", "DOCKER_HOST": "tcp://x"}))
-    for found in (plan.inside(tools, HOST, job), plan.fresh(tools, HOST, Path("/told"), GIT, job)):
-        assert ("--env", plan.CARRIER) in pairs(found.argv)
+    job = replace(
+        JOB, secrets=check_arguments.carry({"DATABASE_URL": "postgres://me:hush@db/x", "DOCKER_HOST": "tcp://x"})
+    )
+    for found in (
+        check_arguments.inside(tools, HOST, job),
+        check_arguments.fresh(tools, HOST, Path("/told"), GIT, job),
+    ):
+        assert ("--env", check_arguments.CARRIER) in pairs(found.argv)
         assert "hush" not in str(found)
         # The client itself heeds none of them.
-        assert found.env.keys() | found.secrets.keys() == {"CI", "SKIP", plan.CARRIER}
+        assert found.env.keys() | found.secrets.keys() == {"CI", "SKIP", check_arguments.CARRIER}
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "GOLDI_JOB", "GOLDI_ENV", "A\0B", "\ud800"])
 def test_a_name_that_no_program_can_be_given_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="Correct `env` of its container_session"):
-        plan.carry({name: "x"})
+        check_arguments.carry({name: "x"})
 
 
 def test_nothing_named_is_nothing_carried() -> None:
-    assert plan.carry({}) == {}
+    assert check_arguments.carry({}) == {}
 
 
 def test_a_terminal_is_asked_for_where_there_is_one(tools: Tools) -> None:
-    assert "--tty" not in plan.inside(tools, HOST, JOB).argv
-    assert "--tty" in plan.inside(tools, replace(HOST, tty=True), JOB).argv
+    assert "--tty" not in check_arguments.inside(tools, HOST, JOB).argv
+    assert "--tty" in check_arguments.inside(tools, replace(HOST, tty=True), JOB).argv
 
 
 def test_a_fresh_container_runs_the_same_and_is_not_kept(tools: Tools) -> None:
-    found = plan.fresh(tools, HOST, Path("/told"), GIT, JOB).argv
+    found = check_arguments.fresh(tools, HOST, Path("/told"), GIT, JOB).argv
     assert found[:2] == ("docker", "run")
     assert "--rm" in found
     assert not {"--detach", "--name", "--label"} & set(found)
@@ -132,21 +137,27 @@ def test_what_does_not_matter_does_not(tools: Tools) -> None:
 
 def test_variables_that_are_said_to_tools_are_passed_and_those_that_send_caches_are_not() -> None:
     given = {"RUFF_OUTPUT_FORMAT": "concise", "RUFF_CACHE_DIR": "/h", "SKIP": "a", "PATH": "/bin", "SECRET": "x"}
-    assert plan.environment(given, HOST) == {"RUFF_OUTPUT_FORMAT": "concise", "SKIP": "a"}
+    assert check_arguments.environment(given, HOST) == {"RUFF_OUTPUT_FORMAT": "concise", "SKIP": "a"}
     sent = {cache.variable: "/host" for cache in CACHES if cache.variable and cache.variable != "PYTEST_ADDOPTS"}
-    assert plan.environment(sent, HOST) == {}
+    assert check_arguments.environment(sent, HOST) == {}
 
 
 def test_pytests_options_keep_its_cache_where_the_table_says() -> None:
-    assert plan.environment({"PYTEST_ADDOPTS": "-x -vv"}, HOST) == {
+    assert check_arguments.environment({"PYTEST_ADDOPTS": "-x -vv"}, HOST) == {
         "PYTEST_ADDOPTS": "-o cache_dir=/cache/pytest -x -vv"
     }
 
 
 def test_colour_and_width_are_those_of_the_host() -> None:
     shown = replace(HOST, shown=True, columns=132)
-    assert plan.environment({}, HOST) == {}
-    assert plan.environment({}, shown) == {"FORCE_COLOR": "1", "PRE_COMMIT_COLOR": "always", "COLUMNS": "132"}
-    assert plan.environment({"NO_COLOR": "1"}, shown) == {"NO_COLOR": "1", "COLUMNS": "132"}
+    assert check_arguments.environment({}, HOST) == {}
+    assert check_arguments.environment({}, shown) == {
+        "FORCE_COLOR": "1",
+        "PRE_COMMIT_COLOR": "always",
+        "COLUMNS": "132",
+    }
+    assert check_arguments.environment({"NO_COLOR": "1"}, shown) == {"NO_COLOR": "1", "COLUMNS": "132"}
     # docker gives it the terminal's own size, and keeps it.
-    assert plan.environment({"COLUMNS": "10", "TERM": "xterm"}, replace(shown, tty=True)) == {"TERM": "xterm"}
+    assert check_arguments.environment({"COLUMNS": "10", "TERM": "xterm"}, replace(shown, tty=True)) == {
+        "TERM": "xterm"
+    }

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import probe, run
+from goldi_tasks import process
+from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission, NotDocker
 from tests.recording import BUILDX_LS, BUILDX_LS_GUIDE, CLASSIC, INFO
@@ -47,7 +48,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
                 raise answer
             return answer
 
-        monkeypatch.setattr(run, "capture", capture)
+        monkeypatch.setattr(process, "capture", capture)
         monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
 
     fake()
@@ -67,11 +68,11 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     ],
 )
 def test_version(text: str, numbers: tuple[int, ...]) -> None:
-    assert probe.version(text) == numbers
+    assert system_info.version(text) == numbers
 
 
 def test_debians_engine(machine: Machine) -> None:
-    assert probe.docker() == probe.Docker(
+    assert system_info.docker() == system_info.Docker(
         engine=(26, 1, 5),
         buildx=(0, 13, 1),
         store="containerd",
@@ -94,7 +95,7 @@ def test_debians_engine(machine: Machine) -> None:
 )
 def test_builders(machine: Machine, text: str, driver: str, builders: tuple[str, ...]) -> None:
     machine(buildx_ls=text)
-    found = probe.docker()
+    found = system_info.docker()
     assert (found.driver, found.builders) == (driver, builders)
 
 
@@ -103,7 +104,7 @@ def test_a_builder_that_the_environment_names_is_the_current_one(
 ) -> None:
     machine(buildx_ls=BUILDX_LS_GUIDE)
     monkeypatch.setenv("BUILDX_BUILDER", "goldilocks-builder")
-    found = probe.docker()
+    found = system_info.docker()
     assert (found.driver, found.current) == ("docker-container", "goldilocks-builder")
 
 
@@ -113,37 +114,37 @@ def test_a_builder_that_the_environment_names_is_the_current_one(
 )
 def test_who_exports_local_caches(machine: Machine, info: dict[str, Any], listing: str, exports: bool) -> None:
     machine(info=json.dumps(info), buildx_ls=listing)
-    assert probe.docker().exports_local is exports
+    assert system_info.docker().exports_local is exports
 
 
 @pytest.mark.parametrize(("text", "asks"), [("v0.13.1", False), ("v0.19.9", False), ("v0.20.0", True), ("v1.0", True)])
 def test_which_buildx_asks_for_paths(machine: Machine, text: str, asks: bool) -> None:
     machine(buildx_version=text)
-    assert probe.docker().asks_for_paths is asks
+    assert system_info.docker().asks_for_paths is asks
 
 
 def test_rootless_and_another_architecture(machine: Machine) -> None:
     machine(info=json.dumps(INFO | {"SecurityOptions": ["name=rootless"], "Architecture": "aarch64"}))
-    found = probe.docker()
+    found = system_info.docker()
     assert found.rootless
     assert found.platform == "linux/arm64"
 
 
 def test_no_compose_is_no_failure(machine: Machine) -> None:
     machine(compose_version=CommandFailed("docker compose: unknown command", 1))
-    assert probe.compose() == ()
+    assert system_info.compose() == ()
 
 
 def test_no_buildx(machine: Machine) -> None:
     machine(buildx_version=CommandFailed("docker: 'buildx' is not a docker command.", 1))
     with pytest.raises(NoDocker, match="docker has no buildx plugin"):
-        probe.docker()
+        system_info.docker()
 
 
 def test_no_client(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     with pytest.raises(NoDocker, match="docker is not installed"):
-        probe.docker()
+        system_info.docker()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_no_client(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_engine_in_the_words_of_any_client(machine: Machine, said: str | Exception) -> None:
     machine(info=said)
     with pytest.raises(NoEngine, match="no Docker engine answers"):
-        probe.docker()
+        system_info.docker()
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_no_engine_in_the_words_of_any_client(machine: Machine, said: str | Exce
 def test_no_permission_in_the_words_of_any_client(machine: Machine, said: str | Exception) -> None:
     machine(info=said)
     with pytest.raises(NoPermission, match="usermod -aG docker"):
-        probe.docker()
+        system_info.docker()
 
 
 PODMAN = INFO | {"ServerVersion": "5.4.2", "IndexServerAddress": ""}
@@ -184,25 +185,25 @@ def test_podman_is_refused_by_name(machine: Machine, info: dict[str, Any]) -> No
     with pytest.raises(
         NotDocker, match=r"Podman 5\.4\.2 answers as the engine.*`inv engine\.up` starts one"
     ) as refused:
-        probe.docker()
+        system_info.docker()
     assert refused.value.code == NoEngine.code == 11
 
 
 @pytest.mark.parametrize("parts", ['[{"Name": "Engine", "Version": "28.5.2"}]', "null", CommandFailed("no", 1)])
 def test_an_engine_that_names_no_registry_is_not_podman_for_that(machine: Machine, parts: str | Exception) -> None:
     machine(info=json.dumps(PODMAN), version=parts)
-    assert probe.docker().engine == (5, 4, 2)
+    assert system_info.docker().engine == (5, 4, 2)
 
 
 def test_answers_are_kept_until_forgotten(machine: Machine) -> None:
-    first = probe.docker()
+    first = system_info.docker()
     machine(info=json.dumps(CLASSIC))
-    assert probe.docker() is first
-    probe.forget()
-    assert probe.docker().store == "classic"
+    assert system_info.docker() is first
+    system_info.forget()
+    assert system_info.docker().store == "classic"
 
 
 def test_the_host_is_named_as_docker_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.machine", lambda: "aarch64")
-    assert probe.host().platform == "linux/arm64"
-    assert probe.host() is probe.host()
+    assert system_info.host().platform == "linux/arm64"
+    assert system_info.host() is system_info.host()

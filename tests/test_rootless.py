@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import rootless, run
+from goldi_tasks import process
+from goldi_tasks.client import rootless
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from tests.recording import INFO
@@ -33,7 +34,7 @@ class Engine:
 def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
     """A rootless one, at a socket that is not root's."""
     found = Engine(json.dumps(ROOTLESS))
-    monkeypatch.setattr(run, "capture", found)
+    monkeypatch.setattr(process, "capture", found)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/docker.sock")
     monkeypatch.setenv("HOME", str(tmp_path))

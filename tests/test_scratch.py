@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import scratch
+from goldi_tasks import tempdir
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +13,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_it_is_there_while_the_block_runs_and_for_us_alone(top: Path) -> None:
-    with scratch.directory() as made:
+    with tempdir.directory() as made:
         assert made.parent == top
         assert made.stat().st_mode & 0o777 == 0o700
         (made / "metadata.json").touch()
@@ -24,7 +24,7 @@ def test_what_a_killed_run_left_goes_and_what_one_holds_stays(top: Path) -> None
     left = top / "goldi-scratch-killed"
     left.mkdir()
     (left / "metadata.json").touch()
-    with scratch.directory() as held, scratch.directory() as made:
+    with tempdir.directory() as held, tempdir.directory() as made:
         assert sorted(top.iterdir()) == sorted([held, made])
 
 
@@ -34,6 +34,6 @@ def test_nothing_else_goes(top: Path) -> None:
     others[1].symlink_to(others[0])
     others[2].touch()
     (others[0] / "kept").touch()
-    with scratch.directory():
+    with tempdir.directory():
         assert (others[0] / "kept").exists()
         assert all(map(os.path.lexists, others))

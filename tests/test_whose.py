@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import settings, state, whose
-from goldi_tasks.cache import dirs
-from goldi_tasks.default_root import choose
+from goldi_tasks import ownership, settings, state
+from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, NoPermission
 from goldi_tasks.paths import CACHES, Roots
+from goldi_tasks.settings.default_root import choose
 from tests.test_cache_dirs import may_give
 
 gives = pytest.mark.skipif(not may_give(), reason="only root with his capabilities can give files away")
@@ -32,7 +32,7 @@ def own(places: Places) -> Path:
 
 def test_the_usual_root_where_all_names_are_free_or_ours(places: Places) -> None:
     assert choose(*places) == (places[0], "")
-    dirs.set_up(Roots(places[0]))
+    cache_directories.set_up(Roots(places[0]))
     assert choose(*places) == (places[0], "")
 
 
@@ -59,7 +59,7 @@ def test_once_made_it_stays_and_that_is_told_once(
     taken.touch()
     for _ in range(2):
         root, moved = choose(*places)
-        dirs.ensure(Roots(root, moved=moved), root / "mypy-cache" / "key")
+        cache_directories.ensure(Roots(root, moved=moved), root / "mypy-cache" / "key")
     assert capsys.readouterr().err == f"goldi: {taken} is not a directory: your caches are in {own(places)}\n"
     assert (own(places).stat().st_mode & 0o7777, own(places).stat().st_uid) == (0o700, os.getuid())
     taken.unlink()
@@ -82,7 +82,7 @@ def test_under_sudo_it_is_the_callers(places: Places, monkeypatch: pytest.Monkey
         places[1] / "goldi-4242",
         f"{places[0] / 'npm-cache'} belongs to user 0: your caches are in {root}",
     )
-    dirs.set_up(Roots(root, moved=moved))
+    cache_directories.set_up(Roots(root, moved=moved))
     assert (root.stat().st_uid, root.stat().st_gid) == (4242, 4243)
 
 
@@ -116,7 +116,7 @@ def test_it_costs_sixteen_looks_at_most(places: Places, monkeypatch: pytest.Monk
 
 
 def test_a_root_that_was_chosen_is_the_root(make_project: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("goldi_tasks.default_root.choose", lambda: (Path("/var/tmp/goldi-1"), "told"))
+    monkeypatch.setattr("goldi_tasks.settings.default_root.choose", lambda: (Path("/var/tmp/goldi-1"), "told"))
     assert settings.load(make_project(name="one"), {}).roots == Roots(Path("/var/tmp/goldi-1"), moved="told")
     assert settings.load(make_project('cache-root = "/x"', name="two"), {}).roots == Roots(Path("/x"))
     assert settings.outside({"GOLDI_CACHE_ROOT": "/tmp"}).roots == Roots(Path("/tmp"))
@@ -130,10 +130,10 @@ def test_nothing_is_made_where_others_can_write(tmp_path: Path, mode: int, depth
     loose.mkdir()
     loose.chmod(mode)
     with pytest.raises(CacheRefused, match=f"others may write to {loose}. Run `chmod go-w '{loose}'`, or choose"):
-        dirs.set_up(Roots(root))
+        cache_directories.set_up(Roots(root))
     assert not list(loose.iterdir())
     loose.chmod(mode | 0o1000)
-    dirs.set_up(Roots(root))
+    cache_directories.set_up(Roots(root))
 
 
 def test_a_link_that_leads_where_others_can_write_is_followed_by_the_look(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_link_that_leads_where_others_can_write_is_followed_by_the_look(tmp_pa
     (tmp_path / "loose").chmod(0o777)
     (tmp_path / "link").symlink_to("loose/root")
     with pytest.raises(CacheRefused, match=f"others may write to {tmp_path / 'loose'}. Run"):
-        dirs.ensure(Roots(tmp_path / "link"), tmp_path / "link/pip-cache")
+        cache_directories.ensure(Roots(tmp_path / "link"), tmp_path / "link/pip-cache")
 
 
 @gives
@@ -149,7 +149,7 @@ def test_nothing_is_made_below_somebody_elses(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     os.chown(tmp_path / "theirs", 4242, 4242)
     with pytest.raises(CacheRefused, match=f"{tmp_path / 'theirs'} belongs to user 4242. Choose another root"):
-        dirs.set_up(Roots(tmp_path / "theirs/root"))
+        cache_directories.set_up(Roots(tmp_path / "theirs/root"))
 
 
 @gives
@@ -157,7 +157,7 @@ def test_the_link_that_leads_there_is_not_somebody_elses(tmp_path: Path) -> None
     (tmp_path / "link").symlink_to(tmp_path)
     os.lchown(tmp_path / "link", 4242, 4242)
     with pytest.raises(CacheRefused, match=f"{tmp_path / 'link'} belongs to user 4242"):
-        dirs.set_up(Roots(tmp_path / "link"))
+        cache_directories.set_up(Roots(tmp_path / "link"))
 
 
 @gives
@@ -166,10 +166,10 @@ def test_a_users_own_group_is_nobody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o775)
     for uid, gid, others in ((4242, 4242, False), (4242, 4243, True), (0, 0, True)):
         os.chown(tmp_path, uid, gid)
-        assert whose.others_write(tmp_path.stat()) is others
+        assert ownership.others_write(tmp_path.stat()) is others
     os.chown(tmp_path, 4242, 4242)
     tmp_path.chmod(0o777)
-    assert whose.others_write(tmp_path.stat())
+    assert ownership.others_write(tmp_path.stat())
 
 
 @pytest.mark.parametrize("loose", ["", "goldi", "goldi/checks", "goldi/checks/key"])
@@ -217,12 +217,12 @@ def test_root_trusts_whom_it_works_for(tmp_path: Path, monkeypatch: pytest.Monke
     theirs.mkdir()
     os.chown(theirs, 4242, 4242)
     monkeypatch.setenv("HOME", "/")
-    assert whose.trouble(theirs / "caches", "another")
+    assert ownership.trouble(theirs / "caches", "another")
     if how == "here":
         monkeypatch.chdir(theirs)
     else:
         monkeypatch.setenv("HOME" if how == "home" else "XDG_STATE_HOME", str(theirs / "not yet there"))
-    assert whose.trouble(theirs / "caches", "another") is None
+    assert ownership.trouble(theirs / "caches", "another") is None
     os.chown(theirs, 4242, 4242)
     theirs.chmod(0o777)
-    assert whose.trouble(theirs / "caches", "another"), "anybody may write there"
+    assert ownership.trouble(theirs / "caches", "another"), "anybody may write there"

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import process
+from goldi_tasks.ci import jobs
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NotAProject
-from goldi_tasks.plan import ci as plan
 from goldi_tasks.settings import Settings
 
 
@@ -17,20 +17,20 @@ def nox(settings: Settings) -> tuple[str, ...]:
     if not noxfile.is_file():
         problem = f"{settings.project} has no noxfile.py"
         raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
-    return plan.nox(Path(sys.executable), noxfile)
+    return jobs.nox(Path(sys.executable), noxfile)
 
 
-def sessions(settings: Settings, names: Sequence[str] = (), *, every: bool = False) -> list[plan.Session]:
+def sessions(settings: Settings, names: Sequence[str] = (), *, every: bool = False) -> list[jobs.Session]:
     """The sessions that plain `nox` runs, or `every` one; of these the ones in `names`, if there are any.
 
     Raises NotAProject, UnknownName, and CommandFailed for a noxfile that cannot be read.
     """
-    keyword = ("--keywords", plan.EVERY) if every or names else ()
+    keyword = ("--keywords", jobs.EVERY) if every or names else ()
     command = Command((*nox(settings), "--list", "--json", *keyword))
     try:
-        found = plan.sessions(run.capture(command, cwd=settings.project))
+        found = jobs.sessions(process.capture(command, cwd=settings.project))
     except CommandFailed as error:
         # A mistake in it comes with nox's own traceback.
         why = error.problem.rstrip().rpartition("\n")[2].removeprefix("nox: ").removeprefix("nox > ")
         raise CommandFailed(f"{command.argv[2]}: {why}", error.code, "Run `nox --list` to see where") from error
-    return plan.chosen(found, names) if names else found
+    return jobs.chosen(found, names) if names else found

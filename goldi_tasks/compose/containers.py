@@ -3,10 +3,11 @@
 import re
 from dataclasses import dataclass
 
-from goldi_tasks import probe, run
+from goldi_tasks import process
+from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
+from goldi_tasks.compose.compose_arguments import FOLDER_LABEL, PROJECT_LABEL, SERVICE_LABEL
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.compose import FOLDER_LABEL, PROJECT_LABEL, SERVICE_LABEL
 
 FIELDS = (
     "{{.ID}}",
@@ -61,10 +62,10 @@ def listed(service: str = "", project: str = "") -> list[Container]:
     flags = (part for one in filters or [PROJECT_LABEL] for part in ("--filter", f"label={one}"))
     argv = ("docker", "ps", "--all", "--no-trunc", *flags, "--format", "\t".join(FIELDS))
     try:
-        said = run.capture(Command(argv))
+        said = process.capture(Command(argv))
     except CommandFailed:
         # Raises what there is to say where none answers.
-        probe.engine_info()
+        system_info.engine_info()
         raise
     rows = (line.split("\t") for line in said.splitlines())
     return [Container(*row) for row in rows if len(row) == len(FIELDS) and row[-1] != "True"]
@@ -75,7 +76,7 @@ def last_lines(container: Container, number: int = 20, since: str = "") -> list[
     flags = ("--since", since) if since else ()
     command = Command(("docker", "logs", *flags, "--tail", str(number), container.id))
     try:
-        with run.stream(command, whole=True) as texts:
+        with process.stream(command, whole=True) as texts:
             return "".join(texts).splitlines()
     except CommandFailed:
         return []

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import containers, owner, preflight, stack, trouble
-from goldi_tasks.compose.stack import Doors
+from goldi_tasks.compose import compose_errors, compose_project, containers, preflight, stack_owner
+from goldi_tasks.compose.compose_project import Doors
 from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.settings import Settings
 
@@ -19,25 +19,25 @@ def down(settings: Settings, doors: Doors, confirm: Confirm | None, *, agreed: b
     With `confirm` the data volumes go too. `agreed` is whether it asks nobody: then nothing goes of which nobody knows
     whose it is. Raises StackRefused for what belongs to another checkout, before anything is touched.
     """
-    compose = stack.door(settings, doors.env())
-    name = stack.load(settings, compose).name
-    owner.expect_ours(settings, name, containers.listed(project=name))
+    compose = compose_project.door(settings, doors.env())
+    name = compose_project.load(settings, compose).name
+    stack_owner.expect_ours(settings, name, containers.listed(project=name))
     there = preflight.volumes(name)
     caches = [one for one in there if "bind" in str((one.get("Options") or {}).get("o", "")).split(",")]
     data = [one for one in there if one not in caches]
     named = [str(one["Name"]) for one in data]
     if confirm and data:
-        unknown = owner.unknown(settings, data)
+        unknown = stack_owner.unknown(settings, data)
         if unknown and agreed:
             remedy = f"If nobody needs what is in it: `docker volume rm {' '.join(unknown)}`"
             problem = f"nobody knows who made the volume {unknown[0]}, and no container here uses it"
             raise StackRefused(problem, remedy)
-        if not run.is_dry():
+        if not process.is_dry():
             confirm(_loss(settings, name, named, unknown))
     _live(settings, compose.command(("*",), "down", "--remove-orphans"))
     if going := [*(str(one["Name"]) for one in caches), *(named if confirm else ())]:
         _live(settings, Command(("docker", "volume", "rm", *going)))
-    if not run.is_dry():
+    if not process.is_dry():
         doors.forget()
     if data and not confirm:
         print(f"kept data volumes: {', '.join(named)} (--volumes removes them)")
@@ -50,10 +50,10 @@ def _loss(settings: Settings, name: str, named: list[str], unknown: list[str]) -
 
 
 def _live(settings: Settings, command: Command) -> None:
-    if run.is_dry():
-        run.live(command)
+    if process.is_dry():
+        process.live(command)
         return
     try:
-        run.listen(command, cwd=settings.project)
+        process.listen(command, cwd=settings.project)
     except CommandFailed as error:
-        raise trouble.explained(error, settings.project) from error
+        raise compose_errors.explained(error, settings.project) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed
@@ -68,7 +68,7 @@ def inspected(ids: Iterable[str]) -> dict[str, Health]:
     if not (named := tuple(ids)):
         return {}
     try:
-        said = run.capture(Command(("docker", "inspect", "--type", "container", *named)))
+        said = process.capture(Command(("docker", "inspect", "--type", "container", *named)))
     except CommandFailed:
         return {}
     return {str(row["Id"]): parse(row) for row in json.loads(said or "[]")}

@@ -6,10 +6,10 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
+from goldi_tasks.compose.stack_model import Port
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan.stack import Port
 
 _LISTENS = "0A"
 
@@ -32,13 +32,13 @@ def holder(port: Port) -> str:
     """Who listens there: a container by its name, or a process by its name and number."""
     filters = ("--filter", f"publish={port.number}/{port.protocol}")
     with suppress(CommandFailed):
-        if names := run.capture(Command(("docker", "ps", *filters, "--format", "{{.Names}}"))).split():
+        if names := process.capture(Command(("docker", "ps", *filters, "--format", "{{.Names}}"))).split():
             return f"the container {names[0]}"
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
-    for process in Path("/proc").glob("[0-9]*"):
+    for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if wanted & {os.readlink(link) for link in (process / "fd").iterdir()}:  # noqa: PTH115 - no path
-                return f"{(process / 'comm').read_text(encoding='utf-8').strip()} (process {process.name})"
+            if wanted & {os.readlink(link) for link in (entry / "fd").iterdir()}:  # noqa: PTH115 - no path
+                return f"{(entry / 'comm').read_text(encoding='utf-8').strip()} (process {entry.name})"
     return "another user's process"
 
 

@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import rootless, run, whose
+from goldi_tasks import ownership, process
+from goldi_tasks.client import rootless, run_arguments
 from goldi_tasks.command import Command
-from goldi_tasks.compose import owner, ports, published
+from goldi_tasks.compose import port_variables, ports, stack_owner
+from goldi_tasks.compose.compose_arguments import PROJECT_LABEL, Compose
 from goldi_tasks.compose.containers import Container
+from goldi_tasks.compose.stack_model import Port, Service, Stack, Volume
 from goldi_tasks.errors import CommandFailed, StackRefused
-from goldi_tasks.plan import container
-from goldi_tasks.plan.compose import PROJECT_LABEL, Compose
-from goldi_tasks.plan.stack import Port, Service, Stack, Volume
 from goldi_tasks.settings import Settings
 
 # What the engine says of a volume.
@@ -30,7 +30,7 @@ def refuse(
     there: Sequence[Inspected],
 ) -> None:
     """Raises StackRefused where the stack cannot start; `before` and `there` are on the engine."""
-    owner.expect_ours(settings, found.name, before)
+    stack_owner.expect_ours(settings, found.name, before)
     # Ours, which is written when nothing stands against the start.
     secrets = {name: file for name, file in found.secrets.items() if file != compose.env.get("GOLDI_NETWORK")}
     for service in services:
@@ -41,7 +41,7 @@ def refuse(
     mounted = [found.volumes[name] for name in sorted(used) if name in found.volumes]
     _options(mounted, there)
     data = {volume.name for volume in mounted if not volume.device and not volume.external}
-    owner.expect_not_theirs(settings, [one for one in there if one["Name"] in data])
+    stack_owner.expect_not_theirs(settings, [one for one in there if one["Name"] in data])
     _devices(settings, found, services)
     _ports(settings, compose, services, before)
 
@@ -49,9 +49,9 @@ def refuse(
 def volumes(project: str = "") -> list[Inspected]:
     """The volumes of a stack, or of all stacks."""
     label = f"label={PROJECT_LABEL}={project}" if project else f"label={PROJECT_LABEL}"
-    names = run.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
+    names = process.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
     try:
-        return list(json.loads(run.capture(Command(("docker", "volume", "inspect", *names))))) if names else []
+        return list(json.loads(process.capture(Command(("docker", "volume", "inspect", *names))))) if names else []
     except CommandFailed:
         # One went meanwhile.
         return []
@@ -86,9 +86,9 @@ def _options(volumes: Sequence[Volume], there: Sequence[Inspected]) -> None:
 
 def _devices(settings: Settings, found: Stack, services: Sequence[Service]) -> None:
     """A directory that the compose file names is there; we make the caches', and in the place of a cache it is ours."""
-    if run.is_dry() or _far():
+    if process.is_dry() or _far():
         return
-    mounts = container.mounts(settings)
+    mounts = run_arguments.mounts(settings)
     # What is missing of these is made when nothing stands against the start.
     caches, made = {target for _, _, target in mounts}, {directory for _, directory, _ in mounts}
     for name, target in (mount for service in services for mount in service.mounts):
@@ -99,7 +99,7 @@ def _devices(settings: Settings, found: Stack, services: Sequence[Service]) -> N
         if not device.is_dir() and (device.exists() or device not in made):
             problem = f"the volume {volume.name} is {device}, which is not a directory"
             raise StackRefused(problem, f"Make it, with `mkdir -m 700 '{device}'`, or name {instead}")
-        if target in caches and (wrong := whose.trouble(device, instead)):
+        if target in caches and (wrong := ownership.trouble(device, instead)):
             raise StackRefused(f"the volume {volume.name} is {device}, and {wrong[0]}", wrong[1])
 
 
@@ -131,5 +131,5 @@ def _told(service: Service, port: Port, who: str) -> str:
 def _remedy(settings: Settings, compose: Compose, service: Service, port: Port, ours: bool) -> str:
     """The variable of the compose file that says the port, if one does."""
     first = "Run `inv compose.down` first" if ours else "Stop it"
-    name = published.variable(settings, compose, service, port)
+    name = port_variables.variable(settings, compose, service, port)
     return f"{first}, or set {name} to another" if name else f"{first}, or publish another in the compose file"

@@ -8,16 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from goldi_tasks import inside, run
+from goldi_tasks import inside_container, process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import containers, failure, health, owner, preflight, stack, trouble, wait
-from goldi_tasks.compose import guess as guesses
+from goldi_tasks.compose import (
+    compose_errors,
+    compose_project,
+    containers,
+    health,
+    last_targets,
+    preflight,
+    service_failure,
+    stack_model,
+    stack_owner,
+    wait,
+)
+from goldi_tasks.compose.compose_arguments import Compose
+from goldi_tasks.compose.compose_project import Doors
 from goldi_tasks.compose.containers import Container
-from goldi_tasks.compose.stack import Doors
+from goldi_tasks.compose.stack_model import Service, Stack
 from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
-from goldi_tasks.plan import stack as plan
-from goldi_tasks.plan.compose import Compose
-from goldi_tasks.plan.stack import Service, Stack
 from goldi_tasks.settings import Settings
 
 _GAVE_UP = re.compile(r"dependency failed to start: container (\S+) is unhealthy")
@@ -60,11 +69,11 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is touched or written; StackFailed,
     NoEngine, Interrupted.
     """
-    inside.expect_outside()
+    inside_container.expect_outside()
     began, name = time.monotonic(), repr((asked.profiles, asked.services, asked.watched))
     # Each asks docker, for a twentieth of a second or more.
     with ThreadPoolExecutor() as pool:
-        guess = () if run.is_dry() else guesses.recall(settings, name)
+        guess = () if process.is_dry() else last_targets.recall(settings, name)
         fresh = pool.submit(_fresh, doors, guess)
         listed, volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
         set_up = pool.submit(doors.set_up)
@@ -73,33 +82,33 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
         starting = tuple(service for service in chosen if service.starts)
         preflight.refuse(settings, compose, found, starting, before, volumes.result())
         write = set_up.result()
-        if not run.is_dry():
+        if not process.is_dry():
             # From here on nothing is known to fail.
             write()
         targets = _targets(doors, chosen)
         if not (targets == guess and fresh.result()):
             _build(settings, compose, doors, chosen, targets)
-            if not run.is_dry():
-                guesses.remember(settings, name, targets)
+            if not process.is_dry():
+                last_targets.remember(settings, name, targets)
     renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
     if renamed:
         compose, found, chosen = _looked_at(settings, doors, asked)
     flags = ("--force-recreate",) if asked.anew else ()
     start = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *asked.services)
     command = compose.command(asked.profiles, *start)
-    if run.is_dry():
-        run.live(command, cwd=settings.project)
+    if process.is_dry():
+        process.live(command, cwd=settings.project)
         return None
     # A start may make healthy what is unhealthy; and what is called healthy may have been broken since its last check.
     verdicts = health.verdicts(before)
     names, lines = {service.name for service in starting}, list[str]()
     with ThreadPoolExecutor() as pool:
-        broken = pool.submit(failure.broken, [one for one in before if one.service in names])
+        broken = pool.submit(service_failure.broken, [one for one in before if one.service in names])
         try:
             changed = _start(command, settings.project, found, starting, asked.timeout, verdicts, lines)
         finally:
             if any(map(_VOLUME.search, lines)):
-                owner.remember(settings, preflight.volumes(found.name), volumes.result())
+                stack_owner.remember(settings, preflight.volumes(found.name), volumes.result())
     if broken.result():
         wait.expect_served(one for one in containers.listed(project=found.name) if one.service in names)
     now = wait.until_healthy(found, starting, asked.timeout, verdicts)
@@ -108,10 +117,10 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
 
 def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
     """Send what is saved to the services of `asked`, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
-    compose = stack.door(settings, doors.env(), watched=True)
-    secrets = {} if run.is_dry() else doors.secrets()
+    compose = compose_project.door(settings, doors.env(), watched=True)
+    secrets = {} if process.is_dry() else doors.secrets()
     command = compose.command(asked.profiles, "watch", "--no-up", *asked.services, secrets=secrets)
-    run.live(command, cwd=settings.project)
+    process.live(command, cwd=settings.project)
 
 
 def build(settings: Settings, doors: Doors, asked: Asked) -> None:
@@ -122,9 +131,9 @@ def build(settings: Settings, doors: Doors, asked: Asked) -> None:
 
 def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
     """What the compose file says of what is `asked`."""
-    compose = stack.door(settings, doors.env(), watched=asked.watched)
-    found = stack.load(settings, compose)
-    return compose, found, plan.choose(found, asked.profiles, asked.services)
+    compose = compose_project.door(settings, doors.env(), watched=asked.watched)
+    found = compose_project.load(settings, compose)
+    return compose, found, stack_model.choose(found, asked.profiles, asked.services)
 
 
 def _fresh(doors: Doors, targets: Sequence[str]) -> bool:
@@ -153,7 +162,7 @@ def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[
         doors.build(ours)
     if others := [service.name for service in chosen if service.target and service.target not in ours]:
         command = compose.command(("*",), "build", *others, secrets=doors.secrets())
-        run.live(command, cwd=settings.project)
+        process.live(command, cwd=settings.project)
 
 
 def _start(
@@ -192,7 +201,7 @@ def _run(command: Command, project: Path, found: Stack, lines: list[str]) -> boo
     """
     rest, done, waited, looked = "", False, dict[str, str](), time.monotonic()
     try:
-        with run.stream(command, cwd=project, quiet=True) as texts:
+        with process.stream(command, cwd=project, quiet=True) as texts:
             for text in texts:
                 *whole, rest = (rest + text).split("\n")
                 lines += whole
@@ -230,6 +239,6 @@ def _reason(error: CommandFailed, said: str, project: Path, found: Stack, starti
         for service in starting:
             container = by_name.get(service.name)
             if container and (container.health == "unhealthy" or container.code):
-                return failure.of_container(container)
+                return service_failure.of_container(container)
         return StackFailed(f"the stack did not start: {said.splitlines()[-1].strip()}", "See `inv compose.logs`")
-    return trouble.explained(CommandFailed(said or error.problem, error.code), project)
+    return compose_errors.explained(CommandFailed(said or error.problem, error.code), project)

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from goldi_tasks.command import mask
-from goldi_tasks.compose import containers, failure, health
+from goldi_tasks.compose import containers, health, service_failure
 from goldi_tasks.compose.containers import Container
-from goldi_tasks.plan.stack import Service, Stack
+from goldi_tasks.compose.stack_model import Service, Stack
 
 # Seconds between two looks, between two looks at logs, and after which is told what is waited for.
 _LOOK, _READ, _TELL = 0.15, 0.5, 10.0
@@ -28,7 +28,7 @@ def until_healthy(
         mine = [now[name] for name in wanted if name in now]
         for container in mine:
             if _dead(container, found) or (container.health == "unhealthy" and is_unhealthy(container, verdicts)):
-                raise failure.of_container(container)
+                raise service_failure.of_container(container)
         done = {one.service for one in mine if one.up or (one.service in found.jobs and one.code == 0)}
         passed = time.monotonic() - began
         if passed > 1.0:
@@ -42,7 +42,7 @@ def until_healthy(
             expect_served(one for one in mine if one.service in missing)
             read = time.monotonic()
         if passed > timeout:
-            raise failure.late(now.get(missing[0]), missing[0], timeout)
+            raise service_failure.late(now.get(missing[0]), missing[0], timeout)
         if time.monotonic() - told > _TELL:
             told = time.monotonic()
             print(f"  waiting for {', '.join(missing)}: {passed:.0f} s{_says(now.get(missing[0]))}", flush=True)
@@ -52,8 +52,8 @@ def until_healthy(
 def expect_served(there: Iterable[Container]) -> None:
     """Raises StackFailed for a container whose server runs and whose app does not start."""
     by_id = {one.id: one for one in there}
-    for key, error in failure.broken(by_id.values()).items():
-        raise failure.of_server(by_id[key], error)
+    for key, error in service_failure.broken(by_id.values()).items():
+        raise service_failure.of_server(by_id[key], error)
 
 
 def expect_alive(there: Iterable[Container]) -> None:
@@ -61,7 +61,7 @@ def expect_alive(there: Iterable[Container]) -> None:
     named = list(there)
     for container in named:
         if container.state == "restarting":
-            raise failure.of_container(container)
+            raise service_failure.of_container(container)
     expect_served(named)
 
 

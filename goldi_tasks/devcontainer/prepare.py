@@ -5,17 +5,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from goldi_tasks import run, state
+from goldi_tasks import process, state
 from goldi_tasks.command import Command
+from goldi_tasks.devcontainer import devcontainer_arguments
+from goldi_tasks.devcontainer.devcontainer_arguments import Found
 from goldi_tasks.errors import CommandFailed
-from goldi_tasks.plan import devcontainer as plan
-from goldi_tasks.plan.devcontainer import Found
 from goldi_tasks.settings import Settings
 
 
 def links(settings: Settings) -> Path:
     """The directory that it makes. It may not exist."""
-    return settings.project / plan.CONFIG.with_name(".local")
+    return settings.project / devcontainer_arguments.CONFIG.with_name(".local")
 
 
 def early(settings: Settings, network: Callable[[], str]) -> None:
@@ -23,11 +23,16 @@ def early(settings: Settings, network: Callable[[], str]) -> None:
 
     What `network` says is put where the container finds it.
     """
-    script = settings.project / plan.CONFIG.with_name("initialize.sh")
-    if not script.is_file() or run.is_dry():
+    script = settings.project / devcontainer_arguments.CONFIG.with_name("initialize.sh")
+    if not script.is_file() or process.is_dry():
         return
     try:
-        run.capture(Command((str(script),), plan.variables(settings) | {plan.INITIALIZE: "early"}))
+        process.capture(
+            Command(
+                (str(script),),
+                devcontainer_arguments.variables(settings) | {devcontainer_arguments.INITIALIZE: "early"},
+            )
+        )
     except CommandFailed as error:
         # It says who speaks, and what to do.
         said = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")

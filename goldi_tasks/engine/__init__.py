@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, EngineFailed, NoPermission
 
@@ -51,7 +51,7 @@ def as_root(*words: str) -> bool:
     # Root leaves nothing of its own among the user's files: no docker configuration, no bytecode.
     home = ("sudo", "-E", "-H", "env", "--unset=DOCKER_CONFIG")
     try:
-        run.live(Command((*home, sys.executable, "-B", "-m", "goldi_tasks.engine", *words)))
+        process.live(Command((*home, sys.executable, "-B", "-m", "goldi_tasks.engine", *words)))
     except CommandFailed as error:
         # It has said why.
         raise SystemExit(error.code) from None

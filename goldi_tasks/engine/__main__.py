@@ -2,7 +2,7 @@
 
 import sys
 
-from goldi_tasks.engine import HERE, binfmt, daemon, foreign, images
+from goldi_tasks.engine import HERE, base_images, binfmt, cross_platform, daemon
 from goldi_tasks.errors import GoldiError, Interrupted
 
 try:
@@ -12,9 +12,9 @@ try:
         case ["down" | "purge" as verb]:
             daemon.down(HERE, purge=verb == "purge")
         case ["images", *names]:
-            images.make(HERE, names)
+            base_images.make(HERE, names)
         case ["foreign", variable, *platforms]:
-            foreign.make(HERE, variable, platforms)
+            cross_platform.make(HERE, variable, platforms)
         case ["binfmt"]:
             binfmt.install(HERE)
         case ["no-binfmt"]:

@@ -6,20 +6,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from goldi_tasks import emulation, run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.emulation import BINFMT
-from goldi_tasks.engine import Place, as_root, lock, own, packages
+from goldi_tasks.engine import Place, as_root, emulation, lock, own, packages, platforms
+from goldi_tasks.engine.emulation import BINFMT
 from goldi_tasks.errors import CommandFailed, EngineFailed
-from goldi_tasks.plan import platforms as plan
 
 # How Debian's qemu knows, on old kernels too, that it was given the name a program was started by.
 _PROGRAM = "{}-binfmt-P"
 
 
-def found() -> list[plan.Row]:
+def found() -> list[platforms.Row]:
     """Which platforms run here."""
-    return plan.rows(emulation.ask())
+    return platforms.rows(emulation.ask())
 
 
 def install(place: Place) -> None:
@@ -27,7 +26,7 @@ def install(place: Place) -> None:
     lacking = [row.platform for row in found() if row.runs == "no"]
     if not lacking:
         print("every platform runs here already")
-    elif run.is_dry():
+    elif process.is_dry():
         print(f"would fetch qemu-user and register an emulator of {' and '.join(lacking)}")
     elif not as_root("binfmt"):
         with lock(place):
@@ -41,7 +40,7 @@ def uninstall(place: Place) -> None:
     """Remove what `install` registered, and the emulators. Raises EngineFailed, NoPermission."""
     if not os.path.lexists(place.data / "binfmt"):
         print("no emulator here is of our making: nothing to do")
-    elif run.is_dry():
+    elif process.is_dry():
         print(f"would remove the emulators in {place.data / 'binfmt'} from the kernel and the disk")
     elif not as_root("no-binfmt"):
         with lock(place):
@@ -52,13 +51,13 @@ def uninstall(place: Place) -> None:
 
 def register(place: Place) -> None:
     """Register what lies in our directory and is not: after a boot, too. Raises EngineFailed."""
-    for platform, emulator in plan.EMULATORS.items():
+    for platform, emulator in platforms.EMULATORS.items():
         program = place.data / "binfmt" / _PROGRAM.format(emulator.architecture)
         if program.is_file():
             # The kernel may have it where nobody sees: below a /proc that is another's.
             _mount(place)
             if not (BINFMT / emulator.handler).exists():
-                _write(BINFMT / "register", plan.registration(platform, str(program)))
+                _write(BINFMT / "register", platforms.registration(platform, str(program)))
 
 
 def unregister(place: Place) -> None:
@@ -91,7 +90,7 @@ def _write(file: Path, text: str) -> None:
 
 def _fetch(place: Place, platform: str) -> None:
     """The emulator of `platform`, unpacked into our directory, if it is not there."""
-    emulator = plan.EMULATORS[platform]
+    emulator = platforms.EMULATORS[platform]
     own(place.data, 0o711)
     target = own(place.data / "binfmt") / _PROGRAM.format(emulator.architecture)
     if target.is_file():
@@ -124,6 +123,6 @@ def _unpacked(place: Place, take: Callable[[Path], None]) -> None:
 def _try(program: Path) -> None:
     """A program that does not run by itself would not in a container."""
     try:
-        run.capture(Command((str(program), "--version")))
+        process.capture(Command((str(program), "--version")))
     except CommandFailed as error:
         raise EngineFailed(f"the emulator does not run here: {error.problem}", "Install your release's own") from error

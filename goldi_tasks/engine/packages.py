@@ -6,11 +6,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, own
+from goldi_tasks.engine import Place, distribution, own
 from goldi_tasks.errors import CommandFailed, EngineFailed
-from goldi_tasks.plan import engine as plan
+from goldi_tasks.network import apt_config
 
 _IPTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
 # Sees to it that a wrapped program finds its libraries wherever the prefix is.
@@ -23,16 +23,16 @@ exec "$here/usr/sbin/xtables-nft-multi" {name} "$@"
 
 def of_release() -> tuple[str, ...]:
     """The host release's own engine packages, () where the private engine is needed. Raises EngineFailed."""
-    return plan.release_packages(_os_release())
+    return distribution.release_packages(_os_release())
 
 
 def install(*names: str) -> None:
     """Install packages of the host's release. Raises CommandFailed."""
     print(f"installing with apt: {' '.join(names)}")
-    run.live(Command(("apt-get", "update", "-q")))
+    process.live(Command(("apt-get", "update", "-q")))
     # An engine of another vendor must not go for one of the release.
     quietly = {"DEBIAN_FRONTEND": "noninteractive"}
-    run.live(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), quietly))
+    process.live(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), quietly))
 
 
 def install_engine(names: tuple[str, ...], *, answers: bool) -> None:
@@ -42,12 +42,14 @@ def install_engine(names: tuple[str, ...], *, answers: bool) -> None:
     if missing := [name for name in wanted if not _is_installed(name)]:
         install(*missing)
     if not answers and Path("/run/systemd/system").is_dir():
-        run.live(Command(("systemctl", "enable", "--now", "docker")))
+        process.live(Command(("systemctl", "enable", "--now", "docker")))
 
 
 def _is_installed(name: str) -> bool:
     try:
-        return run.capture(Command(("dpkg-query", "--show", "--showformat=${db:Status-Status}", name))) == "installed"
+        return (
+            process.capture(Command(("dpkg-query", "--show", "--showformat=${db:Status-Status}", name))) == "installed"
+        )
     except CommandFailed:
         return False
 
@@ -60,10 +62,10 @@ def age(place: Place) -> int | None:
         return None
 
 
-def ensure(place: Place, *, renew: bool, wanted: plan.Packages = plan.ENGINE) -> None:
+def ensure(place: Place, *, renew: bool, wanted: distribution.Packages = distribution.ENGINE) -> None:
     """Packages under `place.prefix`: fetched if there are none, or if `renew` and they are old. Raises EngineFailed."""
     days = age(place) if os.path.lexists(place.prefix) and own(place.prefix) else None
-    if days is not None and (days <= plan.OLD_DAYS or not renew):
+    if days is not None and (days <= distribution.OLD_DAYS or not renew):
         return
     try:
         _fetch(place, wanted)
@@ -73,14 +75,14 @@ def ensure(place: Place, *, renew: bool, wanted: plan.Packages = plan.ENGINE) ->
         print(f"goldi: packages stay as they are, {days} days old: {error}")
 
 
-def mirrors(suite: str = plan.SUITE) -> dict[str, str]:
+def mirrors(suite: str = apt_config.SUITE) -> dict[str, str]:
     """Where `suite` and its updates are, as the host's apt is configured. Raises EngineFailed if it names none."""
-    if not Path(plan.KEYRING).is_file():
-        raise EngineFailed(f"{plan.KEYRING} is missing", "Install debian-archive-keyring with apt")
+    if not Path(distribution.KEYRING).is_file():
+        raise EngineFailed(f"{distribution.KEYRING} is missing", "Install debian-archive-keyring with apt")
     if mirror := os.environ.get("GOLDI_DEBIAN_MIRROR"):
         return {suite: mirror.rstrip("/")}
-    codename = plan.release(_os_release()).get("VERSION_CODENAME", "")
-    found = plan.repositories(_apt(*plan.INDEXES), codename, suite)
+    codename = apt_config.parse_os_release(_os_release()).get("VERSION_CODENAME", "")
+    found = apt_config.repositories(_apt(*apt_config.INDEXES), codename, suite)
     if not found:
         problem = "the host's apt knows no Debian mirror"
         raise EngineFailed(problem, "Set GOLDI_DEBIAN_MIRROR to the address of one and run this again")
@@ -129,7 +131,7 @@ def secret(path: Path, text: str) -> Path:
     return path
 
 
-def _fetch(place: Place, wanted: plan.Packages) -> None:
+def _fetch(place: Place, wanted: distribution.Packages) -> None:
     """Download and unpack beside the prefix, then take its place: killed at any time, the next run starts afresh."""
     parent, name = place.prefix.parent, place.prefix.name
     for stale in (*parent.glob(f"{name}.new-*"), parent / f"{name}.old"):
@@ -160,8 +162,8 @@ def unpacked(folder: Path, name: str, host_name: str) -> Path:
     Where the host is no Debian its own release is asked, which calls it `host_name`.
     """
     folder.mkdir()
-    private, host = _configured(folder, plan.SUITE)
-    debian = plan.release(_os_release()).get("ID") == "debian"
+    private, host = _configured(folder, apt_config.SUITE)
+    debian = apt_config.parse_os_release(_os_release()).get("ID") == "debian"
     config = private if debian else host
     _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=config)
     _apt("apt-get", "download", name if debian else host_name, config=config, cwd=folder)
@@ -175,16 +177,18 @@ def _configured(folder: Path, suite: str) -> tuple[Path, Path]:
     for part in ("private/sources", "private/lists", "host/lists", "host/cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     (folder / "private/status").touch()
-    secret(folder / "private/sources/debian.sources", plan.sources(mirrors(suite)))
+    secret(folder / "private/sources/debian.sources", distribution.sources(mirrors(suite)))
     settings = acquire()
     private, host = (
-        secret(folder / f"{part}.conf", plan.apt_config(str(folder / part), settings, private=part == "private"))
+        secret(
+            folder / f"{part}.conf", distribution.apt_config(str(folder / part), settings, private=part == "private")
+        )
         for part in ("private", "host")
     )
     return private, host
 
 
-def _download(folder: Path, wanted: plan.Packages) -> list[Path]:
+def _download(folder: Path, wanted: distribution.Packages) -> list[Path]:
     """The packages as files: the suite's, and of the host's release those whose program the host has not."""
     private, host = _configured(folder, wanted.suite)
     _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
@@ -211,8 +215,10 @@ def _wrap(prefix: Path) -> None:
 def _apt(*argv: str, config: Path | None = None, cwd: Path | None = None) -> str:
     """What a program of the package tools says. Raises EngineFailed with its reason."""
     try:
-        return run.capture(Command(argv, {"LC_ALL": "C"} | ({"APT_CONFIG": str(config)} if config else {})), cwd=cwd)
+        return process.capture(
+            Command(argv, {"LC_ALL": "C"} | ({"APT_CONFIG": str(config)} if config else {})), cwd=cwd
+        )
     except CommandFailed as error:
-        said = plan.reason(error.problem)
+        said = distribution.reason(error.problem)
         remedy = "Look at apt's mirror and proxy (`apt-get update` must work), then run this again"
         raise EngineFailed(f"the engine's packages could not be fetched: {said}", remedy) from error

@@ -15,10 +15,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import atomic, scratch, state, whose
+from goldi_tasks import atomic, ownership, state, tempdir
 from goldi_tasks.command import hide
-from goldi_tasks.network import debian, git, logins, npm, python
-from goldi_tasks.network.files import Files
+from goldi_tasks.network import apt_config, git_settings, logins, npm_config, python_indexes
+from goldi_tasks.network.config_files import Files
 from goldi_tasks.settings import Settings
 
 _PROXIES = tuple(
@@ -44,8 +44,8 @@ class Network:
     uv: Mapping[str, str] = field(default_factory=dict, repr=False)
     npmrc: Mapping[str, Any] = field(default_factory=dict, repr=False)
     npm_project: str = ""
-    apt: debian.Apt = field(default_factory=debian.Apt, repr=False)
-    git_config: git.Entries = field(default=(), repr=False)
+    apt: apt_config.Apt = field(default_factory=apt_config.Apt, repr=False)
+    git_config: git_settings.Entries = field(default=(), repr=False)
     netrc: logins.Netrc | None = None
     files: Files = field(default_factory=Files)
 
@@ -55,25 +55,25 @@ class Network:
         if not with_logins:
             told = {name: logins.split(value)[1] for name, value in told.items()}
         if program != "apt":
-            told |= git.variables(self.git_config, with_logins=with_logins)
+            told |= git_settings.variables(self.git_config, with_logins=with_logins)
         if program in ("", "python"):
-            pythons = python.variables(self.pip, self.uv)
-            told |= pythons if with_logins else python.without_logins(pythons)
+            pythons = python_indexes.variables(self.pip, self.uv)
+            told |= pythons if with_logins else python_indexes.without_logins(pythons)
         if program in ("", "npm"):
-            told |= npm.variables(self.environ, self.npmrc, self.npm_project, with_logins=with_logins)
+            told |= npm_config.variables(self.environ, self.npmrc, self.npm_project, with_logins=with_logins)
         if known := self._netrc(told) if with_logins else []:
             told["GOLDI_NETRC"] = logins.netrc_text(known)
         if program in ("", "apt"):
-            told |= debian.variables(self.apt, with_logins=with_logins)
+            told |= apt_config.variables(self.apt, with_logins=with_logins)
         return told
 
     @property
     def secrets(self) -> set[str]:
         """What must not be shown: passwords and tokens, as they are written, meant and sent."""
         told = self.variables()
-        found = {*debian.secrets(self.apt), *npm.secrets(self.environ, self.npmrc, self.npm_project)}
+        found = {*apt_config.secrets(self.apt), *npm_config.secrets(self.environ, self.npmrc, self.npm_project)}
         found |= {secret for name, text in told.items() if name != "GOLDI_NPMRC" for secret in logins.secrets(text)}
-        found |= git.secrets(self.git_config)
+        found |= git_settings.secrets(self.git_config)
         for _, user, password in self._netrc(told):
             found |= {password, *logins.pair(user, password)}
         found |= {value for name, value in told.items() if logins.is_secret(name) and not name.endswith("_USERNAME")}
@@ -83,7 +83,7 @@ class Network:
         """Return the logins of the servers that `told` names; a proxy's stands in its own address."""
         texts = [text for name, text in told.items() if name not in _PROXIES]
         hosts = {logins.host(address) for text in texts for address in logins.addresses(text)}
-        hosts |= npm.hosts(self.npmrc) if "GOLDI_NPMRC" in told else set()
+        hosts |= npm_config.hosts(self.npmrc) if "GOLDI_NPMRC" in told else set()
         return self.netrc.lines(hosts) if self.netrc else []
 
 
@@ -92,12 +92,12 @@ def read(frontend: Path, environ: Mapping[str, str] = os.environ) -> Network:
     files = Files()
     found = Network(
         environ=dict(environ),
-        pip=python.pip_variables(python.read_pip(environ, files)),
-        uv=python.read_uv(environ, files),
-        npmrc=npm.read(environ, files),
+        pip=python_indexes.pip_variables(python_indexes.read_pip(environ, files)),
+        uv=python_indexes.read_uv(environ, files),
+        npmrc=npm_config.read(environ, files),
         npm_project=files.read(frontend / ".npmrc"),
-        apt=debian.read(environ, files),
-        git_config=git.read(environ, files),
+        apt=apt_config.read(environ, files),
+        git_config=git_settings.read(environ, files),
         netrc=logins.Netrc(environ, files),
         files=files,
     )
@@ -147,9 +147,9 @@ def file(settings: Settings, *, with_logins: bool = False) -> Iterator[Path]:
     """Give what all programs are told as a file, for this user only, while the block runs."""
     folder = state.folder("network")
     state.make(folder)
-    with scratch.directory(folder) as private:
+    with tempdir.directory(folder) as private:
         told = private / "build_env"
         atomic.write(
-            told, text(settings, with_logins=with_logins).encode(errors="surrogateescape"), owner=whose.owner()
+            told, text(settings, with_logins=with_logins).encode(errors="surrogateescape"), owner=ownership.owner()
         )
         yield told

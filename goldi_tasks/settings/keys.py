@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from goldi_tasks import amounts, paths
+from goldi_tasks import paths, units
 from goldi_tasks.settings import values
 
 ROOTS = "cache-roots."
@@ -49,7 +49,7 @@ KEYS: dict[str, Key] = {
     "builder.options": Key("GOLDI_BUILDER_OPTIONS", "builder_options", values.options),
     "builder.certificates": Key("GOLDI_BUILDER_CERTIFICATES", "builder_certificates", values.folder),
     "builder.fallback": Key("GOLDI_BUILDER_FALLBACK", "builder_fallback", values.switch),
-    "max-age": Key("GOLDI_MAX_AGE", "max_age", amounts.age),
-    "max-size": Key("GOLDI_MAX_SIZE", "max_size", amounts.size),
+    "max-age": Key("GOLDI_MAX_AGE", "max_age", units.age),
+    "max-size": Key("GOLDI_MAX_SIZE", "max_size", units.size),
 }
 VARIABLES = tuple(key.variable for key in KEYS.values())

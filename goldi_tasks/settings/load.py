@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import default_root, paths
+from goldi_tasks import paths
 from goldi_tasks.errors import SettingsError, did_you_mean
-from goldi_tasks.settings import read
+from goldi_tasks.settings import default_root, read
 from goldi_tasks.settings.keys import KEYS, ROOTS, VARIABLES
 from goldi_tasks.settings.model import Settings
 from goldi_tasks.settings.values import is_so

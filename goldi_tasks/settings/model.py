@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from goldi_tasks import paths, whose
+from goldi_tasks import ownership, paths
 from goldi_tasks.errors import NoPermission, NotAProject
 
 BAKE_FILE = Path("infrastructure/docker/docker-bake.json")
@@ -164,6 +164,6 @@ class Settings:
         file = self.env_file
         if not file.is_file():
             return ""
-        if found := whose.of_each((file.parent, file), "another project directory", self.project.stat().st_uid):
+        if found := ownership.of_each((file.parent, file), "another project directory", self.project.stat().st_uid):
             raise NoPermission(*found)
         return file.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from invoke.tasks import Task
 
 from goldi_tasks import invocation
 from goldi_tasks.errors import UnknownName, nearest
-from goldi_tasks.tasks import _pipe
+from goldi_tasks.tasks import _output
 
 _HELP = ("--help", "-h")
 _KINDS = {int: "a whole number", float: "a number"}
@@ -63,7 +63,7 @@ class CheckedTask(Task[Callable[..., None]]):
 
         def check(argument: Argument, value: str) -> None:
             if value in _HELP:
-                with _pipe.quiet():
+                with _output.quiet():
                     self._print_help(arguments)
                 raise Exit(code=0)
             check_number(argument, value)

@@ -13,13 +13,14 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import process, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, UnknownName
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._door import after_dashes, benchmark, task
+from goldi_tasks.tasks._task import after_dashes, benchmark, task
 
 _PROFILE = {"profile": "A profile of the compose file (default: dev); may be repeated."}
 _SERVICES = {"service": "A service (default: all of the profile); may be repeated."}
@@ -45,7 +46,7 @@ def up(
     json: bool = False,
 ) -> None:
     """Build what is stale, start the stack, wait until it is healthy, and say where to click."""
-    from goldi_tasks.compose import look
+    from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
@@ -56,9 +57,9 @@ def up(
         with redirect_stdout(sys.stderr):
             result = starting.up(settings, wiring.stack(settings), asked)
     if result and json:
-        print(json_.dumps(look.as_json(result.services, result.containers), indent=2))
+        print(json_.dumps(status.as_json(result.services, result.containers), indent=2))
     elif result:
-        for line in look.summary(result):
+        for line in status.summary(result):
             print(line)
 
 
@@ -70,7 +71,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     settings = project.load(Path.cwd())
     agree = (lambda loss: confirm(loss, yes)) if volumes else None
     ending.down(settings, wiring.stack(settings), agree, agreed=yes)
-    if not run.is_dry():
+    if not process.is_dry():
         print("the stack is down")
 
 
@@ -96,42 +97,42 @@ def logs(c: Context, service: Sequence[str] | None = None, follow: bool = False,
 @task(help={"json": "Print it for scripts."})
 def ps(c: Context, json: bool = False) -> None:
     """List the containers of the stack: service, state, health, ports, image."""
-    from goldi_tasks.compose import look
+    from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = look.rows(settings, wiring.stack(settings))
+    rows = status.rows(settings, wiring.stack(settings))
     if json:
         print(json_.dumps(rows, indent=2))
         return
-    for line in look.table(rows):
+    for line in status.table(rows):
         print(line)
 
 
 @task(help={"json": "Print it for scripts.", **_PROFILE}, iterable=["profile"])
 def health(c: Context, json: bool = False, profile: Sequence[str] | None = None) -> None:
     """Say how each service is, with the last words of its check; fails unless all are healthy."""
-    from goldi_tasks.compose import look
+    from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = look.health(settings, wiring.stack(settings), _profiles(profile) if profile else ())
+    rows = status.health(settings, wiring.stack(settings), _profiles(profile) if profile else ())
     if json:
         print(json_.dumps(rows, indent=2))
     else:
-        for line in look.health_table(rows):
+        for line in status.health_table(rows):
             print(line)
-    look.expect_health(rows)
+    status.expect_health(rows)
 
 
 @task(name="exec", positional=["service"], help={"service": "A service that runs."})
 def exec_(c: Context, service: str) -> None:
     """Run what stands after -- in a service's container; a shell if nothing does."""
-    from goldi_tasks.compose import find
-    from goldi_tasks.plan.compose import exec_in
+    from goldi_tasks.compose import find_container
+    from goldi_tasks.compose.compose_arguments import exec_in
 
     settings = project.load(Path.cwd())
-    container = find.running(settings, lambda: wiring.stack(settings), service)
+    container = find_container.running(settings, lambda: wiring.stack(settings), service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
-    code = run.attend(exec_in(probe.host(), container.id, argv))
+    code = process.attend(exec_in(system_info.host(), container.id, argv))
     if code:
         raise CommandFailed(f"{argv[0]} in {service} ended with exit code {code}", code)
 
@@ -139,13 +140,13 @@ def exec_(c: Context, service: str) -> None:
 @task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
 def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
     """Start the stack with the source in its images, and send each file that is saved: where mounts are slow."""
-    from goldi_tasks.compose import look
+    from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
     asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
     if result := starting.up(settings, wiring.stack(settings), asked):
-        for line in look.summary(result):
+        for line in status.summary(result):
             print(line)
     starting.watch(settings, wiring.stack(settings), asked)
 
@@ -165,20 +166,19 @@ def config(
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     """Measure the stack's tasks on this machine, beside docker's own commands, and the hot reload."""
-    from goldi_tasks.bench import limits
-    from goldi_tasks.compose import bench
+    from goldi_tasks.benchmark import limits
+    from goldi_tasks.compose import stack_benchmark
 
     settings = project.load(Path.cwd())
     would = f"would start the dev stack of {settings.project} and measure {rounds} times what it takes"
     doors = wiring.stack(settings)
-    benchmark(rounds, json, would, lambda tell: bench.measure(settings, doors, rounds, tell), limits)
+    benchmark(rounds, json, would, lambda tell: stack_benchmark.measure(settings, doors, rounds, tell), limits)
 
 
 @task(name="run", iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     """Run any command of docker compose: what stands after --, such as `-- top`."""
-    from goldi_tasks.compose import stack
-    from goldi_tasks.plan import stack as plan
+    from goldi_tasks.compose import compose_project, stack_model
 
     settings = project.load(Path.cwd())
     words = after_dashes()
@@ -186,27 +186,26 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
         raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
     doors = wiring.stack(settings)
     profiles = _profiles(profile)
-    compose = stack.door(settings, doors.env())
-    plan.choose(stack.load(settings, compose), profiles)
+    compose = compose_project.door(settings, doors.env())
+    stack_model.choose(compose_project.load(settings, compose), profiles)
     # Whatever it is, it may build.
     _live(settings, compose.command(profiles, *words, secrets=doors.secrets()))
 
 
 def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
-    from goldi_tasks.compose import stack
-    from goldi_tasks.plan import stack as plan
+    from goldi_tasks.compose import compose_project, stack_model
 
     settings = project.load(Path.cwd())
-    compose = stack.door(settings, wiring.stack(settings).env())
-    found = stack.load(settings, compose)
-    plan.known(found, services)
+    compose = compose_project.door(settings, wiring.stack(settings).env())
+    found = compose_project.load(settings, compose)
+    stack_model.known(found, services)
     if tuple(profiles) != ("*",):
-        plan.choose(found, profiles)
+        stack_model.choose(found, profiles)
     _live(settings, compose.command(profiles, *argv))
 
 
 def _live(settings: Settings, command: Command) -> None:
-    run.live(command, cwd=settings.project)
+    process.live(command, cwd=settings.project)
 
 
 def _profiles(given: Sequence[str] | None) -> tuple[str, ...]:

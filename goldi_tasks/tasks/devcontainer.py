@@ -13,18 +13,18 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from goldi_tasks import inside, network, run, wiring
+from goldi_tasks import inside_container, network, process, wiring
 from goldi_tasks import settings as project
+from goldi_tasks.devcontainer.devcontainer_arguments import CONFIG
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.invocation import as_typed
-from goldi_tasks.plan.devcontainer import CONFIG
 from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._door import after_dashes, task
+from goldi_tasks.tasks._task import after_dashes, task
 
 if TYPE_CHECKING:
-    from goldi_tasks.devcontainer.git import Report
-    from goldi_tasks.devcontainer.owner import Wrong
+    from goldi_tasks.devcontainer.git_directory import Report
+    from goldi_tasks.devcontainer.git_ownership import Wrong
 
 _SHOWN = 10
 
@@ -38,13 +38,13 @@ def up(c: Context, json: bool = False) -> None:
 @task(help={"json": "Print it for scripts; the progress goes to standard error."})
 def rebuild(c: Context, json: bool = False) -> None:
     """Build what is stale of the image, and make the container anew."""
-    from goldi_tasks.devcontainer import life
+    from goldi_tasks.devcontainer import lifecycle
 
     settings = _settings()
-    life.config(settings)
+    lifecycle.config(settings)
     with redirect_stdout(sys.stderr if json else sys.stdout):
         wiring.image(settings, "devcontainer")
-        life.down(settings)
+        lifecycle.down(settings)
     _up(settings, json)
 
 
@@ -66,10 +66,10 @@ def shell(c: Context) -> None:
 @task()
 def down(c: Context) -> None:
     """Remove the dev container; caches and the image stay."""
-    from goldi_tasks.devcontainer import life
+    from goldi_tasks.devcontainer import lifecycle
 
-    gone = life.down(_settings())
-    if not run.is_dry():
+    gone = lifecycle.down(_settings())
+    if not process.is_dry():
         print("the dev container is removed" if gone else "there is no dev container")
 
 
@@ -79,16 +79,16 @@ def down(c: Context) -> None:
 )
 def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
     """Show what in git's directory is not yours or not writable, and change that if you say so."""
-    from goldi_tasks.devcontainer import git
+    from goldi_tasks.devcontainer import git_directory
 
     settings = _settings()
-    report = git.look(settings)
+    report = git_directory.look(settings)
     if not json:
         _show(report)
-    change = bool(report.wrong) and not run.is_dry() and (yes or not json)
+    change = bool(report.wrong) and not process.is_dry() and (yes or not json)
     if change:
         confirm(f"{len(report.wrong)} things in {report.folder} get your user and the right mode", yes)
-    left = git.mend(report, _images(settings)) if change else list(report.wrong)
+    left = git_directory.mend(report, _images(settings)) if change else list(report.wrong)
     if json:
         print(json_.dumps(_as_json(report, left, change), indent=2))
     elif change:
@@ -100,7 +100,7 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
 
 def _settings() -> Settings:
     """Those of the project that has the dev container: in this one's app there may be another project."""
-    inside.expect_outside()
+    inside_container.expect_outside()
     settings = project.load(Path.cwd())
     holders = (folder for folder in (settings.project, *settings.project.parents) if (folder / CONFIG).is_file())
     holder = next(holders, settings.project)
@@ -108,22 +108,22 @@ def _settings() -> Settings:
 
 
 def _up(settings: Settings, json: bool) -> None:
-    from goldi_tasks.devcontainer import life
+    from goldi_tasks.devcontainer import lifecycle
 
     def image() -> str:
         return wiring.image(settings, "devcontainer")
 
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        came = life.up(settings, image, lambda: network.text(settings), lambda line: print(line, flush=True))
+        came = lifecycle.up(settings, image, lambda: network.text(settings), lambda line: print(line, flush=True))
     if json:
         print(json_.dumps(came, indent=2))
-    elif not run.is_dry():
+    elif not process.is_dry():
         how = "is ready" if came["started"] else "was running"
         print(as_typed(f"the dev container {how} after {came['seconds']} s; go on with `inv devcontainer.shell`"))
 
 
 def _inside(argv: tuple[str, ...]) -> None:
-    from goldi_tasks.devcontainer.inside import execute
+    from goldi_tasks.devcontainer.exec import execute
 
     if code := execute(_settings(), argv):
         # The program has said what there is to say.

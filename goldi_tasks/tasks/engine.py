@@ -6,19 +6,19 @@ from pathlib import Path
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._task import task
 
 
 @task()
 def up(c: Context) -> None:
     """Use the engine that answers or bring one up, base images where no registry answers, and what compose mounts."""
-    from goldi_tasks import inside, wiring
+    from goldi_tasks import inside_container, wiring
     from goldi_tasks.engine import HERE, daemon
 
-    inside.expect_outside()
+    inside_container.expect_outside()
     daemon.up(HERE)
     wiring.make_ready(Path.cwd())
 
@@ -28,7 +28,7 @@ def down(c: Context, purge: bool = False, yes: bool = False) -> None:
     """Stop the engine that `engine.up` started; the host's own is left alone."""
     from goldi_tasks.engine import HERE, daemon
 
-    if purge and not run.is_dry():
+    if purge and not process.is_dry():
         confirm(daemon.find_loss(HERE), yes)
     daemon.down(HERE, purge=purge)
 
@@ -36,11 +36,10 @@ def down(c: Context, purge: bool = False, yes: bool = False) -> None:
 @task(help={"json": "Print it for scripts."})
 def status(c: Context, json: bool = False) -> None:
     """Show which engine answers, its versions and store, who runs it, and how old our packages are."""
-    from goldi_tasks.engine import HERE, daemon
-    from goldi_tasks.plan import engine as plan
+    from goldi_tasks.engine import HERE, daemon, distribution
 
     told, error = daemon.status(HERE)
-    print(json_.dumps(told, indent=2) if json else as_typed(plan.describe(told)))
+    print(json_.dumps(told, indent=2) if json else as_typed(distribution.describe(told)))
     if error:
         raise error
 

@@ -64,7 +64,7 @@ look() {
     mode=$1 uid=$3 gid=$4
 }
 
-# nobody_elses PATH REMEDY [UID]: refuses what somebody else could have put there, as goldi_tasks/whose.py does. Root is
+# nobody_elses PATH REMEDY [UID]: refuses what somebody else could have put there, as goldi_tasks/ownership.py does. Root is
 # nobody else, nor is whoever owns /, in a user namespace root's stand-in.
 nobody_elses() {
     look "$1" || return 0
@@ -110,7 +110,7 @@ where() {
 }
 
 # Where somebody has names of caches in /tmp, the caches are in a directory of the user's own, and stay there.
-# goldi_tasks/default_root.py decides alike.
+# goldi_tasks/settings/default_root.py decides alike.
 choose_root() {
     root=$usual
     if look "$mine" && [ "${mode%"${mode#?}"}$uid" = "d$owner" ]; then

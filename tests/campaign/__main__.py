@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.campaign import cage, report
 from tests.campaign.operations import OPERATIONS
 from tests.campaign.report import Result

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks.plan.mounts import MARK
+from goldi_tasks.maintenance.archive.cache_mounts import MARK
 from tests.campaign import faults
 from tests.campaign.scene import Said, Scene
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks.network import npm
-from goldi_tasks.network.files import Files
+from goldi_tasks.network import npm_config
+from goldi_tasks.network.config_files import Files
 
 # Each case in a process of its own that has the program loaded already.
 PIP = r"""
@@ -114,19 +114,19 @@ def check_npm(users: "Sequence[Case]", judged: Sequence[dict[str, Any]]) -> None
         if "error" in answer:
             failed += 1
             continue
-        said = {npm._option(name) for name in user.environ if name.lower().startswith("npm_config_")}
+        said = {npm_config._option(name) for name in user.environ if name.lower().startswith("npm_config_")}
         ours, theirs = (
             {
                 key: value
                 for key, value in found.items()
-                if npm._KEYS.fullmatch(key) and npm._option(f"npm_config_{key}") not in said
+                if npm_config._KEYS.fullmatch(key) and npm_config._option(f"npm_config_{key}") not in said
             }
-            for found in (npm.read(user.environ, Files()), answer["data"])
+            for found in (npm_config.read(user.environ, Files()), answer["data"])
         )
         assert _texts(ours) == _texts(theirs), user.folder
-        handed = npm.decode(npm.encode(ours))
+        handed = npm_config.decode(npm_config.encode(ours))
         environ = dict.fromkeys(user.environ, "not this")
-        back = {npm.expand(key, environ): npm._expanded(value, environ) for key, value in handed.items()}
+        back = {npm_config.expand(key, environ): npm_config._expanded(value, environ) for key, value in handed.items()}
         assert _texts(back) == _texts(ours), user.folder
     assert failed < len(users) / 10
 

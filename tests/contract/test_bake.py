@@ -12,11 +12,10 @@ import pytest
 
 from goldi_tasks import paths
 from goldi_tasks import settings as project_settings
-from goldi_tasks.build import bake as build
+from goldi_tasks.bake import bake_arguments, bake_variables, build_request, builds, local_cache
+from goldi_tasks.bake.build_request import Wanted
 from goldi_tasks.network import PROGRAMS
 from goldi_tasks.paths import CACHES
-from goldi_tasks.plan import bake as plan
-from goldi_tasks.plan.bake import Wanted
 from goldi_tasks.settings import Settings
 from tests.conftest import REPO
 from tests.contract.conftest import BAKE_FILE, Bake, fields
@@ -48,7 +47,7 @@ def environment(name: str) -> dict[str, str]:
 
 
 def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() -> None:
-    assert plan.public(FILE) == (*ALL, "watch", "postgres")
+    assert build_request.public(FILE) == (*ALL, "watch", "postgres")
     assert paths.TARGETS == ALL
     assert set(FILE["group"]) == {"default", "development", "production"}
 
@@ -56,7 +55,7 @@ def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() 
 @pytest.mark.parametrize("name", [*ALL, "watch", "postgres", *FILE["group"]])
 def test_every_dockerfile_and_stage_that_a_target_names_is_there(bake: Bake, name: str) -> None:
     found = bake(name)
-    assert set(found) == set(plan.members(FILE, (name,)))
+    assert set(found) == set(build_request.members(FILE, (name,)))
     for target in found.values():
         assert (REPO / target["context"] / target["dockerfile"]).is_file()
         assert target["target"] in STAGES
@@ -96,10 +95,10 @@ def test_local_caches_are_where_the_table_says(
 ) -> None:
     settings = replace(SETTINGS, cache_root=Path(root), cache_roots=others)
     wanted = Wanted(ALL, platforms=platforms)
-    found = bake(*ALL, **plan.variables(settings, wanted, {}))
+    found = bake(*ALL, **bake_variables.variables(settings, wanted, {}))
     assert set(found) == set(ALL)
     for name, target in found.items():
-        directory = str(plan.cache_directory(settings, name, platforms))
+        directory = str(local_cache.cache_directory(settings, name, platforms))
         source = [fields(entry) for entry in target["cache-from"]]
         assert [entry["src"] for entry in source if entry["type"] == "local"] == [directory]
         exported = [fields(entry) for entry in target["cache-to"]]
@@ -129,9 +128,9 @@ def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:
 def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     """`--set` has a syntax of its own, with commas in it."""
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = plan.build(settings, DEBIAN, Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(settings, DEBIAN, Wanted(ALL), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).values():
+    for target in bake(*sets, *ALL, **bake_variables.variables(settings, Wanted(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
         (output,) = target["output"]
         packed = {"compression": "zstd", "compression-level": "1", "oci-mediatypes": "true"}
@@ -141,17 +140,17 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 @pytest.mark.parametrize("root", ROOTS)
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
-    places = {name: plan.cache_directory(settings, name, ()) for name in ALL}
-    argv = plan.keep(settings, DEBIAN, Wanted(ALL), places, {}, {}).argv
+    places = {name: local_cache.cache_directory(settings, name, ()) for name in ALL}
+    argv = bake_arguments.keep(settings, DEBIAN, Wanted(ALL), places, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for name, target in bake(*sets, *ALL, **plan.variables(settings, Wanted(ALL), {})).items():
+    for name, target in bake(*sets, *ALL, **bake_variables.variables(settings, Wanted(ALL), {})).items():
         (entry,) = target["cache-to"]
         assert fields(entry)["dest"] == str(places[name])
         assert target["output"] == ["type=cacheonly"]
 
 
 def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
-    argv = plan.build(SETTINGS, DEBIAN, Wanted(ALL, push=True), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(SETTINGS, DEBIAN, Wanted(ALL, push=True), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL).values():
         (output,) = target["output"]
@@ -159,7 +158,7 @@ def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
 
 
 def test_no_local_export_where_it_would_be_an_error(bake: Bake) -> None:
-    argv = plan.build(SETTINGS, replace(DEBIAN, store="classic"), Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(SETTINGS, replace(DEBIAN, store="classic"), Wanted(ALL), ALL, Path("/m"), {}, {}).argv
     sets = argv[argv.index("--set") : argv.index("--set") + 2]
     for target in bake(*sets, *ALL).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
@@ -307,7 +306,7 @@ def test_no_syntax_line_since_it_needs_a_registry() -> None:
 def test_base_images_that_this_machine_made_reach_the_bake_file(bake: Bake, project: Path) -> None:
     (project / "infrastructure/docker/.env").write_text("PYTHON_IMAGE=goldi/python:3\nNODE_IMAGE=goldi/node:20\n")
     settings = project_settings.load(project, {})
-    args = bake("tools", **build.environment(settings, Wanted(("tools",))))["tools"]["args"]
+    args = bake("tools", **builds.environment(settings, Wanted(("tools",))))["tools"]["args"]
     assert (args["PYTHON_IMAGE"], args["NODE_IMAGE"]) == ("goldi/python:3", "goldi/node:20")
 
 

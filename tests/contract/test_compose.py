@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from goldi_tasks import envfile
+from goldi_tasks.compose import stack_model
 from goldi_tasks.paths import BY_NAME, CACHES
-from goldi_tasks.plan import stack as plan
-from goldi_tasks.plan.images import BUILT, DATABASE, DATABASE_MADE
+from goldi_tasks.settings.image_names import BUILT, DATABASE, DATABASE_MADE
 from tests.conftest import REPO
 
 pytestmark = pytest.mark.contract
@@ -54,11 +54,11 @@ ALL = pytest.mark.parametrize("files", [(), (FILE,), (FILE, f"{FOLDER}/docker-co
 def test_every_stage_is_there_and_every_profile_is_whole(files: tuple[str, ...]) -> None:
     stages = re.findall(r"^FROM .* AS (\S+)", (REPO / FOLDER / "Dockerfile").read_text(), re.M)
     targets = json.loads((REPO / FOLDER / "docker-bake.json").read_text())["target"]
-    stack = plan.parse(config(*files))
+    stack = stack_model.parse(config(*files))
     assert stack.name == "goldilocks"
     assert stack.profiles == ["build", "dev", "prod"]
     for profile in stack.profiles:
-        assert plan.choose(stack, (profile,))
+        assert stack_model.choose(stack, (profile,))
     for service in stack.services.values():
         if service.target:
             assert service.target in stages

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from goldi_tasks import envfile
-from goldi_tasks.network import python
-from goldi_tasks.network.files import Files
+from goldi_tasks.network import python_indexes
+from goldi_tasks.network.config_files import Files
 from tests.contract import owners
 
 pytestmark = pytest.mark.contract
@@ -23,16 +23,18 @@ def test_pip_says_the_same_of_300_configurations_and_installs_alike_with_what_is
     installs, told = [], []
     for user, (known, options) in zip(users, judged, strict=True):
         files = Files()
-        found = python.read_pip(user.environ, files)
+        found = python_indexes.read_pip(user.environ, files)
         if known is None:
             failed += 1
             assert files.problems or "PIP_ISOLATED" in user.environ, user.folder
             continue
         assert found == known, user.folder
         # `pip install` itself does not heed what turns the user's file off for `pip config list`.
-        if options and not any("isolated" in key for key in python._load_pip(user.environ, files, isolated=False)):
+        if options and not any(
+            "isolated" in key for key in python_indexes._load_pip(user.environ, files, isolated=False)
+        ):
             installs.append((user.folder, options))
-            told.append((plain | python.pip_variables(found), tmp_path))
+            told.append((plain | python_indexes.pip_variables(found), tmp_path))
     assert failed < COUNT / 4
     few = slice(0, 40)
     assert len(installs) > len(installs[few])

@@ -11,11 +11,11 @@ import pytest
 
 from goldi_tasks import settings as project_settings
 from goldi_tasks import wiring
-from goldi_tasks.cache import dirs
-from goldi_tasks.default_root import OWN, choose
+from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
-from goldi_tasks.plan.images import BUILT
+from goldi_tasks.settings.default_root import OWN, choose
+from goldi_tasks.settings.image_names import BUILT
 from tests.conftest import REPO
 from tests.recording import CLASSIC, INFO, Recording
 
@@ -101,12 +101,12 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
     for cache in CACHES:
         assert (root / cache.name).stat().st_mode & 0o7777 == 0o700
         assert (root / cache.name / TAG_FILE).read_text() == TAG_TEXT
-        assert dirs.tagged(root / cache.name)
+        assert cache_directories.tagged(root / cache.name)
 
 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
     run(["/bin/sh"], root, path)
-    dirs.set_up(Roots(tmp_path / "python"))
+    cache_directories.set_up(Roots(tmp_path / "python"))
     wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))()
     theirs, ours = seen(root), seen(tmp_path / "python")
     directories = {name for name in ours if not name.endswith(TAG_FILE)}
@@ -133,12 +133,12 @@ def test_a_cache_may_have_a_root_of_its_own(
     assert done.stdout.startswith(f"cache directories are ready in {root}, {where}\n")
     assert {entry.name for entry in there.iterdir()} == set(FAST)
     assert {entry.name for entry in root.iterdir()} == BY_NAME.keys() - set(FAST)
-    assert all(dirs.tagged(there / name) for name in FAST)
+    assert all(cache_directories.tagged(there / name) for name in FAST)
     written, before = ENV.read_text(), (seen(root), seen(there))
     # .env keeps them; Python, told the same, changes nothing.
     assert run(shell, "", path).returncode == 0
     ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root), **fast})
-    dirs.set_up(ours.roots)
+    cache_directories.set_up(ours.roots)
     wiring.set_up(ours)()
     assert set(written.splitlines()) <= set(ENV.read_text().splitlines())
     assert (seen(root), seen(there)) == before
@@ -171,7 +171,7 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     # The directory too: a build that somebody has put a file beside its own into does not count as settled.
     written = ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
-    dirs.set_up(Roots(root))
+    cache_directories.set_up(Roots(root))
     wiring.set_up(ours)()
     assert seen(root) == before
     assert (ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()) == written
@@ -304,14 +304,14 @@ def test_what_was_there_before_is_not_marked(shell: list[str], root: Path, path:
     (root / "goldilocks-venv").mkdir(parents=True, mode=0o700)
     (root / "goldilocks-venv" / "precious").touch()
     assert run(shell, root, path).returncode == 0
-    assert not dirs.tagged(root / "goldilocks-venv")
+    assert not cache_directories.tagged(root / "goldilocks-venv")
 
 
 def test_the_root_may_be_a_link_and_must_be_absolute(shell: list[str], path: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert run(shell, tmp_path / "link", path).returncode == 0
-    assert dirs.tagged(tmp_path / "real" / "pip-cache")
+    assert cache_directories.tagged(tmp_path / "real" / "pip-cache")
     assert "must be an absolute path, not 'caches'" in refused(run(shell, "caches", path))
 
 
@@ -433,7 +433,7 @@ def test_what_it_refuses_python_refuses(
     place.chmod(mode)
     os.chown(place, owner, group)
     try:
-        dirs.set_up(Roots(place / below))
+        cache_directories.set_up(Roots(place / below))
         problem = ""
     except CacheRefused as error:
         problem = str(error).replace("`", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan.images import BUILT, DATABASE_MADE
+from goldi_tasks.settings.image_names import BUILT, DATABASE_MADE
 from tests import streams
 from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import BUILDX_LS_GUIDE, CLASSIC
@@ -355,7 +355,7 @@ def test_the_list_of_tasks_loads_no_slow_library(stage: Stage) -> None:
     code = f"""
 import atexit, sys
 atexit.register(lambda: print({slow} & sys.modules.keys()))
-from goldi_tasks.program import main
+from goldi_tasks.cli import main
 main()
 """
     assert stage.run(sys.executable, "-c", code, "--list", cwd=Path("/")).stdout.endswith("\nset()\n")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.build.builders import certificates
+from goldi_tasks.bake.builders import certificates
 from goldi_tasks.errors import NoEngine, SettingsError
 from tests.door.conftest import Stage, one_sentence
 from tests.real import far

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import sessions
-from goldi_tasks.checks import agent
-from goldi_tasks.plan import tools as plan
+from goldi_tasks.checks import agent, check_arguments
 from tests.door.conftest import BIN, Stage, one_sentence
 from tests.door.test_mistakes import NO_ENGINE, NO_PERMISSION
 from tests.recording import INFO
@@ -134,7 +133,7 @@ def test_what_a_noxfile_names_is_unpacked_as_written(tmp_path: Path) -> None:
     env = {
         "PATH": "/usr/bin:/bin",
         "TAKEN": "by the image",
-        **plan.carry({**NAMED, "PATH": "/mine", "PYTEST_ADDOPTS": "-q"}),
+        **check_arguments.carry({**NAMED, "PATH": "/mine", "PYTEST_ADDOPTS": "-q"}),
     }
     argv = ("sh", str(script), "python3", "-c", SHOW)
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -245,4 +244,4 @@ def test_the_agent_finds_programs_below_the_directory_of_the_check(tmp_path: Pat
     env = {"PATH": "/usr/bin:/bin"}
     assert agent.known("./run.sh", env, str(tmp_path))
     assert not agent.known("run.sh", env, str(tmp_path))
-    assert agent.known("run.sh", env | plan.carry({"PATH": "."}), str(tmp_path))
+    assert agent.known("run.sh", env | check_arguments.carry({"PATH": "."}), str(tmp_path))

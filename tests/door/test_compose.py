@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from goldi_tasks.compose.compose_arguments import PROJECT_LABEL
 from goldi_tasks.compose.containers import FIELDS
 from goldi_tasks.paths import project_key
-from goldi_tasks.plan.compose import PROJECT_LABEL
 from tests.conftest import REPO
 from tests.door.conftest import BIN, Stage, one_sentence, ready
 from tests.recording import Recording

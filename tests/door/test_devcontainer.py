@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan import devcontainer as plan
+from goldi_tasks.devcontainer import devcontainer_arguments
 from tests.door.conftest import Stage, one_sentence
 from tests.recording import INFO
 
@@ -48,10 +48,10 @@ def test_inside_already(stage: Stage) -> None:
 
 
 def test_only_this_checkouts_container_goes(stage: Stage) -> None:
-    ours = f"ps --all --quiet --no-trunc --filter label={plan.LABEL}="
+    ours = f"ps --all --quiet --no-trunc --filter label={devcontainer_arguments.LABEL}="
     stage.docker.answer(f"{ours}/somewhere/else", stdout="theirs\n")
     assert stage.goldi("devcontainer.down").stdout == "there is no dev container\n"
-    assert stage.docker.calls == [[*ours.split()[:-1], f"label={plan.LABEL}={stage.project}"]]
+    assert stage.docker.calls == [[*ours.split()[:-1], f"label={devcontainer_arguments.LABEL}={stage.project}"]]
 
 
 def test_no_engine(stage: Stage) -> None:
@@ -63,7 +63,10 @@ def test_no_engine(stage: Stage) -> None:
 
 
 def test_the_program_gets_its_arguments_and_gives_its_exit_code(stage: Stage) -> None:
-    labels = {plan.LABEL: str(stage.project), plan.METADATA: '[{"remoteUser": "dev"}]'}
+    labels = {
+        devcontainer_arguments.LABEL: str(stage.project),
+        devcontainer_arguments.METADATA: '[{"remoteUser": "dev"}]',
+    }
     row = {"Id": "abc", "Image": "i", "State": {"Status": "running"}, "Mounts": []}
     stage.docker.answer("ps", stdout="abc\n")
     stage.docker.answer("inspect", stdout=json.dumps([row | {"Config": {"Labels": labels, "Env": []}}]))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.paths import project_key
@@ -149,13 +149,13 @@ def test_more_than_there_is_time_for(tmp_path: Path) -> None:
     file.write_text(f"#!{sys.executable} -S\n{script.replace('child', str(tmp_path / 'child'))}\n", encoding="utf-8")
     file.chmod(0o755)
     with pytest.raises(CommandFailed, match="no answer within 1 s") as raised:
-        run.ask(Command((str(file),)), 1)
+        process.ask(Command((str(file),)), 1)
     assert raised.value.code == 124
     assert not Path("/proc", (tmp_path / "child").read_text(encoding="utf-8")).exists()
 
 
 def test_an_answer_and_a_failure() -> None:
-    assert run.ask(Command(("sh", "-c", "echo yes; echo no >&2")), 20) == "yes\n"
+    assert process.ask(Command(("sh", "-c", "echo yes; echo no >&2")), 20) == "yes\n"
     with pytest.raises(CommandFailed, match="sh: no") as raised:
-        run.ask(Command(("sh", "-c", "echo no >&2; exit 3")), 20)
+        process.ask(Command(("sh", "-c", "echo no >&2; exit 3")), 20)
     assert raised.value.code == 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 from goldi_tasks.errors import Interrupted
 
@@ -25,7 +25,7 @@ def hook(event, arguments):
         os.kill(os.getpid(), signal.SIGINT)
 sys.argv = sys.argv[1:]
 sys.addaudithook(hook)
-from goldi_tasks.program import main
+from goldi_tasks.cli import main
 main()
 """
 
@@ -43,7 +43,7 @@ def test_ctrl_c_before_a_task_begins_has_the_same_code(tmp_path: Path) -> None:
     """Where invoke looks for its configuration then."""
     root = str(Path(__file__).parents[2])
     (tmp_path / "invoke.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n", encoding="utf-8")
-    line = "from goldi_tasks.program import main; main()"
+    line = "from goldi_tasks.cli import main; main()"
     argv = [sys.executable, "-P", "-c", line, "--config", str(tmp_path / "invoke.py"), "cache.status"]
     env = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -67,13 +67,13 @@ def test_ctrl_c_while_a_program_is_started_ends_the_program(
     monkeypatch.setattr(subprocess, "Popen", Slow)
     command = Command((sys.executable, "-c", f"import time; time.sleep(60); open({str(tmp_path / 'late')!r}, 'w')"))
     with pytest.raises(Interrupted):
-        run.live(command) if how == "live" else run.listen(command)
+        process.live(command) if how == "live" else process.listen(command)
     assert started[0].poll() is not None, "nobody would have ended it"
 
 
 def test_ctrl_c_waits_for_what_may_not_be_left_half_begun() -> None:
     def begin() -> None:
-        with run.unbroken():
+        with process.unbroken():
             signal.raise_signal(signal.SIGINT)
             done.append(1)
 

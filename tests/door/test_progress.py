@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks import run
+from goldi_tasks import process
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, Interrupted
 from tests import streams
@@ -185,25 +185,25 @@ def test_a_stream_comes_as_it_is_written(tmp_path: Path) -> None:
     # It writes, and ends when it hears that this has arrived.
     wait = f"import os\nwhile not os.path.exists({str(heard)!r}): time.sleep(0.01)"
     code = f"sys.stderr.write('ü'); sys.stderr.flush()\n{wait}"
-    with run.stream(python(code)) as texts:
+    with process.stream(python(code)) as texts:
         assert next(text for text in texts if text) == "ü"
         assert next(texts) == "", "time goes by"
         heard.touch()
 
 
 def test_a_stream_gives_both_outputs_where_both_are_wanted() -> None:
-    with run.stream(python("print('out', flush=True); sys.stderr.write('err')"), whole=True) as texts:
+    with process.stream(python("print('out', flush=True); sys.stderr.write('err')"), whole=True) as texts:
         assert "".join(texts) == "out\nerr"
 
 
 def test_a_stream_of_a_program_that_fails() -> None:
     with (
         pytest.raises(CommandFailed, match="ended with exit code 3") as caught,
-        run.stream(python("sys.exit(3)")) as it,
+        process.stream(python("sys.exit(3)")) as it,
     ):
         assert "".join(it) == ""
     assert caught.value.code == 3
-    with pytest.raises(CommandFailed, match="is not installed"), run.stream(Command(("goldi-nowhere",))):
+    with pytest.raises(CommandFailed, match="is not installed"), process.stream(Command(("goldi-nowhere",))):
         pass
 
 
@@ -216,7 +216,7 @@ def test_a_stream_that_is_left_early_ends_the_program_and_hears_it_out(tmp_path:
     )
 
     def leave() -> None:
-        with run.stream(python(code)) as texts:
+        with process.stream(python(code)) as texts:
             assert next(text for text in texts if text) == "ready"
             raise ZeroDivisionError
 
@@ -227,12 +227,12 @@ def test_a_stream_that_is_left_early_ends_the_program_and_hears_it_out(tmp_path:
 
 def test_what_a_program_has_started_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As docker, when it is gone before its plugin is: here the plugin does not hear Ctrl-C."""
-    monkeypatch.setattr(run, "GRACE", 0.5)
+    monkeypatch.setattr(process, "GRACE", 0.5)
     file = tmp_path / "pid"
     line = f"sleep 60 & echo $! > '{file}'; echo ready >&2; wait"
 
     def leave() -> None:
-        with run.stream(Command(("sh", "-c", line))) as texts:
+        with process.stream(Command(("sh", "-c", line))) as texts:
             assert next(text for text in texts if text) == "ready\n"
             raise KeyboardInterrupt
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks import rootless
+from goldi_tasks.client import rootless
 from tests.real.conftest import GOLDI, Project, copy, docker, remove_images
 
 pytestmark = pytest.mark.real

@@ -9,14 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, daemon, lock, own, packages, traces
-from goldi_tasks.plan import engine as plan
+from goldi_tasks.engine import Place, daemon, distribution, lock, own, packages, uninstall
 from tests.engines import cage
 from tests.engines.network import network
 
 FETCHED = Path("/var/tmp/goldi-engines")
 # Its docker-init is a link to what tini-static has.
-PACKAGES = replace(plan.ENGINE, suite="unstable", names=(*plan.ENGINE.names, "tini-static"))
+PACKAGES = replace(distribution.ENGINE, suite="unstable", names=(*distribution.ENGINE.names, "tini-static"))
 # It is about the engine that `engine.up` makes of Debian 13's packages.
 TESTS = ("tests/real", "--ignore=tests/real/test_engine.py")
 _PLUGINS = [
@@ -54,7 +53,7 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
             cage.unmount(path)
         with lock(place):
             daemon.stop(place)
-            traces.wipe(place)
+            uninstall.wipe(place)
 
 
 def _pairs(place: Place) -> Iterator[tuple[Path, Path]]:

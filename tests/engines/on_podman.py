@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import Project, copy, docker
 
 pytestmark = pytest.mark.real

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.engines import cage
 
 TESTS = ("tests/engines/on_podman.py",)

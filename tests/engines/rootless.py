@@ -14,15 +14,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, own, packages
-from goldi_tasks.plan import engine as plan
+from goldi_tasks.engine import Place, distribution, own, packages
 from tests.engines import cage, newest
 
 USER, NUMBER = "baby-bear", 31415
 # Numbers that nobody on the machine has: a file of theirs is somebody's in a container only.
 FIRST, MANY = 700_000_000, 65536
 _NEEDED = (("rootlesskit", "rootlesskit"), ("slirp4netns", "slirp4netns"), ("newuidmap", "uidmap"))
-PACKAGES = replace(plan.ENGINE, of_host=(*plan.ENGINE.of_host, *_NEEDED))
+PACKAGES = replace(distribution.ENGINE, of_host=(*distribution.ENGINE.of_host, *_NEEDED))
 TESTS = ("tests/engines/as_user.py",)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.fingerprint import edits, project
 from tests.fingerprint.case import BAKE_FILE, Case, Done
 from tests.real.conftest import builder

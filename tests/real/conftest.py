@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.build import archive
+from goldi_tasks.bake import saved_image
 from tests import forked
 from tests.real.second_engine import call, fetched, place
 
@@ -114,7 +114,7 @@ def layers(image: str) -> Iterator[tuple[str, bytes]]:
             for member in whole:
                 file = whole.extractfile(member) if member.isfile() else None
                 packed = io.BufferedReader(io.BytesIO(file.read() if file else b""))
-                yield member.name, archive.unpacked(packed).read()
+                yield member.name, saved_image.unpacked(packed).read()
         assert saved.wait() == 0
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache.local import mend
+from goldi_tasks.cache import repair
 from tests.real.conftest import GOLDI, REPOSITORY, Project, docker, forget, layers
 
 pytestmark = pytest.mark.real
@@ -226,7 +226,7 @@ def test_a_corrupt_local_cache_costs_a_rebuild_and_no_error(tiny: Project, fault
         # Else a build of a second is not worth a look at the cache that it would be kept in.
         said = tiny.goldi("build.prod", "--keep-cache")
         assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
-        assert not mend.verify(index.parent).bad
+        assert not repair.verify(index.parent).bad
         assert json.loads(index.read_bytes())["manifests"]
         if f"{word} local cache dropped" in said:
             break

@@ -29,11 +29,11 @@ pytestmark = [
 ]
 
 START = """
-from goldi_tasks.plan import engine
-plain = engine.daemon_config
+from goldi_tasks.engine import distribution
+plain = distribution.daemon_config
 keys = {name: f"%(keys)s/{file}" for name, file in
         (("tlscacert", "ca.pem"), ("tlscert", "server.pem"), ("tlskey", "server.key"))}
-engine.daemon_config = lambda *given: (
+distribution.daemon_config = lambda *given: (
     (config := plain(*given)) | keys | {"tlsverify": True, "hosts": [*config["hosts"], "tcp://127.0.0.1:2376"]})
 daemon.start(place)
 """

@@ -21,11 +21,11 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.cache import walk
+from goldi_tasks.cache import safe_delete
+from goldi_tasks.client import run_arguments
 from goldi_tasks.paths import TAG_FILE, project_key
-from goldi_tasks.plan import container
-from goldi_tasks.plan.images import base_images
 from goldi_tasks.settings import load
+from goldi_tasks.settings.image_names import base_images
 from tests.real.conftest import GOLDI, REPOSITORY, docker
 
 pytestmark = pytest.mark.real
@@ -114,7 +114,7 @@ def as_root(python: str, folder: Path, script: str) -> None:
 
 
 def quoted(folder: Path, target: str) -> str:
-    return container.bind(folder, target)[1]
+    return run_arguments.bind(folder, target)[1]
 
 
 LEFT = "mkdir -p /cache/a/b && chmod 700 /cache/a && dd if=/dev/zero of=/cache/a/b/c bs=1000 count=100 2>/dev/null && "
@@ -205,8 +205,8 @@ def test_a_directory_that_took_the_place_is_not_touched(nobody: Nobody, python: 
     as_root(python, other, LEFT)
     found = folder.stat()
     argv = ("", "-", f"{found.st_dev}:{found.st_ino}")
-    command = container.as_root(python, f"goldi-clear-{uuid.uuid4().hex[:12]}", other, argv)
-    program = Path(walk.__file__).read_bytes()
+    command = run_arguments.as_root(python, f"goldi-clear-{uuid.uuid4().hex[:12]}", other, argv)
+    program = Path(safe_delete.__file__).read_bytes()
     done = subprocess.run(command.argv, input=program, capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (1, b"another directory\n")
     assert (other / "a/b/c").exists()

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.network import python
-from goldi_tasks.network.files import Files
+from goldi_tasks.engine.distribution import IMAGES
+from goldi_tasks.network import python_indexes
+from goldi_tasks.network.config_files import Files
 from goldi_tasks.paths import project_key
-from goldi_tasks.plan.engine import IMAGES
 from tests.contract import owners
 from tests.real.conftest import GOLDI, REPOSITORY, Project, docker, remove_images
 
@@ -529,7 +529,7 @@ def test_uv_says_the_same_of_generated_configurations_with_what_is_handed_over(
 ) -> None:
     users = owners.users(tmp_path / "users", 60, 18, owners.uv_user)
     for user in users:
-        told = {"HOME": "/nonexistent", "UV_NO_CONFIG": "1", **python.read_uv(user.environ, Files())}
+        told = {"HOME": "/nonexistent", "UV_NO_CONFIG": "1", **python_indexes.read_uv(user.environ, Files())}
         for name, environ in (("outside", user.environ), ("inside", told)):
             lines = (f"{key}={shlex.quote(value)}\n" for key, value in environ.items() if key != "PATH")
             (user.folder / f"{name}.env").write_text("".join(lines))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.checks.bench import table
+from goldi_tasks.checks.check_benchmark import check_limits
 from goldi_tasks.paths import project_key
 from tests.real.conftest import GOLDI, Project, docker
 
@@ -42,7 +42,11 @@ def test_a_round_measures_and_leaves_nothing(app: Project, scratch: Path) -> Non
     text = app.goldi("ci.bench", "--rounds", "1", "--json", TMPDIR=str(scratch))
     told = json.loads(text[text.index("\n{") :])
     always = {"lint, first", *(f"{what}, {where}" for what in ("lint", "typecheck") for where in ("host", "container"))}
-    assert always <= told["seconds"].keys() <= {name for limit in table.LIMITS for name in (limit.ours, limit.other)}
+    assert (
+        always
+        <= told["seconds"].keys()
+        <= {name for limit in check_limits.LIMITS for name in (limit.ours, limit.other)}
+    )
     assert all(seconds > 0 for seconds in told["seconds"].values())
     assert all(row["measured"] > -1 for row in told["limits"])
     assert tree(app) == before

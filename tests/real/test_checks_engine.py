@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks.engine import Place
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import REPOSITORY, Project
 from tests.real.second_engine import Call, fetch
 from tests.real.test_checks import NOX

@@ -19,9 +19,9 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
 ]
 
-RULES = "from goldi_tasks.plan import engine as plan; rules = {}; plan.collection = lambda disk: rules; "
+RULES = "from goldi_tasks.engine import distribution; rules = {}; distribution.collection = lambda disk: rules; "
 # The first bound is 12 MB, the second 18 MB; what is in a cache mount is between.
-OURS = RULES.format("plan.collection(60_000_000)")
+OURS = RULES.format("distribution.collection(60_000_000)")
 THEIRS = RULES.format('{"enabled": True, "defaultKeepStorage": "12MB"}')
 REFUSED = RULES.format('{"enabled": True, "policy": [{"keepStorage": "much"}]}')
 IMAGE = """cd / && libraries=$(ldd /bin/sh /bin/head | grep -o '/[^ :]*' | grep -v '^/bin/' | sort -u)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.cache.local import layout, mend
+from goldi_tasks.cache import oci_layout, repair
 from tests.real.conftest import GOLDI, Project, docker, forget
 
 pytestmark = pytest.mark.real
@@ -22,12 +22,12 @@ def cache(project: Project) -> Path:
 
 
 def names(directory: Path) -> set[str]:
-    return {path.name for path in layout.blobs(directory).iterdir()}
+    return {path.name for path in oci_layout.blobs(directory).iterdir()}
 
 
 def ours(directory: Path) -> int:
     """Bytes of the blobs but for the base image's, which other tests have packed in other ways meanwhile."""
-    sizes = [path.stat().st_size for path in layout.blobs(directory).iterdir()]
+    sizes = [path.stat().st_size for path in oci_layout.blobs(directory).iterdir()]
     return sum(size for size in sizes if size < 1_000_000)
 
 
@@ -49,7 +49,7 @@ def test_after_any_number_of_builds_there_is_what_the_last_export_refers_to(fast
         edit(fast, number)
         fast.goldi("build.prod", "--keep-cache")
         found = cache(fast)
-        assert set(layout.wanted(found)) == names(found)
+        assert set(oci_layout.wanted(found)) == names(found)
         assert [path.name for path in found.parent.iterdir()] == ["native"], "nothing is left beside it"
         assert not (found / "ingest").exists()
     before = ours(found)
@@ -61,10 +61,10 @@ def test_after_any_number_of_builds_there_is_what_the_last_export_refers_to(fast
 
 def test_what_did_not_change_is_not_written_again(fast: Project) -> None:
     fast.goldi("build.prod", "--keep-cache")
-    before = {blob.name: blob.stat().st_ino for blob in layout.blobs(cache(fast)).iterdir()}
+    before = {blob.name: blob.stat().st_ino for blob in oci_layout.blobs(cache(fast)).iterdir()}
     edit(fast, "other")
     fast.goldi("build.prod", "--keep-cache")
-    after = {blob.name: blob.stat().st_ino for blob in layout.blobs(cache(fast)).iterdir()}
+    after = {blob.name: blob.stat().st_ino for blob in oci_layout.blobs(cache(fast)).iterdir()}
     same = before.keys() & after.keys()
     assert len(same) > 1
     assert {name: before[name] for name in same} == {name: after[name] for name in same}
@@ -78,8 +78,8 @@ def test_builds_of_one_target_at_once_all_succeed_and_one_result_wins(fast: Proj
         assert process.returncode == 0, said
         assert "not kept" not in said
     found = cache(fast)
-    assert set(layout.wanted(found)) == names(found)
-    assert not mend.verify(found).bad
+    assert set(oci_layout.wanted(found)) == names(found)
+    assert not repair.verify(found).bad
     assert [path.name for path in found.parent.iterdir()] == ["native"]
 
 
@@ -109,7 +109,7 @@ def test_an_export_that_is_cut_off_leaves_the_cache_of_before(fast: Project, who
     said = fast.goldi("build.prod", "--keep-cache")
     assert "not kept" not in said
     assert [path.name for path in found.parent.iterdir()] == ["native"]
-    assert not mend.verify(found).bad
+    assert not repair.verify(found).bad
 
 
 def test_a_swept_cache_brings_back_all_of_it(fast: Project) -> None:
@@ -125,7 +125,7 @@ def test_a_swept_cache_brings_back_all_of_it(fast: Project) -> None:
 def test_what_plain_bake_left_is_swept_when_it_is_old(fast: Project) -> None:
     fast.goldi("build.prod", "--keep-cache")
     found = cache(fast)
-    orphan = layout.blobs(found) / ("0" * 64)
+    orphan = oci_layout.blobs(found) / ("0" * 64)
     orphan.write_bytes(b"x")
     fast.goldi("build.prod", "--force")
     assert orphan.exists(), "plain bake may be at it"

@@ -46,11 +46,11 @@ START = """\
 import sys
 from pathlib import Path
 from typing import Any
-from goldi_tasks import default_root
+from goldi_tasks.settings import default_root
 shared, own, program, *sys.argv[1:] = sys.argv[1:]
 default_root.choose.__defaults__ = (Path(shared), Path(own))
 if program == "goldi":
-    from goldi_tasks.program import main
+    from goldi_tasks.cli import main
 else:
     from nox.__main__ import main
 sys.exit(main())

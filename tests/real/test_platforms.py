@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from goldi_tasks import emulation
+from goldi_tasks.engine import emulation
 from tests.real.conftest import GOLDI, REPOSITORY, Project, docker
 
 pytestmark = [

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.plan import container
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.client import run_arguments
 from goldi_tasks.settings import load
+from goldi_tasks.settings.image_names import base_images
 from tests.real.conftest import GOLDI, REPOSITORY, Project, builder, docker
 
 pytestmark = pytest.mark.real
@@ -60,7 +60,7 @@ def test_what_a_running_container_has_mounted_stays(project: Project) -> None:
     project.goldi("cache.setup")
     held, free = aged(project, "held-0123abcd"), aged(project, "free-0123abcd")
     image, name = base("PYTHON_IMAGE"), f"goldi-test-{uuid.uuid4().hex[:8]}"
-    mount = container.bind(held, "/cache/mypy")
+    mount = run_arguments.bind(held, "/cache/mypy")
     docker("run", "--detach", "--rm", "--name", name, "--network", "none", *mount, image, "sleep", "60")
     try:
         found = told(project, "cache.prune", "--no-builder")

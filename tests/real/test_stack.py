@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.probe import version
+from goldi_tasks.client.system_info import version
 from tests.real.browser import browser
 from tests.real.conftest import GOLDI, Project, copy, docker, remove_images, until
 

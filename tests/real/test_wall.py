@@ -15,7 +15,7 @@ from urllib.parse import quote
 import pytest
 
 from goldi_tasks.engine import Place
-from goldi_tasks.plan.engine import IMAGES
+from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import REPOSITORY, Project, layers
 from tests.real.second_engine import Call, fetch
 from tests.real.wall import PASSWORD, REGISTRY_PASSWORD, TOKEN, USER, Wall, registry, wall

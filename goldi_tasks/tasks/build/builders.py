@@ -8,7 +8,7 @@ from invoke.context import Context
 
 from goldi_tasks import settings as project
 from goldi_tasks.errors import NotAProject
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._task import task
 from goldi_tasks.tasks.build._json import print_json
 
 
@@ -21,21 +21,21 @@ from goldi_tasks.tasks.build._json import print_json
 )
 def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
     """Show the builder in use, and whether it answers; create or reset it."""
-    from goldi_tasks.build.builders import show as buildx_builder
+    from goldi_tasks.bake.builders import describe
 
     try:
         settings = project.load(Path.cwd())
     except NotAProject:
         settings = project.outside()
     if reset:
-        buildx_builder.reset(settings, Path.cwd())
+        describe.reset(settings, Path.cwd())
     elif create:
-        buildx_builder.create(settings, Path.cwd())
+        describe.create(settings, Path.cwd())
     else:
-        found = buildx_builder.found(settings)
+        found = describe.found(settings)
         if json:
             print_json(found)
-        for line in buildx_builder.lines(found):
+        for line in describe.lines(found):
             if not json:
                 print(line)
 
@@ -50,9 +50,8 @@ def builder(c: Context, create: bool = False, reset: bool = False, json: bool = 
 )
 def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
     """Show which platforms run here, natively or emulated; set emulation up, or remove it."""
-    from goldi_tasks.engine import HERE
+    from goldi_tasks.engine import HERE, platforms
     from goldi_tasks.engine import binfmt as emulators
-    from goldi_tasks.plan import platforms
 
     # What is said on the way is not for scripts.
     with redirect_stdout(sys.stderr if json else sys.stdout):

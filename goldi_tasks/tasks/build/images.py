@@ -10,9 +10,10 @@ from invoke.context import Context
 
 from goldi_tasks import settings as project
 from goldi_tasks import wiring
+from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.cache_backends import check_from, check_tag
 from goldi_tasks.paths import TARGETS
-from goldi_tasks.plan.bake import Wanted, check_from, check_tag
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._task import task
 from goldi_tasks.tasks.build._json import print_json
 
 _OPTIONS: dict[str, Any] = {
@@ -55,7 +56,7 @@ def _build(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     if not options["json"]:
         wiring.build(settings, wanted, here=False)
         return
-    from goldi_tasks.build import summary
+    from goldi_tasks.bake import summary
 
     out = sys.stdout
     # Whatever else is said on the way is not for scripts.

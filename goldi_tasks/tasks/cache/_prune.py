@@ -5,12 +5,12 @@ import sys
 from collections.abc import Iterable
 from contextlib import redirect_stdout
 
-from goldi_tasks import amounts, wiring
 from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import clear
-from goldi_tasks.cache.look import status
-from goldi_tasks.cache.prune import choice, pruning, told
+from goldi_tasks import units, wiring
 from goldi_tasks.errors import GoldiError, Interrupted
+from goldi_tasks.maintenance import clear_caches
+from goldi_tasks.maintenance.prune import execute, policy, prune_report
+from goldi_tasks.maintenance.usage import measure
 from goldi_tasks.settings import Settings
 
 
@@ -26,41 +26,43 @@ def prune(
 ) -> None:
     """All of it. Raises SettingsError, UnknownName, CacheRefused where something could not be pruned, Interrupted."""
     chosen = settings or project_settings.outside()
-    limits = choice.Limits(
-        chosen.max_age if age is None else amounts.age(age, "--age"),
-        chosen.max_size if size is None else amounts.size(size, "--size"),
+    limits = policy.Limits(
+        chosen.max_age if age is None else units.age(age, "--age"),
+        chosen.max_size if size is None else units.size(size, "--size"),
     )
-    known = tuple(cache.name for cache in clear.chosen(names, every=not names)) if names else ()
-    asked = choice.Asked(limits, known, settings.key if settings else "")
+    known = tuple(cache.name for cache in clear_caches.chosen(names, every=not names)) if names else ()
+    asked = policy.Asked(limits, known, settings.key if settings else "")
     out = sys.stdout
     # What is said on the way is not for scripts.
     with redirect_stdout(sys.stderr if json else out):
-        with status.progress() as tell:
-            plan = pruning.plan(chosen.roots, asked, lambda cache: wiring.with_tool(settings, cache), tell)
+        with measure.progress() as tell:
+            plan = execute.plan(chosen.roots, asked, lambda cache: wiring.with_tool(settings, cache), tell)
         if builder and not names:
             _builder(plan)
-        _say(told.before(plan.rows))
+        _say(prune_report.before(plan.rows))
         interrupted = True
         try:
             if plan.rows and not dry:
                 print(flush=True)
-                plan.act(lambda row: _say(told.after(row)), lambda whom: _say([f"goldi: {whom}"]))
+                plan.act(lambda row: _say(prune_report.after(row)), lambda whom: _say([f"goldi: {whom}"]))
             interrupted = False
         except KeyboardInterrupt:
             raise Interrupted from None
         finally:
-            over = 0 if dry or interrupted else choice.over(plan.found, asked, plan.rows)
-            _say(told.total(plan, over, dry=dry))
+            over = 0 if dry or interrupted else policy.over(plan.found, asked, plan.rows)
+            _say(prune_report.total(plan, over, dry=dry))
             if json:
-                print(json_.dumps(told.as_json(plan, over, dry=dry, interrupted=interrupted), indent=2), file=out)
-    if not dry and (failure := pruning.failure(plan.rows)):
+                print(
+                    json_.dumps(prune_report.as_json(plan, over, dry=dry, interrupted=interrupted), indent=2), file=out
+                )
+    if not dry and (failure := execute.failure(plan.rows)):
         raise failure
 
 
-def _builder(plan: pruning.Prune) -> None:
+def _builder(plan: execute.Prune) -> None:
     """The builder's row, where there is one."""
     try:
-        if row := pruning.builder(plan.asked):
+        if row := execute.builder(plan.asked):
             plan.rows.insert(0, row)
     except GoldiError as error:
         plan.remarks.append(f"the builder's store is left alone: {error.problem}")

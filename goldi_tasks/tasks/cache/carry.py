@@ -7,13 +7,14 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import probe, run, wiring
+from goldi_tasks import process, wiring
 from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import clear as clearing
-from goldi_tasks.cache import work
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.cache import usage_lock
+from goldi_tasks.client import system_info
+from goldi_tasks.maintenance import clear_caches
+from goldi_tasks.settings.image_names import base_images
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._task import task
 
 
 @task(
@@ -37,21 +38,20 @@ def save(
     json: bool = False,
 ) -> None:
     """Save caches and the builder's cache mounts to one file, from which cache.restore warms another machine."""
-    from goldi_tasks.cache.archive import replace, told
-    from goldi_tasks.cache.archive import save as saving
+    from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
-    caches = clearing.chosen(names, every=False, project=project) if names else saving.usual(project)
-    if run.is_dry():
+    caches = clear_caches.chosen(names, every=False, project=project) if names else save_archive.usual(project)
+    if process.is_dry():
         print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
         return
-    confirm(replace.find_loss(file, settings.key), yes, "name another file")
+    confirm(overwrite.find_loss(file, settings.key), yes, "name another file")
     builder = wiring.mounts(settings) if mounts else None
-    with work.at_work():
-        found = saving.save(settings, caches, probe.host().platform, builder, file)
-    lines = [json_.dumps(told.saved_json(found), indent=2)] if json else told.saved(found)
+    with usage_lock.at_work():
+        found = save_archive.save(settings, caches, system_info.host().platform, builder, file)
+    lines = [json_.dumps(archive_report.saved_json(found), indent=2)] if json else archive_report.saved(found)
     for line in lines:
-        print(line, file=sys.stderr if file == saving.STDOUT else sys.stdout)
+        print(line, file=sys.stderr if file == save_archive.STDOUT else sys.stdout)
 
 
 @task(
@@ -65,19 +65,22 @@ def save(
 )
 def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bool = True, json: bool = False) -> None:
     """Replace caches by those in a file of cache.save, once all of it was found to be what it says."""
-    from goldi_tasks.cache.archive import restore as restoring
-    from goldi_tasks.cache.archive import told
+    from goldi_tasks.maintenance.archive import archive_report, restore_archive
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
     if names:
-        clearing.chosen(names, every=False)  # raises for a name that there is not
-    if run.is_dry():
+        clear_caches.chosen(names, every=False)  # raises for a name that there is not
+    if process.is_dry():
         print(f"would restore {', '.join(names) or 'all caches'} from {file}")
         return
     builder = wiring.mounts(settings) if mounts else None
-    with work.at_work():
-        found = restoring.restore(settings, names, probe.host().platform, builder, Path(file))
-    lines = [json_.dumps(told.restored_json(found, file), indent=2)] if json else told.restored(found, file)
+    with usage_lock.at_work():
+        found = restore_archive.restore(settings, names, system_info.host().platform, builder, Path(file))
+    lines = (
+        [json_.dumps(archive_report.restored_json(found, file), indent=2)]
+        if json
+        else archive_report.restored(found, file)
+    )
     for line in lines:
         print(line)
 
@@ -85,14 +88,13 @@ def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bo
 @task(help={"json": "Print it with what older keys begin with, for scripts."})
 def key(c: Context, json: bool = False) -> None:
     """Print a key for a CI's cache step, from the project's lock files and Dockerfile."""
-    from goldi_tasks.cache.archive import locks
-    from goldi_tasks.plan import key as plan_key
+    from goldi_tasks.maintenance.archive import cache_key, lock_files
 
-    settings, platform = project_settings.load(Path.cwd()), probe.host().platform
-    files = locks.read(settings)
-    found = plan_key.key(platform, base_images(settings, settings.made_images), files)
+    settings, platform = project_settings.load(Path.cwd()), system_info.host().platform
+    files = lock_files.read(settings)
+    found = cache_key.key(platform, base_images(settings, settings.made_images), files)
     if json:
-        told = {"key": found, "restore_keys": [plan_key.prefix(platform)], "files": sorted(files)}
+        told = {"key": found, "restore_keys": [cache_key.prefix(platform)], "files": sorted(files)}
         print(json_.dumps(told, indent=2))
     else:
         print(found)

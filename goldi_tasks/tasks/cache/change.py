@@ -6,27 +6,27 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import inside, run, wiring
+from goldi_tasks import inside_container, process, wiring
 from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import clear as clearing
-from goldi_tasks.cache import dirs, place, report
+from goldi_tasks.cache import cache_directories, file_system
 from goldi_tasks.errors import Interrupted
-from goldi_tasks.tasks._door import task
+from goldi_tasks.maintenance import clear_caches, clear_report
+from goldi_tasks.tasks._task import task
 from goldi_tasks.tasks.cache import _here
 
 
 @task()
 def setup(c: Context) -> None:
     """Make every cache directory, and write down for compose where they are; may be run again at any time."""
-    inside.expect_outside()
+    inside_container.expect_outside()
     roots = _here.roots()
     where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
-    if run.is_dry():
+    if process.is_dry():
         print(f"would make the cache directories in {where}")
         return
-    dirs.set_up(roots)
+    cache_directories.set_up(roots)
     _here.set_up_project()
-    for warning in place.warnings(roots):
+    for warning in file_system.warnings(roots):
         print(f"goldi: {warning}")
     print(f"cache directories are ready in {where}")
 
@@ -50,21 +50,21 @@ def clear(
     json: bool = False,
 ) -> None:
     """Empty cache directories, by name or all; what is not ours is left alone."""
-    dry, key = dry_run or run.is_dry(), project_settings.load(Path.cwd()).key if project else ""
-    chosen = clearing.chosen(tuple(name or ()), every=all, project=project)
-    rows, done, images = clearing.rows(_here.roots(), chosen, key), 0, wiring.pythons(_here.project())
+    dry, key = dry_run or process.is_dry(), project_settings.load(Path.cwd()).key if project else ""
+    chosen = clear_caches.chosen(tuple(name or ()), every=all, project=project)
+    rows, done, images = clear_caches.rows(_here.roots(), chosen, key), 0, wiring.pythons(_here.project())
     try:
         for row in rows:
             done += 1
             try:
-                clearing.clear(row, images, dry=dry)
+                clear_caches.clear(row, images, dry=dry)
             finally:
-                _here.say(report.lines(row, dry=dry), json)
+                _here.say(clear_report.lines(row, dry=dry), json)
     except (KeyboardInterrupt, Interrupted):
         _finish(rows[:done], dry=dry, json=json, interrupted=True)
         raise Interrupted from None
     _finish(rows, dry=dry, json=json)
-    if not dry and (failure := report.failure(rows)):
+    if not dry and (failure := clear_report.failure(rows)):
         raise failure
 
 
@@ -97,10 +97,12 @@ def prune(
     """
     from goldi_tasks.tasks.cache import _prune
 
-    _prune.prune(_here.project(), age, size, tuple(name or ()), builder=builder, dry=dry_run or run.is_dry(), json=json)
+    _prune.prune(
+        _here.project(), age, size, tuple(name or ()), builder=builder, dry=dry_run or process.is_dry(), json=json
+    )
 
 
-def _finish(rows: Sequence[clearing.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
-    _here.say([report.total(rows, dry=dry)], json)
+def _finish(rows: Sequence[clear_caches.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
+    _here.say([clear_report.total(rows, dry=dry)], json)
     if json:
-        print(json_.dumps(report.as_json(rows, dry=dry, interrupted=interrupted), indent=2))
+        print(json_.dumps(clear_report.as_json(rows, dry=dry, interrupted=interrupted), indent=2))

@@ -5,8 +5,8 @@ import time
 
 from invoke.context import Context
 
-from goldi_tasks import run, wiring
-from goldi_tasks.tasks._door import benchmark, task
+from goldi_tasks import process, wiring
+from goldi_tasks.tasks._task import benchmark, task
 from goldi_tasks.tasks.cache import _here
 
 
@@ -23,14 +23,13 @@ def status(c: Context, verbose: bool = False, json: bool = False) -> None:
     Files are counted by name. A last use is the newest change, or when goldi last handed the directory to a build or a
     container, to half an hour; to look at it is no use.
     """
-    from goldi_tasks.cache.look import show
-    from goldi_tasks.cache.look import status as looking
+    from goldi_tasks.maintenance.usage import measure, usage_report
 
-    found, store, remark = looking.look(_here.roots())
+    found, store, remark = measure.look(_here.roots())
     if json:
-        print(json_.dumps(show.as_json(found, store, remark), indent=2))
+        print(json_.dumps(usage_report.as_json(found, store, remark), indent=2))
     else:
-        show.show(found, store, remark, time.time(), verbose=verbose)
+        usage_report.show(found, store, remark, time.time(), verbose=verbose)
 
 
 @task(
@@ -41,16 +40,16 @@ def status(c: Context, verbose: bool = False, json: bool = False) -> None:
 )
 def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
     """Check every blob of the local build caches against its digest, and drop the caches that are damaged."""
-    from goldi_tasks.cache.local import check
+    from goldi_tasks.maintenance import verify_local
 
-    dry = dry_run or run.is_dry()
-    found = check.run(_here.roots(), dry=dry)
+    dry = dry_run or process.is_dry()
+    found = verify_local.run(_here.roots(), dry=dry)
     if json:
         print(json_.dumps([one.as_json() for one in found], indent=2))
     else:
-        for line in check.lines(found):
+        for line in verify_local.lines(found):
             print(line)
-    if failure := check.failure(found, dry=dry):
+    if failure := verify_local.failure(found, dry=dry):
         raise failure
 
 
@@ -63,14 +62,14 @@ def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
 def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     """Look for what caches suffer from, and say what to do about each; exit code 21 if there is more than notes."""
     # Imported here: 20 ms that no other task has a use for.
-    from goldi_tasks.cache.doctor import ask, finding, judge, mend
+    from goldi_tasks.maintenance.doctor import finding, fixes, judge, probe
 
     settings, where = _here.project(), _here.roots()
-    found = judge(ask.everything(where, settings))
+    found = judge(probe.everything(where, settings))
     if fix:
-        done = mend.mend(found, where, wiring.pythons(settings), _here.set_up_project, dry=run.is_dry())
+        done = fixes.mend(found, where, wiring.pythons(settings), _here.set_up_project, dry=process.is_dry())
         _here.say((f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in done), json)
-        found = judge(ask.everything(where, settings)) if not run.is_dry() else found
+        found = judge(probe.everything(where, settings)) if not process.is_dry() else found
     if json:
         healthy = finding.failure(found) is None
         told = {"healthy": healthy, "project": settings is not None, "findings": finding.as_json(found)}
@@ -93,8 +92,8 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 1_000_000) -> None:
     """Measure `cache.status` over many files on this machine, beside `du -s`."""
-    from goldi_tasks.bench import limits
-    from goldi_tasks.cache.look import bench
+    from goldi_tasks.benchmark import limits
+    from goldi_tasks.maintenance.usage import usage_benchmark
 
     would = f"would make {files} files in a temporary directory and look at them {rounds} times"
-    benchmark(rounds, json, would, lambda tell: bench.measure(files, rounds, tell), limits)
+    benchmark(rounds, json, would, lambda tell: usage_benchmark.measure(files, rounds, tell), limits)

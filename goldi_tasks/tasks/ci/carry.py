@@ -5,16 +5,17 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from goldi_tasks import probe, run, state, wiring
+from goldi_tasks import process, state, wiring
 from goldi_tasks import settings as project
-from goldi_tasks.cache import work
-from goldi_tasks.ci import offers
+from goldi_tasks.cache import usage_lock
+from goldi_tasks.ci import ci_environment
+from goldi_tasks.client import system_info
 from goldi_tasks.errors import CacheRefused, CommandFailed, NoPermission, NoSpace
-from goldi_tasks.plan import key as plan_key
-from goldi_tasks.plan.images import base_images
+from goldi_tasks.maintenance.archive import cache_key
 from goldi_tasks.settings import Settings
+from goldi_tasks.settings.image_names import base_images
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._door import task
+from goldi_tasks.tasks._task import task
 
 _FILE = "The archive; by default in RUNNER_TEMP on GitHub, in the project on GitLab, else in the state directory."
 _MOUNTS = "Also the builder's cache mounts, which takes several times as long."
@@ -24,21 +25,24 @@ _MOUNTS = "Also the builder's cache mounts, which takes several times as long."
 def key(c: Context, json: bool = False) -> None:
     """Print the key of the caches; on GitHub they are the step's outputs, too: key, restore-keys, path."""
     settings = project.load(Path.cwd())
-    file = offers.archive(settings.key)
-    found = {"key": _key(settings), "restore-keys": plan_key.prefix(probe.host().platform), "path": str(file.parent)}
-    offers.output(found)
+    file = ci_environment.archive(settings.key)
+    found = {
+        "key": _key(settings),
+        "restore-keys": cache_key.prefix(system_info.host().platform),
+        "path": str(file.parent),
+    }
+    ci_environment.output(found)
     print(json_.dumps(found, indent=2) if json else found["key"])
 
 
 @task(name="cache-restore", help={"file": _FILE, "mounts": _MOUNTS})
 def restore(c: Context, file: str = "", mounts: bool = False) -> None:
     """Restore the caches that an earlier run saved; where there are none, or damaged ones, CI goes on without."""
-    from goldi_tasks.cache.archive import restore as restoring
-    from goldi_tasks.cache.archive import told
+    from goldi_tasks.maintenance.archive import archive_report, restore_archive
 
     settings = project.load(Path.cwd())
-    archive = offers.archive(settings.key, file)
-    if run.is_dry():
+    archive = ci_environment.archive(settings.key, file)
+    if process.is_dry():
         print(f"would restore all caches from {archive}")
         return
     if not archive.is_file():
@@ -46,45 +50,48 @@ def restore(c: Context, file: str = "", mounts: bool = False) -> None:
         return
     try:
         builder = wiring.mounts(settings) if mounts else None
-        with work.at_work():
-            found = restoring.restore(settings, (), probe.host().platform, builder, archive)
+        with usage_lock.at_work():
+            found = restore_archive.restore(settings, (), system_info.host().platform, builder, archive)
     except (CacheRefused, NoSpace, CommandFailed) as error:
         # What is saved at the end of this run takes its place.
-        offers.note(archive, "")
-        print(f"{offers.warning()}goldi: going on without caches: {error}", flush=True)
+        ci_environment.note(archive, "")
+        print(f"{ci_environment.warning()}goldi: going on without caches: {error}", flush=True)
         return
-    print("\n".join(told.restored(found, str(archive))))
+    print("\n".join(archive_report.restored(found, str(archive))))
 
 
 @task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Write over any file. {YES}"})
 def save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) -> None:
     """Save the caches for later runs, unless what was restored has this key already."""
-    from goldi_tasks.cache.archive import replace, told
-    from goldi_tasks.cache.archive import save as saving
+    from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
     settings = project.load(Path.cwd())
-    archive = offers.archive(settings.key, file)
-    if run.is_dry():
+    archive = ci_environment.archive(settings.key, file)
+    if process.is_dry():
         print(f"would save all caches to {archive}")
         return
     wanted = _key(settings)
-    if offers.saved_key(archive) == wanted:
+    if ci_environment.saved_key(archive) == wanted:
         print(f"nothing to save: {archive} has the key {wanted} already")
         return
-    confirm(replace.find_loss(file, settings.key) if file else "", yes, "name another file")
+    confirm(overwrite.find_loss(file, settings.key) if file else "", yes, "name another file")
     try:
         state.make(archive.parent)
     except OSError as error:
         raise NoPermission(f"{archive.parent} cannot be made: {error.strerror}", "Name another file") from error
     builder = wiring.mounts(settings) if mounts else None
-    offers.note(archive, "")
-    with work.at_work():
-        found = saving.save(settings, saving.usual(False), probe.host().platform, builder, str(archive))
-    offers.note(archive, wanted)
-    print("\n".join(told.saved(found)))
+    ci_environment.note(archive, "")
+    with usage_lock.at_work():
+        found = save_archive.save(
+            settings, save_archive.usual(False), system_info.host().platform, builder, str(archive)
+        )
+    ci_environment.note(archive, wanted)
+    print("\n".join(archive_report.saved(found)))
 
 
 def _key(settings: Settings) -> str:
-    from goldi_tasks.cache.archive import locks
+    from goldi_tasks.maintenance.archive import lock_files
 
-    return plan_key.key(probe.host().platform, base_images(settings, settings.made_images), locks.read(settings))
+    return cache_key.key(
+        system_info.host().platform, base_images(settings, settings.made_images), lock_files.read(settings)
+    )

@@ -7,13 +7,13 @@ from typing import Any
 
 from invoke.context import Context
 
-from goldi_tasks import run, wiring
+from goldi_tasks import process, wiring
 from goldi_tasks import settings as project
 from goldi_tasks.ci import noxfile
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.settings import Settings
-from goldi_tasks.tasks._door import after_dashes, task
+from goldi_tasks.tasks._task import after_dashes, task
 
 
 def _task(name: str, doc: str) -> Any:
@@ -56,12 +56,12 @@ def list_(c: Context) -> None:
 def tools(c: Context, stop: bool = False, shell: bool = False, logins: bool = False, json: bool = False) -> None:
     """Show the container that checks run in; stop it, or open a shell in it."""
     settings = project.load(Path.cwd())
-    if run.is_dry():
+    if process.is_dry():
         print(f"would {'stop' if stop else 'open a shell in' if shell else 'show'} the tools container")
     elif stop:
-        from goldi_tasks.checks import warm
+        from goldi_tasks.checks import warm_container
 
-        for name in warm.stop(settings):
+        for name in warm_container.stop(settings):
             print(f"{name} is stopped")
     elif shell:
         _shell(settings, logins)
@@ -70,18 +70,18 @@ def tools(c: Context, stop: bool = False, shell: bool = False, logins: bool = Fa
 
 
 def _shell(settings: Settings, logins: bool) -> None:
-    from goldi_tasks.checks import check
+    from goldi_tasks.checks import run
 
     doors = wiring.doors(settings)
-    code = check.run_in_tools(settings, doors, ("bash",), os.environ, patient=True, logins=logins)
+    code = run.run_in_tools(settings, doors, ("bash",), os.environ, patient=True, logins=logins)
     if code:
         raise CommandFailed(f"the shell ended with exit code {code}", code)
 
 
 def _show(settings: Settings, json: bool) -> None:
-    from goldi_tasks.checks import warm
+    from goldi_tasks.checks import warm_container
 
-    found = warm.listed(settings)
+    found = warm_container.listed(settings)
     if json:
         print(json_.dumps(found, indent=2))
         return
@@ -96,4 +96,4 @@ def _show(settings: Settings, json: bool) -> None:
 
 def _nox(*arguments: str) -> None:
     """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
-    run.live(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))
+    process.live(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))

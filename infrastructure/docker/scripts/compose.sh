@@ -36,7 +36,7 @@ case ${version#v} in
 0.* | 1.*) fail "this is compose $version" 'Install compose 2 or newer' 10 ;;
 esac
 
-# Two checkouts give their stacks one name: what changes the other one's is refused, as goldi_tasks/compose/owner.py does.
+# Two checkouts give their stacks one name: what changes the other one's is refused, as goldi_tasks/compose/stack_owner.py does.
 case $command in
 build | config | events | exec | images | logs | port | ps | pull | stats | top | version) ;;
 *)

@@ -1,0 +1,1 @@
+"""Read Dockerfiles and .dockerignore files: text in, values out."""

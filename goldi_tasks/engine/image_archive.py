@@ -1,0 +1,91 @@
+"""Images as `docker save` writes and `docker load` reads them: a tar file of an OCI layout."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from goldi_tasks.engine import oci
+
+
+@contextmanager
+def opened(saved: Path, architecture: str) -> Iterator[tuple[list[dict[str, Any]], tarfile.TarFile]]:
+    """The descriptors of an image saved as a file, by platform, and its one layer for `architecture`."""
+    with tarfile.open(saved) as whole:
+        manifests = _read(whole, "index.json")["manifests"]
+        if "index" in manifests[0]["mediaType"] or "list" in manifests[0]["mediaType"]:
+            manifests = _blob(whole, manifests[0])["manifests"]
+        else:
+            config = _blob(whole, _blob(whole, manifests[0])["config"])
+            manifests = [{**manifests[0], "platform": {"architecture": config["architecture"], "os": "linux"}}]
+        ours = oci.chosen(manifests, architecture) or manifests[0]
+        layer = whole.extractfile(oci.blob(_blob(whole, ours)["layers"][0]["digest"]))
+        with tarfile.open(fileobj=layer) as files:
+            yield manifests, files
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A packed layer: the file, its digest and size, and the digest of what is packed in it."""
+
+    path: Path
+    digest: str
+    size: int
+    diff_id: str
+
+
+def packed(tar: Path) -> Layer:
+    """`tar` as a layer, packed like one from a registry, and removed.
+
+    What builds on it exports it with every cache, as it is here: packed that is less than half. The fastest level
+    serves (measured: 48 MB of 117 in 2.8 s; level 6 makes 44 MB in 6.9 s).
+    """
+    path, unpacked = tar.with_suffix(".gz"), hashlib.sha256()
+    # No name and no time: the same tar gives the same bits.
+    with tar.open("rb") as source, path.open("wb") as file, gzip.GzipFile("", "wb", 1, file, mtime=0) as target:
+        while part := source.read(1 << 20):
+            unpacked.update(part)
+            target.write(part)
+    tar.unlink()
+    with path.open("rb") as written:
+        digest = hashlib.file_digest(written, "sha256").hexdigest()
+    return Layer(path, f"sha256:{digest}", path.stat().st_size, f"sha256:{unpacked.hexdigest()}")
+
+
+def write(path: Path, top: bytes, blobs: Sequence[bytes], layer: Layer, legacy: bytes = b"") -> Path:
+    """The layout whose index.json is `top`, with the blobs that the engine lacks; nothing of today is in it."""
+    texts = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": top}
+    texts |= {"manifest.json": legacy} if legacy else {}
+    texts |= {oci.blob(sha256(blob)): blob for blob in blobs}
+    with tarfile.open(path, "w") as archive:
+        for name, text in texts.items():
+            _add(archive, name, len(text), io.BytesIO(text))
+        with layer.path.open("rb") as source:
+            _add(archive, oci.blob(layer.digest), layer.size, source)
+    return path
+
+
+def _add(archive: tarfile.TarFile, name: str, size: int, source: IO[bytes]) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    archive.addfile(entry, source)
+
+
+def sha256(text: bytes) -> str:
+    """The digest of a blob."""
+    return f"sha256:{hashlib.sha256(text).hexdigest()}"
+
+
+def _read(whole: tarfile.TarFile, name: str) -> Any:
+    file = whole.extractfile(name)
+    return json.load(file) if file else {}
+
+
+def _blob(whole: tarfile.TarFile, described: dict[str, Any]) -> Any:
+    return _read(whole, oci.blob(described["digest"]))

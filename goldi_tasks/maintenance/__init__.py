@@ -1,0 +1,1 @@
+"""Keep caches small and sound: usage, prune, clear, doctor, archives."""

@@ -1,0 +1,86 @@
+"""The engine, the client's plugins, and what the builder can do."""
+
+from collections.abc import Iterator
+
+from goldi_tasks.client.system_info import BUILDER, Docker
+from goldi_tasks.errors import NoPermission
+from goldi_tasks.maintenance.doctor.facts import Answers
+from goldi_tasks.maintenance.doctor.finding import Finding
+
+ENGINE, BUILDX, COMPOSE = (23,), (0, 13), (2, 20)
+
+
+def findings(answers: Answers) -> Iterator[Finding]:
+    """What is missing or too old, what cannot be exported, and what is peculiar about the engine."""
+    if answers.problem:
+        name = "engine-permission" if isinstance(answers.problem, NoPermission) else "engine-missing"
+        yield Finding(name, "error", answers.problem.problem, answers.problem.remedy)
+    for question in answers.late:
+        what = f"no answer in time from {question}"
+        yield Finding(
+            "no-answer", "warning", what, "Ask again; if it stays so, see whether the engine is busy or hangs"
+        )
+    if answers.dead:
+        what = f"the builder {answers.builder} cannot be started: {answers.dead}"
+        yield Finding("builder-dead", "error", what, "Run `inv build.builder --reset`: every build fails until then")
+    if answers.docker:
+        yield from _versions(answers.docker, answers.compose)
+        yield from _exports(answers.docker)
+        yield from _allow(answers.docker, answers)
+        yield from _users(answers.docker, answers)
+
+
+def _versions(docker: Docker, compose: tuple[int, ...] | None) -> Iterator[Finding]:
+    if docker.engine and docker.engine < ENGINE:
+        yield _old("engine", docker.engine, ENGINE, "error")
+    if not docker.buildx:
+        yield Finding("buildx-missing", "error", "docker has no buildx plugin", "Install docker-buildx")
+    elif docker.buildx < BUILDX:
+        yield _old("buildx", docker.buildx, BUILDX, "error")
+    if compose == ():
+        what = "docker has no compose plugin: there is no stack and no dev container"
+        yield Finding("compose-missing", "warning", what, "Install docker-compose")
+    elif compose and compose < COMPOSE:
+        yield _old("compose", compose, COMPOSE, "warning")
+
+
+def _old(name: str, found: tuple[int, ...], least: tuple[int, ...], severity: str) -> Finding:
+    said, needed = (".".join(map(str, number)) for number in (found, least))
+    what = f"{name} {said} is too old: {needed} is the first that is tried"
+    return Finding(
+        f"{name}-old", "error" if severity == "error" else "warning", what, f"Install {name} {needed} or newer"
+    )
+
+
+def _exports(docker: Docker) -> Iterator[Finding]:
+    if docker.exports_local:
+        return
+    what = f"the {docker.driver} driver exports no local cache on the {docker.store} image store"
+    if BUILDER in docker.builders:
+        yield Finding("export-elsewhere", "note", f"{what}: {BUILDER} does, and is used")
+    else:
+        remedy = "Enable the containerd image store, or create a builder that does: `inv build.builder --create`"
+        yield Finding("export-inline", "warning", f"{what}: builds keep their cache in the engine alone", remedy)
+
+
+def _allow(docker: Docker, answers: Answers) -> Iterator[Finding]:
+    """Our tasks say so themselves."""
+    if docker.asks_for_paths and answers.roots:
+        flags = " ".join(f"--allow=fs={root.path}" for root in answers.roots)
+        what = "this buildx asks before plain `docker buildx bake` writes outside the project"
+        yield Finding("bake-allow", "note", what, f"Say `{flags}` there; our tasks do")
+
+
+def _users(docker: Docker, answers: Answers) -> Iterator[Finding]:
+    options = " ".join(answers.info.get("SecurityOptions") or [])
+    if docker.rootless:
+        yield Finding("engine-rootless", "note", "the engine is rootless: root in its containers is you")
+    elif "name=userns" in options:
+        what = "the engine maps users: root in a container is nobody here, and files in mounted caches get odd owners"
+        yield Finding("engine-userns", "warning", what, "Switch off userns-remap, or use a rootless engine")
+    if answers.selinux and "name=selinux" in options:
+        what = "SELinux is enforcing, and containers may use what is mounted only if it is labelled for them"
+        commands = " && ".join(f"sudo chcon -R -t container_file_t '{root.path}'" for root in answers.roots)
+        yield Finding(
+            "selinux", "warning", what, f"Run `{commands}` once the directories are there, never on /tmp itself"
+        )

@@ -1,0 +1,148 @@
+"""What the builder's collector drops of the cache mounts, and when: from what `docker buildx inspect` prints of it.
+
+A rule matches by any of its filters, a filter by all of its parts: a comma means `and`. So BuildKit's own rule for what
+was not used for 48 hours never matched until moby/buildkit#6856 (2026-06). Every bound is held against all of the build
+cache, not against what the filters match.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from goldi_tasks.maintenance.doctor.facts import Answers
+from goldi_tasks.maintenance.doctor.finding import Finding, Severity
+
+MOUNT, LAYER = "exec.cachemount", "regular"
+# Not used for so many hours is not in use.
+LONG = 30 * 24.0
+_UNITS = {"B": 1, "kB": 10**3, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {f"{letter}iB": 1024**power for power, letter in enumerate("KMGT", 1)}
+_HOURS = {"h": 1.0, "m": 1 / 60, "s": 1 / 3600}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: `hours` without use, 0 for at any time; `keep` is what it leaves, 0 for no such bound.
+
+    `reserved` and `free` came with BuildKit 0.17: what is kept even where less than `free` is left on the disk.
+    """
+
+    filters: tuple[str, ...] = ()
+    hours: float = 0.0
+    keep: float = 0.0
+    reserved: float = 0.0
+    free: float = 0.0
+
+    def drops(self, kind: str) -> bool:
+        """Whether records of this type fall under it."""
+        return not self.filters or any(_matches(text, kind) for text in self.filters)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it waits until the cache is too large or the disk too full."""
+        return bool(self.keep or self.reserved or self.free)
+
+
+def findings(answers: Answers) -> Iterator[Finding]:
+    """What will be lost of the cache mounts, when, and what keeps them."""
+    running = re.search(r"^Status:\s+running$", answers.inspect, re.M)
+    if not running:
+        return
+    nodes = parse(answers.inspect)
+    if not any(nodes):
+        what = f"the builder {answers.builder} collects nothing: its cache grows until the disk is full"
+        yield Finding("collection-off", "warning", what, _remedy(answers))
+    told = dict.fromkeys(loss for rules in nodes for loss in losses(rules))
+    for severity, text in told:
+        what = f"cache mounts of the builder {answers.builder} are dropped {text}"
+        yield Finding("collection", severity, what, _remedy(answers))
+
+
+def parse(inspect: str) -> list[list[Rule]]:
+    """The rules of each node."""
+    nodes = re.split(r"^Name:.*$", inspect, flags=re.M)[2:]
+    return [[_rule(text) for text in re.split(r"^GC Policy rule#\d+:.*$", node, flags=re.M)[1:]] for node in nodes]
+
+
+def losses(rules: Sequence[Rule]) -> Iterator[tuple[Severity, str]]:
+    """How bad, and what happens to cache mounts; nothing where layers go first, and mounts after long disuse."""
+    layers_first = False
+    for rule in rules:
+        if rule.drops(MOUNT) and not _fair(rule, layers_first):
+            soon = rule.hours < LONG if rule.hours else not rule.bounded
+            yield "warning" if soon else "note", _told(rule)
+            if not rule.hours:
+                # Later rules find less to drop.
+                return
+        layers_first = layers_first or (rule.drops(LAYER) and not rule.drops(MOUNT) and not rule.hours)
+
+
+def _fair(rule: Rule, layers_first: bool) -> bool:
+    """Whether it takes mounts that nobody uses, or only where dropping layers was not enough."""
+    return rule.bounded and (rule.hours >= LONG or (layers_first and not rule.drops(LAYER)))
+
+
+def _told(rule: Rule) -> str:
+    unused = f"{_days(rule.hours)} after their last use" if rule.hours else ""
+    which = "" if rule.hours else f"{'with layers, ' if rule.drops(LAYER) else ''}the least recently used first"
+    bounds = []
+    if rule.free:
+        bounds.append(f"less than {_size(rule.free)} of the disk is free")
+    if keep := max(rule.keep, 0 if rule.free else rule.reserved):
+        bounds.append(f"the build cache is larger than {_size(keep)}")
+    return ", ".join(filter(None, [unused, which, f"once {' or '.join(bounds)}" if bounds else ""]))
+
+
+def _remedy(answers: Answers) -> str:
+    if answers.docker and answers.docker.driver == "docker":
+        return (
+            "Give the engine rules that keep them, `builder.gc` in its daemon.json, as `inv engine.up` does for its own"
+        )
+    return "Create the builder with rules that keep them: `inv build.builder --reset` does, and costs its cache once"
+
+
+def _rule(text: str) -> Rule:
+    fields = dict(re.findall(r"^\s+([A-Z][A-Za-z ]+?):[ \t]*(.*?)\s*$", text, re.M))
+    return Rule(
+        filters=tuple(fields.get("Filters", "").split()),
+        hours=_hours(fields.get("Keep Duration", "")),
+        keep=_bytes(fields.get("Keep Bytes") or fields.get("Max Used Space", "")),
+        reserved=_bytes(fields.get("Reserved Space", "")),
+        free=_bytes(fields.get("Min Free Space", "")),
+    )
+
+
+def _matches(text: str, kind: str) -> bool:
+    """A filter of containerd's; what is asked of anything but the type may hold."""
+    for part in text.split(","):
+        found = re.fullmatch(r"type(==|!=|~=)(.*)", part)
+        if found and not _holds(found[1], found[2].strip('"'), kind):
+            return False
+    return True
+
+
+def _holds(operator: str, value: str, kind: str) -> bool:
+    if operator == "~=":
+        try:
+            return re.search(value, kind) is not None
+        except re.error:
+            return True
+    return (kind == value) is (operator == "==")
+
+
+def _hours(text: str) -> float:
+    """`48h0m0.1s`."""
+    return sum(float(number) * _HOURS[unit] for number, unit in re.findall(r"([\d.]+)([hms])(?![a-z])", text))
+
+
+def _bytes(text: str) -> float:
+    found = re.fullmatch(r"([\d.]+)\s*([A-Za-z]+)", text)
+    return float(found[1]) * _UNITS.get(found[2], 0) if found else 0.0
+
+
+def _days(hours: float) -> str:
+    return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.2g} hours"
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

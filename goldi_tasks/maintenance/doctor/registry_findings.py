@@ -1,0 +1,32 @@
+"""Registries and their mirrors: whether base images can be had."""
+
+from collections.abc import Iterator
+
+from goldi_tasks.client import registry_errors
+from goldi_tasks.maintenance.doctor.facts import Answers
+from goldi_tasks.maintenance.doctor.finding import Finding
+
+HUB = "registry-1.docker.io"
+
+
+def findings(answers: Answers) -> Iterator[Finding]:
+    """Registries that do not answer, and mirrors that the engine asks first."""
+    for asked in answers.registries:
+        if asked.answers:
+            continue
+        if asked.image:
+            what = f"{asked.host} does not answer, and {asked.image} is not on this machine"
+            remedy = "Run `inv engine.up`, which makes base images where there is no registry, or name a mirror's image"
+            yield Finding("registry", "warning", what, remedy)
+        else:
+            what = f"{asked.host} does not answer: newer base images are not available"
+            yield Finding("registry", "note", what, "The ones that are here are used")
+    mirrors = (answers.info.get("RegistryConfig") or {}).get("Mirrors") or []
+    if mirrors:
+        yield Finding("registry-mirrors", "note", f"the engine asks {', '.join(mirrors)} before {HUB}")
+
+
+def host(image: str) -> str:
+    """The registry of an image: the first part of its name if that can be a host, else Docker's."""
+    found = registry_errors.host(image)
+    return HUB if found in ("docker.io", "index.docker.io") else found

@@ -1,0 +1,58 @@
+"""The file systems under the caches and under the engine's data."""
+
+from collections.abc import Iterator
+
+from goldi_tasks.maintenance.doctor.facts import Answers, Root, Space
+from goldi_tasks.maintenance.doctor.finding import Finding
+
+# Others may change what is there at the same time, and locks are slow, or none.
+NETWORK = (
+    *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "virtiofs", "ceph", "glusterfs", "lustre", "afs", "gpfs"),
+    *("fuse.sshfs", "fuse.glusterfs", "fuse.ceph", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "fuse.grpcfuse"),
+    *("fakeowner", "vboxsf", "drvfs", "prl_fs", "fuse.prl_fsd", "fuse.vmhgfs-fuse"),
+)
+# A cold build of a small project fills 1 GB, a project's caches a few.
+LITTLE, SCARCE = 5 * 10**9, 10**9
+_ANOTHER = "Set GOLDI_CACHE_ROOT or `cache-root` to a directory on"
+
+
+def findings(answers: Answers) -> Iterator[Finding]:
+    """What is wrong with each root, and with where the engine keeps its data."""
+    for root in answers.roots:
+        yield from _kind(root)
+        if root.space:
+            remedy = (
+                f"Free some (`inv cache.status` shows what is where), or {_ANOTHER[0].lower()}{_ANOTHER[1:]} a disk"
+            )
+            yield from _space("root", str(root.path), root.space, remedy)
+    for path in answers.unseen:
+        remedy = "Share it with the machine that the engine runs on, or set GOLDI_CACHE_ROOT to one that is shared"
+        yield Finding("root-not-seen", "error", f"the engine does not see {path}", remedy)
+    if answers.data and not any(root.space == answers.data for root in answers.roots):
+        remedy = "Remove images and builds that nobody needs: `docker system df` shows them"
+        yield from _space("engine", "the engine's data", answers.data, remedy)
+
+
+def _kind(root: Root) -> Iterator[Finding]:
+    if root.kind in ("tmpfs", "ramfs"):
+        what = f"{root.path} is a {root.kind}: caches there use memory and end with the next boot"
+        yield Finding("root-tmpfs", "warning", what, f"{_ANOTHER} a disk")
+    elif root.kind in NETWORK:
+        what = f"{root.path} is on a network or shared file system ({root.kind}): slow, and locks may not hold"
+        yield Finding("root-network", "warning", what, f"{_ANOTHER} a local disk")
+
+
+def _space(of: str, where: str, space: Space, remedy: str) -> Iterator[Finding]:
+    if space.read_only:
+        yield Finding(
+            f"{of}-read-only", "error", f"the file system of {where} is mounted read-only", "Mount it writable"
+        )
+    elif space.free < min(LITTLE, space.total // 10):
+        severity = "error" if space.free < min(SCARCE, space.total // 50) else "warning"
+        what = f"{space.free / 1e9:.1f} GB of {space.total / 1e9:.1f} GB are free under {where}"
+        yield Finding(f"{of}-space", "error" if severity == "error" else "warning", what, remedy)
+    if space.inodes and space.inodes_free < min(100_000, space.inodes // 20):
+        what = (
+            f"{space.inodes_free} of {space.inodes} inodes are free under {where}: no new files once they are used up"
+        )
+        yield Finding(f"{of}-inodes", "warning", what, remedy)

@@ -1,0 +1,60 @@
+"""What `cache.prune` says: what goes and why, what each row freed, a total; and all of it for scripts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+from goldi_tasks.invocation import as_typed
+from goldi_tasks.maintenance.clear_report import shown
+from goldi_tasks.maintenance.prune.execute import Prune, freed
+from goldi_tasks.maintenance.prune.policy import Row
+from goldi_tasks.maintenance.usage import usage_report
+from goldi_tasks.units import megabytes
+
+
+def before(rows: Iterable[Row]) -> Iterator[str]:
+    """A line for each row: how much at most, what, and why; on a line of its own where it is long."""
+    for row in rows:
+        head = f"{megabytes(row.bytes):>10}  {shown(row.title)}"
+        yield from _fitted(head, row.why)
+
+
+def after(row: Row) -> Iterator[str]:
+    """What came of a row."""
+    said = f"left alone: {row.kept}" if row.kept else f"not all: {row.failed}" if row.failed else "freed"
+    yield from _fitted(f"{megabytes(row.freed):>10}  {shown(row.title)}", shown(said))
+
+
+def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
+    """The last lines."""
+    for remark in plan.remarks:
+        yield as_typed(f"goldi: {remark}")
+    if over:
+        yield as_typed(f"goldi: {megabytes(over)} are still over the limit; `inv cache.status` shows what they are")
+    if not plan.rows:
+        yield "nothing to prune"
+    elif dry:
+        yield f"{megabytes(sum(row.bytes for row in plan.rows)):>10}  would be freed at most"
+    else:
+        yield f"{megabytes(freed(plan.rows)):>10}  freed"
+
+
+def as_json(plan: Prune, over: int, *, dry: bool, interrupted: bool) -> dict[str, Any]:
+    """It in plain types: bytes as integers, times in ISO 8601."""
+    return {
+        "dry_run": dry,
+        "interrupted": interrupted,
+        "freed": freed(plan.rows),
+        "over": over,
+        "rows": [asdict(row) | {"last_use": usage_report.when(row.last_use)} for row in plan.rows],
+        "remarks": plan.remarks,
+    }
+
+
+def _fitted(head: str, rest: str) -> Iterator[str]:
+    """In one line if 80 columns hold it."""
+    if len(head) + len(rest) + 2 < 80:
+        yield f"{head}: {rest}"
+    else:
+        yield head
+        yield f"{'':12}{rest}"

@@ -1,0 +1,54 @@
+"""How long `cache.status` takes over many files, beside `du -s` over the same tree."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from goldi_tasks import process
+from goldi_tasks.benchmark.limits import Limit, Report
+from goldi_tasks.benchmark.times import COMPILED, Times
+from goldi_tasks.cache import cache_directories
+from goldi_tasks.command import Command
+from goldi_tasks.errors import UnknownName
+from goldi_tasks.paths import CACHES, Roots
+
+LIMITS = (Limit("`cache.status`", "status", "du", "`du -s`", "times", 1.2),)
+_GOLDI = str(Path(sys.executable).with_name("goldi"))
+# Files in a directory, and directories in one: about what package managers make.
+_FILES, _FOLDERS = 50, 40
+
+
+def measure(files: int, number: int, tell: Callable[[str], None]) -> Report:
+    """`number` rounds over a tree of so many files, in a temporary directory. Raises UnknownName for none."""
+    if files < 1:
+        raise UnknownName(f"{files} files measure nothing", "Say --files with 1 or more")
+    with tempfile.TemporaryDirectory(prefix="goldi-bench-") as scratch:
+        root = Path(scratch) / "cache"
+        tell(f"{files} files")
+        _make(root, files)
+        times = Times(tell)
+        status = Command((_GOLDI, "cache.status", "--json"), {"GOLDI_CACHE_ROOT": str(root), **COMPILED})
+        du = Command(("du", "-s", str(root)))
+        # The first look fills the machine's memory of the tree.
+        process.capture(du)
+        for current in range(number):
+            times.heading = f"round {current + 1} of {number}: "
+            # Who comes first changes, since another program may begin or end meanwhile.
+            for name, command in [("du", du), ("status", status)][:: 1 if current % 2 else -1]:
+                with times.timed(name):
+                    process.capture(command)
+    return Report(number, os.cpu_count() or 1, times.medians(), LIMITS, "task", f"{files} files, read before.")
+
+
+def _make(root: Path, files: int) -> None:
+    """The files, one after another in every cache."""
+    cache_directories.set_up(Roots(root))
+    for first in range(0, files, _FILES):
+        number = first // _FILES
+        cache = CACHES[number % len(CACHES)]
+        folder = root / cache.name / "bench-0123abcd" / str(number // _FOLDERS) / str(number)
+        folder.mkdir(parents=True)
+        for file in range(min(_FILES, files - first)):
+            (folder / f"{file}.py").touch()
