@@ -5,7 +5,6 @@ draft's name beside it, and is removed when something fails.
 """
 
 import errno
-import fcntl
 import os
 import shutil
 import tempfile
@@ -15,6 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from goldi_tasks import locks
 
 Owner = tuple[int, int]
 # What begins like this is nobody's cache, and is removed when nobody holds it.
@@ -109,7 +110,7 @@ def locked(folder: Path) -> Iterator[None]:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            locks.acquire(handle)
         yield
     finally:
         os.close(handle)

@@ -4,7 +4,12 @@ Exit codes are part of the interface: scripts may test for them. 1 is what a fai
 means, 5 also what a misspelt command line gives, 130 is Ctrl-C by the shell's convention.
 """
 
+import errno
+
 from goldi_tasks.invocation import as_typed
+
+# What the system calls a full disk and a used-up quota (strerror(3)), as Docker and BuildKit repeat it.
+_DISK_FULL = ("no space left", "disk quota exceeded")
 
 
 class GoldiError(Exception):
@@ -138,6 +143,13 @@ class Interrupted(KeyboardInterrupt):
 
     def __init__(self) -> None:
         super().__init__("interrupted.")
+
+
+def is_disk_full(reason: "OSError | str") -> bool:
+    """Return whether a failure of the system, or what a program printed, means that a disk is full."""
+    if isinstance(reason, OSError):
+        return reason.errno in (errno.ENOSPC, errno.EDQUOT)
+    return any(words in reason.lower() for words in _DISK_FULL)
 
 
 def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:

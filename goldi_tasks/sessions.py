@@ -19,10 +19,12 @@ import nox
 from nox.command import CommandFailed as NoxCommandFailed
 from nox.registry import session_decorator
 
-from goldi_tasks import inside_container, wiring
+from goldi_tasks import inside_container
 from goldi_tasks import settings as project
+from goldi_tasks.cache import last_use, usage_lock
 from goldi_tasks.checks import environment, run
 from goldi_tasks.errors import GoldiError
+from goldi_tasks.maintenance import tidied_after
 from goldi_tasks.settings import Settings
 
 POSARGS = "{posargs}"
@@ -88,9 +90,10 @@ def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | No
         if _on_host():
             _install(session, settings)
             return _bare(session, line, env)
-        with wiring.at_work(settings):
+        last_use.remember(settings.key, settings.project)
+        with tidied_after(settings.project), usage_lock.at_work():
             named = {**session.env, **env}
-            return run.run_in_tools(settings, wiring.doors(settings), line, os.environ, named, logins=logins)
+            return run.run_in_tools(settings, line, os.environ, named, logins=logins)
     except GoldiError as error:
         # nox ends the sentence itself.
         session.error(f"goldi: {str(error).removesuffix('.')}")

@@ -1,12 +1,13 @@
 """A directory for what only one run has to know; the next one removes what a killed one has left."""
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from goldi_tasks import locks
 
 _PREFIX = "goldi-scratch-"
 
@@ -30,7 +31,7 @@ def _made(top: Path) -> tuple[Path, int]:
         made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=top))
         with suppress(FileNotFoundError):
             handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            locks.acquire(handle)
             if made.exists():
                 return made, handle
             # Another run has swept it before it was held.
@@ -43,8 +44,7 @@ def _sweep(top: Path) -> None:
         with suppress(OSError):
             handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(handle).st_uid == os.getuid():
+                if locks.try_acquire(handle) and os.fstat(handle).st_uid == os.getuid():
                     shutil.rmtree(left)
             finally:
                 os.close(handle)

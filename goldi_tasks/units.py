@@ -1,4 +1,4 @@
-"""Ages and sizes as people write them: `60d`, `20GB`; and how they are told."""
+"""Read ages and sizes as people write them, `60d` and `20GB`, and format them."""
 
 import math
 import re
@@ -41,8 +41,8 @@ def _amount(value: object, where: str, units: dict[str, int], most: float, like:
     return amount
 
 
-def days(seconds: float) -> str:
-    """An age for people, in its largest unit: `3 days`, `1 hour`."""
+def format_age(seconds: float) -> str:
+    """Return an age for people, in its largest unit: `3 days`, `1 hour`."""
     for name, unit in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
         if seconds >= unit or unit == 1:
             number = max(0, int(seconds // unit))
@@ -50,6 +50,10 @@ def days(seconds: float) -> str:
     raise AssertionError
 
 
-def megabytes(number: float) -> str:
-    """A size for people, `12.3 MB` or `1.2 GB`."""
+def format_size(number: float) -> str:
+    """Return bytes for people, in powers of 1000 as Docker shows them: `12 B`, `97 kB`, `12.3 MB`, `1.2 GB`."""
+    if number < 1e3:
+        return f"{number:.0f} B"
+    if number < 1e6:
+        return f"{number / 1e3:.0f} kB"
     return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"

@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import goldi_tasks
-from goldi_tasks import cli, envfile, state, wiring
+from goldi_tasks import cli, envfile, state
 from goldi_tasks import settings as project_settings
 from goldi_tasks.cache import cache_directories, last_use, usage_lock
+from goldi_tasks.compose import host_setup
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, project_key
 
 REPO = Path(__file__).resolve().parent.parent
@@ -174,7 +175,7 @@ def start_in_python(scene: Scene) -> None:
     last_use.remember(settings.key, settings.project)
     with usage_lock.at_work():
         cache_directories.set_up(settings.roots)
-        wiring.set_up(settings)()
+        host_setup.plan(settings)()
         for cache in CACHES:
             if cache.scope == "project":
                 cache_directories.ensure(settings.roots, settings.roots.folder(cache) / settings.key / "native")

@@ -48,7 +48,7 @@ def test_anything_gives_an_amount_or_a_settings_error(value: object) -> None:
 
 
 def test_what_people_read() -> None:
-    assert [units.days(seconds) for seconds in (0.2, 1, 61, 7200, 86400, 3e6)] == [
+    assert [units.format_age(seconds) for seconds in (0.2, 1, 61, 7200, 86400, 3e6)] == [
         "0 seconds",
         "1 second",
         "1 minute",
@@ -56,4 +56,4 @@ def test_what_people_read() -> None:
         "1 day",
         "34 days",
     ]
-    assert [units.megabytes(number) for number in (0, 12_300_000, 2.5e9)] == ["0.0 MB", "12.3 MB", "2.5 GB"]
+    assert [units.format_size(number) for number in (0, 12_300_000, 2.5e9)] == ["0 B", "12.3 MB", "2.5 GB"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks.bake import build_history, summary
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.progress.events import Vertex
 from goldi_tasks.bake.progress.running_build import Build
 from goldi_tasks.bake.summary import Summary
@@ -53,7 +53,7 @@ def test_a_record_is_whole_small_and_has_no_secrets(settings: Settings) -> None:
     for number in range(200):
         name = f"[stage 1/2] RUN use s3cret9 https://user:hunter2@example.org {'x' * 300}"
         build.apply(Vertex(f"sha256:{number:064}", name, started=1.0, completed=2.0 + number))
-    wanted = Wanted(("both",), sets=("*.args.TOKEN=s3cret9",))
+    wanted = BuildRequest(("both",), sets=("*.args.TOKEN=s3cret9",))
     build_history.keep(settings, wanted, build, gather(build), 5 * SECOND)
     (file,) = (Path(settings.project) / "state/goldi/builds" / settings.key).iterdir()
     text = file.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def test_the_newest_are_kept_whoever_writes_at_the_same_time(settings: Settings)
 
     def write(first: int) -> None:
         for second in range(first, first + 40):
-            build_history.keep(settings, Wanted(("both",)), build, gather(build), second * SECOND)
+            build_history.keep(settings, BuildRequest(("both",)), build, gather(build), second * SECOND)
 
     threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100)]
     for thread in threads:
@@ -102,7 +102,7 @@ def test_a_state_directory_that_cannot_be_written_is_one_warning(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (settings.project / "state").write_text("a file")
-    build_history.keep(settings, Wanted(("both",)), Build(), gather(Build()), 0)
+    build_history.keep(settings, BuildRequest(("both",)), Build(), gather(Build()), 0)
     said = capsys.readouterr().err
     assert said.startswith("goldi: this build is not in the history: ")
     assert said.count("\n") == 1

@@ -14,9 +14,9 @@ PACKAGE = Path(goldi_tasks.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 # From the bottom to the top; `init` is to come between `maintenance` and `tasks`.
 ORDER = (
-    *("invocation", "errors", "command", "units", "ownership", "atomic", "state", "paths", "inside_container"),
+    *("invocation", "errors", "command", "units", "locks", "ownership", "atomic", "state", "paths", "inside_container"),
     *("tempdir", "envfile", "benchmark", "process", "settings", "dockerfile", "client", "cache", "network", "engine"),
-    *("bake", "checks", "compose", "devcontainer", "ci", "maintenance", "wiring", "tasks", "sessions", "cli"),
+    *("bake", "checks", "compose", "devcontainer", "ci", "maintenance", "tasks", "sessions", "cli"),
     "__main__",
 )
 # Values in, values out: no file, no program, no clock.
@@ -96,6 +96,33 @@ def test_slow_libraries_are_imported_where_they_are_used(file: Path) -> None:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     top = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
     assert not set().union(*map(external, top)) & {"docker", "rich", "requests"}
+
+
+@pytest.mark.parametrize(
+    ("what", "where"),
+    [
+        (r"\bfcntl\.flock\(", {"locks.py"}),
+        (r"\bENOSPC\b|no space left", {"errors.py"}),
+        (r"/ 1e6:", {"units.py", "bake/image_size.py"}),  # a column of one unit
+        (r"\brenameat2\b", {"atomic.py"}),
+    ],
+)
+def test_what_is_written_once(what: str, where: set[str]) -> None:
+    # The agents are copied into containers, alone.
+    agents = {"checks/agent.py", "maintenance/archive/mount_agent.py"}
+    found = {str(file.relative_to(PACKAGE)) for file in FILES if re.search(what, file.read_text(encoding="utf-8"))}
+    assert found - agents == where
+
+
+def test_no_two_modules_have_one_name() -> None:
+    # A module of tasks/ has the name of its namespace.
+    names = [file.stem for file in FILES if not file.stem.startswith("__") and file.parent.name != "tasks"]
+    assert not {name for name in names if names.count(name) > 1}
+
+
+def test_no_package_is_called_build_or_like_a_library() -> None:
+    packages = {file.parent.name for file in FILES if file.name == "__init__.py"}
+    assert not packages & {"build", "dist", "docker", "invoke", "nox", "rich", "requests", *sys.stdlib_module_names}
 
 
 def test_the_page_shows_the_same_order() -> None:

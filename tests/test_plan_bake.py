@@ -9,7 +9,7 @@ import pytest
 
 from goldi_tasks import settings as project_settings
 from goldi_tasks.bake import bake_arguments, bake_variables, build_request, compression, local_cache
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client.system_info import BUILDER, Docker
 from goldi_tasks.errors import NoEngine, UnknownName
 from goldi_tasks.settings import Settings
@@ -52,8 +52,8 @@ def settings(project: Path) -> Settings:
     return project_settings.load(project, {})
 
 
-def argv(settings: Settings, docker: Docker, wanted: Wanted | None = None) -> tuple[str, ...]:
-    wanted = wanted or Wanted(("production",))
+def argv(settings: Settings, docker: Docker, wanted: BuildRequest | None = None) -> tuple[str, ...]:
+    wanted = wanted or BuildRequest(("production",))
     return bake_arguments.build(settings, docker, wanted, TARGETS, METADATA, env={}, secrets={}).argv
 
 
@@ -69,9 +69,11 @@ def exported(settings: Settings, target: str, packed: str = "") -> str:
     return f'{target}.cache-to=type=local,mode=max{packed},"dest={directory}"'
 
 
-def kept(settings: Settings, docker: Docker, wanted: Wanted | None = None) -> tuple[str, ...]:
+def kept(settings: Settings, docker: Docker, wanted: BuildRequest | None = None) -> tuple[str, ...]:
     places = {target: local_cache.cache_directory(settings, target, ()) for target in TARGETS}
-    return bake_arguments.keep(settings, docker, wanted or Wanted(("production",)), places, env={}, secrets={}).argv
+    return bake_arguments.keep(
+        settings, docker, wanted or BuildRequest(("production",)), places, env={}, secrets={}
+    ).argv
 
 
 def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
@@ -95,7 +97,7 @@ def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
 
 def test_environment_and_secrets_go_along(settings: Settings) -> None:
     command = bake_arguments.build(
-        settings, DEBIAN, Wanted(("tools",)), ("tools",), METADATA, env={"A": "1"}, secrets={"B": "2"}
+        settings, DEBIAN, BuildRequest(("tools",)), ("tools",), METADATA, env={"A": "1"}, secrets={"B": "2"}
     )
     assert (command.env, command.secrets) == ({"A": "1"}, {"B": "2"})
 
@@ -145,7 +147,7 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
     # No inline cache for what stays here, and no local one where its export would be an error.
     packs = docker.store == "containerd" and not load
     assert sets(found)[:1] == ["*.cache-to="]
-    assert local_cache.keeps(docker, Wanted(("production",))) is keeps
+    assert local_cache.keeps(docker, BuildRequest(("production",))) is keeps
     if keeps:
         local = exported(settings, "production", f",{ZSTD}" * packs)
         assert sets(kept(settings, docker)) == [local, "*.output=type=cacheonly"]
@@ -157,7 +159,7 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
 
 def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings) -> None:
     both = ("tools", "devcontainer")
-    wanted = Wanted(("development",), platforms=("linux/arm64",))
+    wanted = BuildRequest(("development",), platforms=("linux/arm64",))
     places = {target: local_cache.cache_directory(settings, target, ("linux/arm64",)) for target in both}
     found = bake_arguments.keep(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
     for (target, directory), said in zip(places.items(), sets(found), strict=False):
@@ -174,7 +176,7 @@ def test_a_directory_with_a_comma_is_one_field(settings: Settings) -> None:
 @pytest.mark.parametrize(("docker", "said"), [(CLASSIC, ["*.cache-to=type=inline"]), (DEBIAN, []), (CLASSIC_GUIDE, [])])
 def test_what_is_pushed_has_an_inline_cache(settings: Settings, docker: Docker, said: list[str]) -> None:
     """The bake file says both, and that is what holds where nothing is set."""
-    found = sets(argv(settings, docker, Wanted(("production",), push=True)))
+    found = sets(argv(settings, docker, BuildRequest(("production",), push=True)))
     assert [text for text in found if "cache-to" in text] == said
 
 
@@ -184,7 +186,7 @@ def test_the_guides_builder_is_not_taken_where_it_is_not_needed(settings: Settin
 
 @pytest.mark.parametrize("docker", [DEBIAN, CLASSIC_GUIDE, CONTAINED], ids=["docker", "guide", "container"])
 def test_what_is_pushed_says_how_it_was_made_and_is_not_loaded(settings: Settings, docker: Docker) -> None:
-    found = argv(settings, docker, Wanted(("production",), push=True))
+    found = argv(settings, docker, BuildRequest(("production",), push=True))
     pushed = ["production.output=type=image,push=true,compression=gzip,force-compression=true"]
     assert ("--push" in found) != (sets(found) == pushed)
     assert "--provenance=mode=max" in found
@@ -192,7 +194,7 @@ def test_what_is_pushed_says_how_it_was_made_and_is_not_loaded(settings: Setting
 
 
 def test_what_is_pushed_is_packed_for_everybody_whatever_this_machine_keeps(settings: Settings) -> None:
-    found = argv(settings, DEBIAN, Wanted(("production",), push=True))
+    found = argv(settings, DEBIAN, BuildRequest(("production",), push=True))
     assert "zstd" not in str(found)
     assert "compression=gzip,force-compression=true" in str(sets(found))
 
@@ -200,14 +202,16 @@ def test_what_is_pushed_is_packed_for_everybody_whatever_this_machine_keeps(sett
 @pytest.mark.parametrize("push", [True, False])
 @pytest.mark.parametrize("said", [{"outputs": True}, {"sets": ("*.output=type=oci,dest=/x",)}], ids=["file", "set"])
 def test_an_output_that_somebody_chose_is_left_alone(settings: Settings, push: bool, said: dict[str, Any]) -> None:
-    found = argv(settings, DEBIAN, Wanted(("production",), push=push, **said))
+    found = argv(settings, DEBIAN, BuildRequest(("production",), push=push, **said))
     assert [text for text in sets(found) if ".output" in text] == list(said.get("sets", ()))
     assert ("--push" in found) is push
 
 
 def test_every_target_is_packed(settings: Settings) -> None:
     both = ("tools", "devcontainer")
-    found = bake_arguments.build(settings, DEBIAN, Wanted(("development",)), both, METADATA, env={}, secrets={}).argv
+    found = bake_arguments.build(
+        settings, DEBIAN, BuildRequest(("development",)), both, METADATA, env={}, secrets={}
+    ).argv
     assert sets(found)[1:] == [f"{target}.output=type=image,{ZSTD},oci-mediatypes=true" for target in both]
 
 
@@ -221,7 +225,7 @@ def test_a_local_image_has_no_provenance(settings: Settings) -> None:
 
 
 def test_options_are_passed_on(settings: Settings) -> None:
-    wanted = Wanted(("tools", "x"), no_cache=True, pull=True, sets=("a.args.B=c d", "*.tags=e"), progress="plain")
+    wanted = BuildRequest(("tools", "x"), no_cache=True, pull=True, sets=("a.args.B=c d", "*.tags=e"), progress="plain")
     found = argv(settings, DEBIAN, wanted)
     expected = ("--no-cache", "--pull", "--set", "a.args.B=c d", "--set", "*.tags=e", "--progress", "plain")
     assert found[9:17] == expected
@@ -230,33 +234,35 @@ def test_options_are_passed_on(settings: Settings) -> None:
 
 def test_a_persons_set_stands_after_ours_and_so_wins(settings: Settings) -> None:
     mine = "production.cache-to=type=local,dest=/x"
-    assert sets(argv(settings, DEBIAN, Wanted(("production",), sets=(mine,))))[-1:] == [mine]
+    assert sets(argv(settings, DEBIAN, BuildRequest(("production",), sets=(mine,))))[-1:] == [mine]
 
 
 def test_where_somebody_has_said_what_to_do_with_caches_nothing_is_kept(settings: Settings) -> None:
-    assert not local_cache.keeps(DEBIAN, Wanted(("production",), sets=("production.cache-to=type=local,dest=/x",)))
-    assert not local_cache.keeps(DEBIAN, Wanted(("production",), push=True))
+    assert not local_cache.keeps(
+        DEBIAN, BuildRequest(("production",), sets=("production.cache-to=type=local,dest=/x",))
+    )
+    assert not local_cache.keeps(DEBIAN, BuildRequest(("production",), push=True))
 
 
 def test_keeping_a_cache_runs_no_step_again(settings: Settings) -> None:
     sets = ("production.no-cache-filter=app", "production.args.A=1")
-    found = kept(settings, DEBIAN, Wanted(("production",), no_cache=True, pull=True, sets=sets))
+    found = kept(settings, DEBIAN, BuildRequest(("production",), no_cache=True, pull=True, sets=sets))
     assert not {"--no-cache", "--pull", sets[0]} & set(found)
     assert sets[1] in found
 
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
 def test_known_platforms_are_fine(platform: str) -> None:
-    build_request.check(Wanted(("production",), platforms=(platform,)), CLASSIC)
+    build_request.check(BuildRequest(("production",), platforms=(platform,)), CLASSIC)
 
 
 def test_an_unknown_platform_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"no platform 'linux/arm46'\. Did you mean 'linux/arm64'\?"):
-        build_request.check(Wanted(("production",), platforms=("linux/arm46",)), DEBIAN)
+        build_request.check(BuildRequest(("production",), platforms=("linux/arm46",)), DEBIAN)
 
 
 def test_two_platforms_need_the_containerd_store_or_a_push() -> None:
-    both = Wanted(("production",), platforms=build_request.PLATFORMS)
+    both = BuildRequest(("production",), platforms=build_request.PLATFORMS)
     build_request.check(both, DEBIAN)
     build_request.check(replace(both, push=True), CLASSIC_GUIDE)
     with pytest.raises(NoEngine, match=r"holds one platform at a time\. Push it with --push"):
@@ -302,14 +308,14 @@ def test_an_unknown_target_is_told_with_the_nearest(name: str, remedy: str) -> N
 
 def test_every_variable_of_the_bake_file_is_set_so_that_none_is_taken_from_elsewhere(settings: Settings) -> None:
     file = json.loads(settings.bake_file.read_text(encoding="utf-8"))
-    assert bake_variables.variables(settings, Wanted(()), IMAGES).keys() == file["variable"].keys() - LEFT
+    assert bake_variables.variables(settings, BuildRequest(()), IMAGES).keys() == file["variable"].keys() - LEFT
     assert file["variable"].keys() >= LEFT
 
 
 def test_the_values_of_the_variables(settings: Settings) -> None:
     settings = replace(settings, ca_bundle="/ca.pem", app="app", installer="pip", frontend=True)
     settings = replace(settings, cache_roots={".buildx-cache-tools": Path("/fast"), "pip-cache": Path("/elsewhere")})
-    wanted = Wanted((), platforms=("linux/arm64", "linux/amd64"))
+    wanted = BuildRequest((), platforms=("linux/arm64", "linux/amd64"))
     assert bake_variables.variables(settings, wanted, IMAGES) == {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
         "GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER": str(settings.cache_root),
@@ -331,11 +337,14 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
 
 
 def test_an_app_without_a_front_end(settings: Settings) -> None:
-    assert bake_variables.variables(settings, Wanted(()), IMAGES)["GOLDI_FRONTEND"] == "none"
+    assert bake_variables.variables(settings, BuildRequest(()), IMAGES)["GOLDI_FRONTEND"] == "none"
 
 
 def test_without_a_smoke_test(settings: Settings) -> None:
-    assert bake_variables.variables(replace(settings, smoke_test=False), Wanted(()), IMAGES)["GOLDI_SMOKE_TEST"] == "0"
+    assert (
+        bake_variables.variables(replace(settings, smoke_test=False), BuildRequest(()), IMAGES)["GOLDI_SMOKE_TEST"]
+        == "0"
+    )
 
 
 def test_one_cache_directory_per_target_project_and_platform_set(settings: Settings) -> None:
@@ -358,7 +367,7 @@ def test_from_buildx_0_35_it_removes_itself_what_an_index_does_not_lead_to(setti
 
 def test_a_build_alone_takes_nothing_from_outside(settings: Settings) -> None:
     command = bake_arguments.build(
-        settings, DEBIAN, Wanted(("production",)), ("production",), Path("/m"), {"A": "b"}, {}
+        settings, DEBIAN, BuildRequest(("production",)), ("production",), Path("/m"), {"A": "b"}, {}
     )
     found = bake_arguments.alone(command)
     assert found.argv[:6] == ("docker", "buildx", "bake", "--set", "*.cache-from=", "--file")

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.bake import bake_arguments, bake_variables, cache_backends, remote_options
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake import bake_arguments, bake_variables, build_request, cache_backends, remote_options
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.cache_backends import Store
 from goldi_tasks.errors import SettingsError, UnknownName
 from goldi_tasks.settings import Settings
 from tests.test_plan_bake import CLASSIC, DEBIAN, IMAGES, METADATA, NEW, TARGETS, sets
 
-PROD = Wanted(("production",))
-PUSH = Wanted(("production",), push=True)
+PROD = BuildRequest(("production",))
+PUSH = BuildRequest(("production",), push=True)
 OWN = {"production": ["type=local,src=/x"]}
 STORE = Store("registry", "reg.example/app-cache", "bowl", "main", "linux-amd64")
 
@@ -163,7 +163,7 @@ def test_githubs_cache_wants_variables_that_differ_by_buildx(environ: dict[str, 
 
 
 def test_what_cache_from_takes() -> None:
-    assert cache_backends.check_from("reg.example/app:cache") == "type=registry,ref=reg.example/app:cache"
+    assert build_request.check_from("reg.example/app:cache") == "type=registry,ref=reg.example/app:cache"
     for text in (
         "type=registry,ref=a/b:c",
         "type=local,src=/x",
@@ -171,7 +171,7 @@ def test_what_cache_from_takes() -> None:
         "type=gha,scope=x",
         'type=local,"src=/a b"',
     ):
-        assert cache_backends.check_from(text) == text
+        assert build_request.check_from(text) == text
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_what_cache_from_takes() -> None:
 )
 def test_what_it_does_not_take_is_told(text: str, said: str) -> None:
     with pytest.raises(UnknownName, match=re.escape(said)):
-        cache_backends.check_from(text)
+        build_request.check_from(text)
 
 
 @pytest.mark.parametrize("tag", ["", "-x", "a/b", "a b", "x:y", "ü", "a" * 129])
 def test_a_tag_that_no_registry_takes_is_told(tag: str) -> None:
     with pytest.raises(UnknownName, match="is no tag"):
-        cache_backends.check_tag(tag)
-    assert cache_backends.check_tag("1.0_x-y") == "1.0_x-y"
+        build_request.check_tag(tag)
+    assert build_request.check_tag("1.0_x-y") == "1.0_x-y"
 
 
 def test_fields_that_newer_bake_prints_are_read() -> None:

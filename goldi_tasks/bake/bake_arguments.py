@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from goldi_tasks.bake import compression, local_cache, output_options
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.remote_options import NOTHING, Beyond
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.command import Command
@@ -15,14 +15,14 @@ from goldi_tasks.settings import Settings
 def build(
     settings: Settings,
     docker: Docker,
-    wanted: Wanted,
+    request: BuildRequest,
     targets: tuple[str, ...],
     metadata: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
     beyond: Beyond = NOTHING,
 ) -> Command:
-    """The bake command for `wanted`, which stands for `targets`; run in the project's directory.
+    """The bake command for `request`, which stands for `targets`; run in the project's directory.
 
     buildx writes what came of it to the file `metadata`. What is `beyond` this machine is said of each target.
     """
@@ -35,13 +35,13 @@ def build(
             "--file",
             str(settings.bake_file),
             *local_cache.allowed(settings, docker),
-            *local_cache.flags(docker, wanted, bool(beyond.writes)),
+            *local_cache.flags(docker, request, bool(beyond.writes)),
             *_sets(beyond.sets),
-            *output_options.flags(docker, wanted, targets),
-            *_flags(wanted),
+            *output_options.flags(docker, request, targets),
+            *_flags(request),
             "--metadata-file",
             str(metadata),
-            *wanted.targets,
+            *request.targets,
         ),
         env=env,
         secrets=secrets,
@@ -51,7 +51,7 @@ def build(
 def keep(
     settings: Settings,
     docker: Docker,
-    wanted: Wanted,
+    request: BuildRequest,
     places: Mapping[str, Path],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
@@ -64,23 +64,23 @@ def keep(
     local = "type=local,mode=max" + (",reset=true" if docker.buildx >= (0, 35) else "")
     local += f",{compression.STAYS}" if compression.chosen(docker) else ""
     exports = tuple(f'{target}.cache-to={local},"dest={path}"' for target, path in places.items())
-    return _only_caches(settings, docker, wanted, exports, env, secrets)
+    return _only_caches(settings, docker, request, exports, env, secrets)
 
 
 def _only_caches(
     settings: Settings,
     docker: Docker,
-    wanted: Wanted,
+    request: BuildRequest,
     said: tuple[str, ...],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
-    sets = tuple(text for text in wanted.sets if ".no-cache" not in text.partition("=")[0])
-    again = replace(wanted, no_cache=False, pull=False, sets=sets)
+    sets = tuple(text for text in request.sets if ".no-cache" not in text.partition("=")[0])
+    again = replace(request, no_cache=False, pull=False, sets=sets)
     argv = ("docker", "buildx", *output_options.builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
-        (*argv, *local_cache.allowed(settings, docker), *_flags(again), *_sets(said), *only, *wanted.targets),
+        (*argv, *local_cache.allowed(settings, docker), *_flags(again), *_sets(said), *only, *request.targets),
         env=env,
         secrets=secrets,
     )
@@ -89,7 +89,7 @@ def _only_caches(
 def export(
     settings: Settings,
     docker: Docker,
-    wanted: Wanted,
+    request: BuildRequest,
     beyond: Beyond,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
@@ -99,7 +99,7 @@ def export(
     By itself, as `keep`: what fails costs a warning then, without the `ignore-error` that would say nothing of it.
     """
     exports = tuple(f"{target}.cache-to={to}" for target, to in beyond.writes.items())
-    return _only_caches(settings, docker, wanted, (*beyond.reads, *exports), env, secrets)
+    return _only_caches(settings, docker, request, (*beyond.reads, *exports), env, secrets)
 
 
 def alone(command: Command) -> Command:
@@ -126,11 +126,11 @@ def _sets(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part for value in values for part in ("--set", value))
 
 
-def _flags(wanted: Wanted) -> tuple[str, ...]:
+def _flags(request: BuildRequest) -> tuple[str, ...]:
     return (
-        *(("--no-cache",) if wanted.no_cache else ()),
-        *(("--pull",) if wanted.pull else ()),
-        *_sets(wanted.sets),
+        *(("--no-cache",) if request.no_cache else ()),
+        *(("--pull",) if request.pull else ()),
+        *_sets(request.sets),
         "--progress",
-        wanted.progress,
+        request.progress,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from goldi_tasks import __version__, process, state
 from goldi_tasks.bake import bake_arguments, build_request, client_state
-from goldi_tasks.errors import CommandFailed, GoldiError, SettingsError
+from goldi_tasks.errors import CommandFailed, GoldiError, NotAProject, SettingsError
 from goldi_tasks.network import PROGRAMS
 from goldi_tasks.settings import Settings
 
@@ -200,3 +200,11 @@ def _fields(entry: str | Mapping[str, str]) -> dict[str, str]:
     if not isinstance(entry, str):
         return dict(entry)
     return {name: value for name, _, value in (field.partition("=") for field in next(csv.reader([entry])))}
+
+
+def builds_database(settings: Settings) -> bool:
+    """Return whether the project's bake file has the target that makes the database's image."""
+    try:
+        return "postgres" in load(settings)["target"]
+    except (NotAProject, SettingsError, KeyError):
+        return False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import state
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.progress.running_build import Build
 from goldi_tasks.bake.summary import Summary
 from goldi_tasks.command import mask
@@ -23,7 +23,7 @@ KEPT = 50
 _STEPS, _NAME, _ERROR = 60, 80, 300
 
 
-def keep(settings: Settings, wanted: Wanted, build: Build, found: Summary, began: int) -> None:
+def keep(settings: Settings, request: BuildRequest, build: Build, found: Summary, began: int) -> None:
     """Write the record of a build that began at `began`, in nanoseconds since the epoch.
 
     A directory that cannot be written costs a warning.
@@ -32,7 +32,7 @@ def keep(settings: Settings, wanted: Wanted, build: Build, found: Summary, began
     try:
         state.write(
             _folder(settings) / f"{name}.json",
-            json.dumps(_record(settings, wanted, build, found, began), ensure_ascii=False),
+            json.dumps(_record(settings, request, build, found, began), ensure_ascii=False),
         )
         for old in _files(settings)[KEPT:]:
             old.unlink(missing_ok=True)
@@ -75,11 +75,11 @@ def table(records: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{it['id']}  ?"
 
 
-def _record(settings: Settings, wanted: Wanted, build: Build, found: Summary, began: int) -> dict[str, Any]:
+def _record(settings: Settings, request: BuildRequest, build: Build, found: Summary, began: int) -> dict[str, Any]:
     steps = [step for step in build.steps.values() if step.stage != "internal"]
     # Of too many, those that came from the cache say least.
     steps = sorted(steps, key=lambda step: (not step.failed, step.now.cached, step.number))[:_STEPS]
-    hide = partial(_hide, wanted)
+    hide = partial(_hide, request)
     return {
         "when": datetime.fromtimestamp(began / 1e9, UTC).isoformat(timespec="seconds"),
         **asdict(found),
@@ -96,18 +96,19 @@ def _record(settings: Settings, wanted: Wanted, build: Build, found: Summary, be
         ],
         "counted": found.steps,
         "longest": [[seconds, hide(name)[:_NAME]] for seconds, name in found.longest],
+        # The key that records had since the first release.
         "settings": {key: mask(str(value)) for key, value in vars(settings).items()},
         "wanted": {
-            **{key: value for key, value in vars(wanted).items() if key not in ("targets", "sets")},
+            **{key: value for key, value in vars(request).items() if key not in ("targets", "sets")},
             # What a value is set to may be a secret; that it was set is not.
-            "sets": [text.partition("=")[0] for text in wanted.sets],
+            "sets": [text.partition("=")[0] for text in request.sets],
         },
     }
 
 
-def _hide(wanted: Wanted, text: str) -> str:
+def _hide(request: BuildRequest, text: str) -> str:
     """`text` without passwords and without the values that were given with `--set`: a step's name holds arguments."""
-    values = {text.partition("=")[2] for text in wanted.sets if ".args." in text}
+    values = {text.partition("=")[2] for text in request.sets if ".args." in text}
     # What is shorter is in every other word.
     for value in sorted((value for value in values if len(value) > 3), key=len, reverse=True):
         text = text.replace(value, "***")

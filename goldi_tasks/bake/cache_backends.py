@@ -7,15 +7,13 @@ from dataclasses import dataclass
 
 from goldi_tasks import paths
 from goldi_tasks.bake import compression
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client.system_info import Docker
-from goldi_tasks.errors import SettingsError, UnknownName, did_you_mean
+from goldi_tasks.errors import SettingsError
 from goldi_tasks.settings import Settings
 
-# What a tag may be (distribution's `reference` package), and so a scope.
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+# The longest tag, and so scope (distribution's `reference` package).
 _LONGEST = 128
-_KINDS = {"registry": "ref", "local": "src", "gha": "", "s3": "bucket", "azblob": "name"}
 # BuildKit 0.12 writes a cache as a manifest that every registry takes (moby/buildkit#3724); earlier ones do not look.
 _MANIFEST = "image-manifest=true,oci-mediatypes=true"
 
@@ -66,13 +64,13 @@ class Store:
         return f"{_ref(f'{self.place}:{scope}')},mode=max,{_MANIFEST}{packed}"
 
 
-def choose(settings: Settings, wanted: Wanted, docker: Docker, branch: str) -> Store | None:
-    """The store of a build of `wanted` on `branch`; None if its caches are this machine's alone.
+def choose(settings: Settings, request: BuildRequest, docker: Docker, branch: str) -> Store | None:
+    """The store of a build of `request` on `branch`; None if its caches are this machine's alone.
 
     Raises SettingsError where the settings want one and do not say where.
     """
     backend = settings.cache_backend
-    if wanted.push and backend == "local" and settings.cache_repository:
+    if request.push and backend == "local" and settings.cache_repository:
         backend = "registry"
     if backend in ("local", "none"):
         return None
@@ -81,7 +79,7 @@ def choose(settings: Settings, wanted: Wanted, docker: Docker, branch: str) -> S
         problem = f"the settings want caches of kind {backend} and name no registry"
         raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
     # Machines of two architectures would overwrite each other's.
-    platforms = paths.platform_key(wanted.platforms or (docker.platform,))
+    platforms = paths.platform_key(request.platforms or (docker.platform,))
     return Store(backend, place, branch, settings.main_branch, platforms)
 
 
@@ -92,30 +90,6 @@ def lacks(environ: Mapping[str, str], buildx: tuple[int, ...]) -> str:
     if not any(environ.get(name) for name in addresses):
         return addresses[-1]
     return "" if environ.get("ACTIONS_RUNTIME_TOKEN") else "ACTIONS_RUNTIME_TOKEN"
-
-
-def check_from(text: str) -> str:
-    """A value of `--cache-from`, as bake wants it: `type=registry,ref=...` and its like, or a reference by itself.
-
-    Raises UnknownName for another kind, or where it does not say which.
-    """
-    if "=" not in text and text and not re.search(r"[\s,]", text):
-        return _ref(text)
-    fields = dict(part.strip().strip('"').partition("=")[::2] for part in text.split(","))
-    kind = fields.get("type", "")
-    if kind not in _KINDS:
-        raise UnknownName(f"--cache-from has no type '{kind}'", did_you_mean(kind, list(_KINDS)).capitalize())
-    if (needed := _KINDS[kind]) and not fields.get(needed):
-        raise UnknownName(f"--cache-from {text} names no {needed}", f"Write type={kind},{needed}=WHICH")
-    return text
-
-
-def check_tag(tag: str) -> str:
-    """A value of `--tag`. Raises UnknownName for what no registry takes."""
-    if not _TAG.fullmatch(tag):
-        remedy = "Give the tag alone: letters, digits, and . _ - after the first; `registry` and `image` are settings"
-        raise UnknownName(f"'{tag}' is no tag", remedy)
-    return tag
 
 
 def _ref(reference: str) -> str:

@@ -16,9 +16,9 @@ from goldi_tasks.errors import (
     RegistryFailed,
     UnknownName,
     did_you_mean,
+    is_disk_full,
 )
 
-_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _SMOKE = re.compile(r"^smoke test: (.*)$")
 _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
 
@@ -26,7 +26,7 @@ _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
 def found(build: Build, text: str) -> GoldiError | None:
     """What is wrong, by what was heard of a `build` of the Dockerfile `text`; None if buildx has said it best."""
     said = [*build.said, *_words(build)]
-    if any(map(_FULL.search, said)):
+    if any(map(is_disk_full, said)):
         remedy = "See `docker system df` and `inv cache.status`, and make room; what was built is still there"
         return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)
     if refused := registry_errors.read(said):

@@ -31,7 +31,7 @@ VERSION = 3
 # With one of these in a bake file the builder does more than to compare, or makes no image of the engine's.
 _UNKNOWABLE = ("no-cache", "no-cache-filter", "pull", "output", "policy")
 # The same said on the command line.
-_FORCED = ("force", "no_cache", "pull", "push", "sets")
+_FORCED = ("force", "no_cache", "pull", "push", "sets", "keep_cache")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Look:
 
 def look(
     settings: Settings,
-    request: build_request.Wanted,
+    request: build_request.BuildRequest,
     env: Mapping[str, str],
     *,
     where: str = "",
@@ -127,7 +127,7 @@ def look(
 
 def remember(
     settings: Settings,
-    request: build_request.Wanted,
+    request: build_request.BuildRequest,
     before: Look,
     built: Built,
     where: str = "",
@@ -167,7 +167,7 @@ def image(settings: Settings, target: str, env: Mapping[str, str]) -> str:
         printed = bakefile.remembered(settings, (target,), env, _file(settings, "prints"))
     except (CommandFailed, ValueError, LookupError, OSError):
         return ""
-    seen = look(settings, build_request.Wanted((target,)), env, printed=printed)
+    seen = look(settings, build_request.BuildRequest((target,)), env, printed=printed)
     return "" if seen.reason else next(iter(seen.images.values()))
 
 
@@ -228,7 +228,7 @@ class _Looker:
         except CommandFailed:
             return ""
 
-    def look(self, request: build_request.Wanted, names: Sequence[str]) -> Look:
+    def look(self, request: build_request.BuildRequest, names: Sequence[str]) -> Look:
         """Look at the targets `names`, for which `request` stands."""
         targets = {name: self.target(name) for name in names}
         rows = [self.records.get(name) for name in names]

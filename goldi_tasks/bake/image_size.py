@@ -92,7 +92,7 @@ def table(found: Size) -> Iterator[str]:
 
 def _image(settings: Settings, target: str) -> str:
     """The name of the image of `target`, as bake gives it. Raises UnknownName."""
-    printed = json.loads(process.capture(builds.shown(settings, (target,)), cwd=settings.project))["target"]
+    printed = json.loads(process.capture(builds.print_command(settings, (target,)), cwd=settings.project))["target"]
     tags = [tag for made in printed.values() for tag in made.get("tags", [])]
     if len(printed) != 1 or not tags:
         raise UnknownName(f"'{target}' has not one image", "Name a target, see `inv build.list`")

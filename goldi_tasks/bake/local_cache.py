@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from goldi_tasks import paths
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client.system_info import BUILDER, Docker
 from goldi_tasks.settings import Settings
 
@@ -18,19 +18,19 @@ def keeps_local_cache(docker: Docker) -> bool:
     return docker.exports_local or BUILDER in docker.builders
 
 
-def keeps(docker: Docker, wanted: Wanted) -> bool:
+def keeps(docker: Docker, request: BuildRequest) -> bool:
     """Whether local caches of this build are to be kept with `keep`: where it works, and nobody has said otherwise."""
-    return keeps_local_cache(docker) and not wanted.push and not any(".cache-to" in text for text in wanted.sets)
+    return keeps_local_cache(docker) and not request.push and not any(".cache-to" in text for text in request.sets)
 
 
-def flags(docker: Docker, wanted: Wanted, store: bool = False) -> tuple[str, ...]:
+def flags(docker: Docker, request: BuildRequest, store: bool = False) -> tuple[str, ...]:
     """The bake file exports a local and an inline cache; this leaves out what is of no use here.
 
     An inline cache serves those who pull the image, and gives it a new id on every build, so an image that
     stays gets none. A local export is an error where it cannot be done (docker/buildx#701); elsewhere `keep` does it,
     and what goes into a `store` too.
     """
-    if wanted.push:
+    if request.push:
         return () if keeps_local_cache(docker) and not store else ("--set", "*.cache-to=type=inline")
     return ("--set", "*.cache-to=")
 

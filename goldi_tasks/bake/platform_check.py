@@ -11,15 +11,15 @@ from goldi_tasks.errors import NoEngine
 from goldi_tasks.settings import Settings
 
 
-def check(settings: Settings, wanted: build_request.Wanted, printed: Mapping[str, Any]) -> None:
-    """Raises NoEngine where a platform of `wanted` cannot run here, and something would have to on it.
+def check(settings: Settings, request: build_request.BuildRequest, printed: Mapping[str, Any]) -> None:
+    """Raises NoEngine where a platform of `request` cannot run here, and something would have to on it.
 
     `printed` is what `bake --print` shows.
     """
     if process.is_dry():
         return
     lacking = {row.platform: row for row in platforms.rows(emulation.ask()) if row.runs == "no"}
-    missing = [one for one in wanted.platforms if one in lacking]
+    missing = [one for one in request.platforms if one in lacking]
     targets = printed.get("target", {"": {}}).values()
     if missing and any(_runs(settings, target) for target in targets):
         why = lacking[missing[0]].wrong

@@ -23,31 +23,31 @@ class Afar:
 def find(
     settings: Settings,
     docker: Docker,
-    wanted: build_request.Wanted,
+    request: build_request.BuildRequest,
     targets: Sequence[str],
     printed: Mapping[str, Any],
     *,
     far: bool,
 ) -> Afar:
-    """What holds for a build of `wanted`, which stands for `targets`; a cache that cannot be had is told and left out.
+    """What holds for a build of `request`, which stands for `targets`; a cache that cannot be had is told and left out.
 
     `printed` is what `bake --print` shows. Whether a registry answers is not asked where the builder is `far`.
 
-    Raises SettingsError where a registry is wanted and none is named.
+    Raises SettingsError where a registry is request and none is named.
     """
     local = settings.cache_backend == "local"
     # No directory of ours holds a cache then; buildx warns of each.
     unread = remote_options.unread(targets) if settings.cache_backend == "none" else ()
-    if (local or unread) and not wanted.push and not wanted.cache_from:
+    if (local or unread) and not request.push and not request.cache_from:
         return Afar(remote_options.Beyond(unread), local)
     at = git_state.look(settings.project)
-    store = cache_backends.choose(settings, wanted, docker, revision.branch(at, os.environ, settings.main_branch))
+    store = cache_backends.choose(settings, request, docker, revision.branch(at, os.environ, settings.main_branch))
     if store and (why := _missing(store, docker, far)):
         print(f"goldi: {why}: building without it")
         store = None
-    labels = revision.labels(at, os.environ) if wanted.push else {}
-    own = _own(settings, wanted, targets, printed.get("target", {}))
-    told = remote_options.reach(settings, docker, wanted, store, own, labels)
+    labels = revision.labels(at, os.environ) if request.push else {}
+    own = _own(settings, request, targets, printed.get("target", {}))
+    told = remote_options.reach(settings, docker, request, store, own, labels)
     if told.writes and not local_cache.keeps_local_cache(docker):
         print(f"goldi: this engine's store exports no {store.backend if store else ''} cache; what is there is read")
         told = remote_options.Beyond(told.reads, told.says)
@@ -70,11 +70,11 @@ def _missing(store: cache_backends.Store, docker: Docker, far: bool) -> str:
 
 
 def _own(
-    settings: Settings, wanted: build_request.Wanted, targets: Sequence[str], printed: Mapping[str, Any]
+    settings: Settings, request: build_request.BuildRequest, targets: Sequence[str], printed: Mapping[str, Any]
 ) -> dict[str, Sequence[str]]:
     """The caches that each of `targets` reads of itself: its directory; what the bake file says of other targets."""
     others = {target for target in targets if target not in paths.TARGETS} & printed.keys()
-    directories = {target: local_cache.cache_directory(settings, target, wanted.platforms) for target in paths.TARGETS}
+    directories = {target: local_cache.cache_directory(settings, target, request.platforms) for target in paths.TARGETS}
 
     def mine(target: str) -> list[str]:
         return [] if settings.cache_backend == "none" else [remote_options.local(directories[target])]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import paths
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.cache_backends import Store
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import SettingsError
@@ -37,7 +37,7 @@ NOTHING = Beyond()
 def reach(
     settings: Settings,
     docker: Docker,
-    wanted: Wanted,
+    request: BuildRequest,
     store: Store | None,
     own: Mapping[str, Sequence[str]],
     labels: Mapping[str, str],
@@ -47,16 +47,16 @@ def reach(
     buildx 0.13 knows no `cache-from+=`: what is set stands instead of what the bake file says, so all of it is said.
     """
     reads: list[str] = []
-    if store or wanted.cache_from:
+    if store or request.cache_from:
         for target, mine in own.items():
-            ours = [*mine, *(store.reads(target) if store else ()), *wanted.cache_from]
+            ours = [*mine, *(store.reads(target) if store else ()), *request.cache_from]
             reads += [f"{target}.cache-from={text}" for text in dict.fromkeys(ours)]
-    writes = {target: store.writes(target, docker, push=wanted.push) for target in own} if store else {}
+    writes = {target: store.writes(target, docker, push=request.push) for target in own} if store else {}
     found = {target: to for target, to in writes.items() if to}
     refs = (
         frozenset(store.refs(target)[0] for target in found) if store and store.backend == "registry" else frozenset()
     )
-    return Beyond(tuple(reads), _says(settings, wanted, tuple(own), labels), found, refs)
+    return Beyond(tuple(reads), _says(settings, request, tuple(own), labels), found, refs)
 
 
 def unread(targets: Sequence[str]) -> tuple[str, ...]:
@@ -75,9 +75,11 @@ def of_bake(target: Mapping[str, Any]) -> list[str]:
     return [text if isinstance(text, str) else ",".join(f'"{key}={text[key]}"' for key in text) for text in found]
 
 
-def check_pushed(settings: Settings, wanted: Wanted, bake_file: Mapping[str, Any], targets: Sequence[str]) -> None:
+def check_pushed(
+    settings: Settings, request: BuildRequest, bake_file: Mapping[str, Any], targets: Sequence[str]
+) -> None:
     """Raises SettingsError where an image is to be pushed and nobody said where to."""
-    named = any(".tags" in text.partition("=")[0] for text in wanted.sets)
+    named = any(".tags" in text.partition("=")[0] for text in request.sets)
     tags = [tag for target in targets for tag in bake_file["target"][target].get("tags", ())]
     if settings.pushed or named or not any("${GOLDI_IMAGE}" in tag for tag in tags):
         return
@@ -85,14 +87,16 @@ def check_pushed(settings: Settings, wanted: Wanted, bake_file: Mapping[str, Any
     raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
 
 
-def _says(settings: Settings, wanted: Wanted, targets: tuple[str, ...], labels: Mapping[str, str]) -> tuple[str, ...]:
-    if not wanted.push:
+def _says(
+    settings: Settings, request: BuildRequest, targets: tuple[str, ...], labels: Mapping[str, str]
+) -> tuple[str, ...]:
+    if not request.push:
         return ()
     name = settings.pushed or settings.image
     tags = [
         f"{target}.tags={name}:{tag if target == 'production' else f'{target}-{tag}'}"
         for target in targets
-        for tag in wanted.tags
+        for tag in request.tags
     ]
     said = [f"{target}.labels.{label}={value}" for target in targets for label, value in labels.items()]
     return (*tags, *said)

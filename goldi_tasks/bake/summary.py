@@ -10,6 +10,7 @@ from goldi_tasks import process
 from goldi_tasks.bake.progress.running_build import Build
 from goldi_tasks.bake.progress.step import Step, busy, without_flags
 from goldi_tasks.command import Command, mask
+from goldi_tasks.units import format_size
 
 # A step that took less does not say where the time went.
 _SHORT = 0.1
@@ -97,6 +98,12 @@ def show(found: Summary) -> None:
             print(f"{found.seconds:.1f} s, nothing changed (--force asks the builder)")
 
 
+def show_if_built(found: Summary) -> None:
+    """Print it for people, but nothing where nothing changed."""
+    if found.result != "up to date":
+        show(found)
+
+
 def _print_images(found: Summary, instead: str) -> None:
     for image in found.images:
         print(f"{image.tag}  {image.id}  {image.size or instead}")
@@ -114,8 +121,8 @@ def _print_times(found: Summary) -> None:
     for seconds, name in found.longest:
         print(f"{seconds:7.1f} s  {without_flags(name)[:80]}")
     context = found.context
-    sent = "" if context.sent is None else f" ({readable(context.sent)} sent)"
-    print(f"{found.seconds:.1f} s, context {context.files} files, {readable(context.bytes)}{sent}")
+    sent = "" if context.sent is None else f" ({format_size(context.sent)} sent)"
+    print(f"{found.seconds:.1f} s, context {context.files} files, {format_size(context.bytes)}{sent}")
 
 
 def as_json(found: Summary) -> dict[str, Any]:
@@ -148,13 +155,6 @@ def images(metadata: Mapping[str, Any]) -> list[Image]:
             if said := process.capture(Command(argv)).split():
                 found.append(Image(tag, said[0], said[1]))
     return found
-
-
-def readable(size: int) -> str:
-    """Bytes as people read them: `81.2 MB`, `97 kB`, `12 B`."""
-    if size < 1e3:
-        return f"{size} B"
-    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _seconds(steps: list[Step]) -> float:

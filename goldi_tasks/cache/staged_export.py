@@ -5,7 +5,6 @@ export goes to a directory of its own, in which what is still wanted is linked, 
 killed, a full disk or another build at the same time find or leave the cache as it was.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import atomic, ownership, process
+from goldi_tasks import atomic, locks, ownership, process
 from goldi_tasks.atomic import PREFIX, aside_of, swap
 from goldi_tasks.cache import oci_layout
 
@@ -81,7 +80,7 @@ def _stage(directory: Path) -> Iterator[Stage]:
         with process.unbroken(), _locked(folder):
             place.mkdir(mode=0o700)
             handles.append(os.open(place, os.O_RDONLY | os.O_DIRECTORY))
-            fcntl.flock(handles[0], fcntl.LOCK_EX)
+            locks.acquire(handles[0])
         atomic.give(place, ownership.owner())
         _link(directory, place)
         with process.holding(handles[0]):
@@ -110,7 +109,7 @@ def _locked(folder: Path) -> Iterator[None]:
     """One of us at a time in `folder`, for as long as it takes to make or find a directory."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.acquire(handle)
         yield
     finally:
         os.close(handle)
@@ -123,10 +122,8 @@ def _abandoned(path: Path) -> bool:
     except OSError:
         return path.is_symlink() or not path.is_dir()
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return locks.try_acquire(handle)
     except OSError:
         return False
-    else:
-        return True
     finally:
         os.close(handle)

@@ -4,14 +4,13 @@ It only ever waits for another: a build that finds a prune waits for a moment an
 is marked as used (use.py) and stays. A lock ends with its process, however that ends.
 """
 
-import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks import state
+from goldi_tasks import locks, state
 from goldi_tasks.command import mask
 
 # Seconds that a build waits for a prune, and between two looks.
@@ -26,7 +25,7 @@ def at_work() -> Iterator[None]:
     handle = _open()
     try:
         began = time.monotonic()
-        while handle is not None and not _taken(handle, fcntl.LOCK_SH) and time.monotonic() - began < PATIENCE:
+        while handle is not None and not _taken(handle, shared=True) and time.monotonic() - began < PATIENCE:
             time.sleep(_PAUSE)
         yield
     finally:
@@ -42,13 +41,13 @@ def alone(tell: Callable[[str], None] | None) -> Iterator[bool]:
     """
     handle = _open()
     try:
-        free, told = handle is None or _taken(handle, fcntl.LOCK_EX), False
+        free, told = handle is None or _taken(handle, shared=False), False
         while tell and handle is not None and not free:
             if not told:
                 tell(f"waiting until nobody works with the caches: {', '.join(_workers(handle)) or 'another goldi'}")
                 told = True
             time.sleep(4 * _PAUSE)
-            free = _taken(handle, fcntl.LOCK_EX)
+            free = _taken(handle, shared=False)
         yield free
     finally:
         if handle is not None:
@@ -77,15 +76,12 @@ def _open() -> int | None:
         return None
 
 
-def _taken(handle: int, how: int) -> bool:
+def _taken(handle: int, *, shared: bool) -> bool:
     try:
-        fcntl.flock(handle, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return locks.try_acquire(handle, shared=shared)
     except OSError:
         # A file system without locks.
         return True
-    return True
 
 
 def _workers(handle: int) -> list[str]:

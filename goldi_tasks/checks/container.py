@@ -1,39 +1,21 @@
 """The container that a check runs in: known from the last one, or found out and started."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from goldi_tasks.cache import container_mounts
 from goldi_tasks.checks import container_facts, environment, warm_container
 from goldi_tasks.checks.check_arguments import Tools
 from goldi_tasks.checks.container_facts import Memory
 from goldi_tasks.client import rootless, run_arguments, system_info
 from goldi_tasks.errors import CheckLost
-from goldi_tasks.settings import Settings
-
-# Makes what containers mount.
-Prepare = Callable[[], None]
-# Gives the id of an image.
-Image = Callable[[], str]
+from goldi_tasks.settings import Settings, image_names
 
 
-@dataclass(frozen=True)
-class Doors:
-    """What a check needs of other rooms: what makes the directories that are mounted, and the tools image.
-
-    `current` gives its id if it is up to date, else "", `image` builds it where it is not.
-    """
-
-    prepare: Prepare
-    current: Image
-    image: Image
-
-
-def tools(settings: Settings, doors: Doors, again: bool) -> Tools:
+def tools(settings: Settings, again: bool) -> Tools:
     """The container to run in, which runs if one is kept; `again` if it was just found missing."""
     known = container_facts.recall(settings)
-    image = doors.current() if known and not again else ""
+    image = _current_image(settings) if known and not again else ""
     if (
         known
         and image
@@ -42,14 +24,14 @@ def tools(settings: Settings, doors: Doors, again: bool) -> Tools:
     ):
         return made
     with warm_container.alone(environment.shared(settings)):
-        return _ready(settings, doors, image)
+        return _ready(settings, image)
 
 
-def _ready(settings: Settings, doors: Doors, image: str) -> Tools:
+def _ready(settings: Settings, image: str) -> Tools:
     """The same, with nobody else at it; `image` is built where it is "" or gone."""
-    doors.prepare()
+    container_mounts.prepare(settings)
     for one in (image, ""):
-        made = _made(settings, one or doors.image(), container_facts.recall(settings) or _find_out(settings))
+        made = _made(settings, one or build_image(settings), container_facts.recall(settings) or _find_out(settings))
         if made is None:
             raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
         try:
@@ -57,6 +39,22 @@ def _ready(settings: Settings, doors: Doors, image: str) -> Tools:
         except warm_container.NoImage as error:
             gone = error
     raise CheckLost(f"the tools image is gone: {gone}", "Run it again") from gone
+
+
+def build_image(settings: Settings) -> str:
+    """Build the tools image where it is stale and return its id. Raises what a build raises."""
+    from goldi_tasks.bake import builds  # 30 ms, which a warm container does without
+
+    return builds.ensure_image(settings, "tools")
+
+
+def _current_image(settings: Settings) -> str:
+    """Return the id of the tools image if it is up to date, else ""."""
+    from goldi_tasks.bake import bake_variables, fingerprint
+    from goldi_tasks.bake.build_request import BuildRequest
+
+    bases = image_names.base_images(settings, settings.made_images)
+    return fingerprint.image(settings, "tools", bake_variables.variables(settings, BuildRequest(("tools",)), bases))
 
 
 def _started(tools: Tools) -> Tools:

@@ -1,7 +1,6 @@
 """One command in the tools image: found or made ready, run, and told how it ended."""
 
 import errno
-import fcntl
 import os
 import shlex
 import uuid
@@ -10,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks import atomic, ownership, process, state
+from goldi_tasks import atomic, locks, ownership, process, state
 from goldi_tasks.checks import agent_client, check_arguments, container, environment
 from goldi_tasks.checks.check_arguments import Job, Tools
-from goldi_tasks.checks.container import Doors
 from goldi_tasks.client import system_info
 from goldi_tasks.errors import (
     CheckLost,
@@ -24,13 +22,13 @@ from goldi_tasks.errors import (
     NotAProject,
     NotSeen,
     UnknownName,
+    is_disk_full,
 )
 from goldi_tasks.settings import Settings
 
 
 def run_in_tools(
     settings: Settings,
-    doors: Doors,
     argv: Sequence[str],
     env: Mapping[str, str],
     named: Mapping[str, str | None] | None = None,
@@ -61,7 +59,7 @@ def run_in_tools(
         state.make(shared, ownership.owner())
         atomic.give_tree(shared, ownership.owner())
         for again in (False, True):
-            tools = container.tools(settings, doors, again)
+            tools = container.tools(settings, again)
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
                 raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
             with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
@@ -78,7 +76,7 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
     host = system_info.host()
 
     def let_go() -> None:
-        fcntl.flock(life, fcntl.LOCK_UN)
+        locks.release(life)
 
     if tools.settings.warm:
         command = check_arguments.inside(tools, host, job)
@@ -99,7 +97,7 @@ def _attend(tools: Tools, job: Job, life: int) -> int:
 
 def _refused(shared: Path, error: OSError) -> GoldiError:
     """What is wrong with the state directory."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return NoSpace(f"the disk of {shared} is full", "Free some, or set XDG_STATE_HOME to another")
     if error.errno == errno.E2BIG:
         return CheckLost(
@@ -136,7 +134,7 @@ def _file(path: Path, title: str) -> Iterator[tuple[int, Callable[[], list[str]]
     """The file of a check, held as long as somebody waits for it; what it says is asked for by a call."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        locks.acquire(handle)
         atomic.give(path, ownership.owner())
         os.write(handle, " ".join([*title.split("\n"), "\n"]).encode(errors="surrogateescape"))
         yield handle, lambda: path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]

@@ -1,6 +1,5 @@
 """The life of a project's tools container: started once, found again, told to end when it is another's turn."""
 
-import fcntl
 import json
 import os
 import time
@@ -9,12 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import process, state
+from goldi_tasks import locks, process, state
 from goldi_tasks.checks import check_arguments, environment
 from goldi_tasks.checks.check_arguments import Tools
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen
+from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen, is_disk_full
 from goldi_tasks.settings import Settings
 
 # Seconds in which a container that was started has to say that it runs.
@@ -29,7 +28,7 @@ class NoImage(Exception):
 def alone(shared: Path) -> Iterator[None]:
     """Nobody else looks for this project's container, or starts one, while the block runs."""
     with os.fdopen(state.open_lock(shared / "lock")) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        locks.acquire(file.fileno())
         yield
 
 
@@ -37,12 +36,9 @@ def alive(tools: Tools) -> bool:
     """Whether the container runs: it holds a lock on a file that it shares with us."""
     try:
         with _sign(tools).open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return not locks.try_acquire(file.fileno(), shared=True)
     except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    return False
 
 
 def start(tools: Tools) -> None:
@@ -109,9 +105,7 @@ def _checks(shared: Path) -> list[tuple[str, str]]:
     found = []
     for file in shared.glob("*.job"):
         with suppress(OSError, ValueError), file.open(encoding="utf-8") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not locks.try_acquire(handle.fileno(), shared=True):
                 name, argv = handle.readline().removeprefix("# ").rstrip().split(" ", 1)
                 found.append((name, argv))
     return found
@@ -125,7 +119,7 @@ def explained(error: CommandFailed) -> Exception:
     if "bind source path does not exist" in said:
         path = said.partition("bind source path does not exist:")[2].strip().splitlines()[0]
         return NotSeen(f"the engine does not see {path}", "Share it with the VM that the engine runs in")
-    if "no space left on device" in said:
+    if is_disk_full(said):
         return NoSpace("the disk is full: no tools container can be started", "Free some, see `inv cache.status`")
     # Raises what there is to say where none answers.
     system_info.engine_info()
@@ -159,9 +153,9 @@ def _tidy(tools: Tools) -> None:
     """Remove the files of checks and containers that are gone."""
     for file in (*tools.shared.glob("*.job"), *tools.shared.glob("*.alive")):
         with suppress(OSError), file.open() as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.unlink()
-            (tools.shared / f"{file.stem[-12:]}.sock").unlink(missing_ok=True)
+            if locks.try_acquire(handle.fileno()):
+                file.unlink()
+                (tools.shared / f"{file.stem[-12:]}.sock").unlink(missing_ok=True)
 
 
 def _retire_others(tools: Tools) -> None:

@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 
 from goldi_tasks.client import system_info
-from goldi_tasks.errors import CommandFailed, GoldiError, NoSpace, SettingsError, StackFailed, StackRefused
+from goldi_tasks.errors import (
+    CommandFailed,
+    GoldiError,
+    NoSpace,
+    SettingsError,
+    StackFailed,
+    StackRefused,
+    is_disk_full,
+)
 
 _PREFIX = re.compile(r"^docker compose: ")
 # Ends of chains of Go errors that say nothing more.
@@ -46,7 +54,7 @@ def _file(said: str, project: Path) -> GoldiError | None:
 
 def _engine(said: str, project: Path) -> GoldiError | None:
     """No engine, no room."""
-    if "no space left on device" in said:
+    if is_disk_full(said):
         return NoSpace("the disk is full: the stack cannot start", "Free some, see `inv cache.status`")
     if re.search(
         r"Cannot connect to the Docker daemon|permission denied.*docker|error during connect|EOF$", said, re.S

@@ -2,16 +2,16 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from goldi_tasks import process
+from goldi_tasks.bake import builds
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client import system_info
-from goldi_tasks.compose import compose_errors, stack_model
+from goldi_tasks.compose import compose_errors, host_setup, stack_model
 from goldi_tasks.compose.compose_arguments import Compose
 from goldi_tasks.compose.stack_model import Stack
 from goldi_tasks.errors import CommandFailed, NoDocker, NotAProject
-from goldi_tasks.settings import Settings
+from goldi_tasks.settings import Settings, image_names
 
 # What compose looks for by itself (compose-spec, "Compose file").
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
@@ -19,29 +19,15 @@ _OURS = "infrastructure/docker/docker-compose.yml"
 _WATCH = "infrastructure/docker/docker-compose.watch.yml"
 
 
-@dataclass(frozen=True)
-class Doors:
-    """What the stack needs of other rooms.
-
-    `env` gives what the compose file asks for; `secrets` what build steps are told of the network, and `forget` takes
-    from the machine what services were told of it. `set_up` looks at
-    what is needed of this machine, and gives what makes and writes it. `targets()` are bake's; `fresh` says whether
-    some are up to date, `build` brings them there. `provide` sees to an image that is not built here, and says whether
-    it has another name now.
-    """
-
-    env: Callable[[], Mapping[str, str]]
-    secrets: Callable[[], Mapping[str, str]]
-    forget: Callable[[], None]
-    set_up: Callable[[], Callable[[], None]]
-    targets: Callable[[], Sequence[str]]
-    fresh: Callable[[Sequence[str]], bool]
-    build: Callable[[Sequence[str]], None]
-    provide: Callable[[str], bool]
+def environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that the project's compose file asks for."""
+    database = image_names.database_image(settings, settings.made_images)
+    return builds.variables(settings, BuildRequest(())) | database | host_setup.variables(settings)
 
 
-def door(settings: Settings, env: Mapping[str, str], *, watched: bool = False) -> Compose:
-    """How compose is called; `watched` where it sends what is saved. Raises NotAProject where a file is missing."""
+def open_project(settings: Settings, *, watched: bool = False) -> Compose:
+    """Return how compose is called; with `watched` it sends what is saved. Raises NotAProject for a missing file."""
+    env = environment(settings)
     if watched:
         if not (settings.project / _WATCH).is_file():
             problem = f"{settings.project} has no {_WATCH}"

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import compose_errors, compose_project, containers, preflight, stack_owner
-from goldi_tasks.compose.compose_project import Doors
+from goldi_tasks.compose import compose_errors, compose_project, containers, host_setup, preflight, stack_owner
 from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.settings import Settings
 
@@ -13,13 +12,13 @@ from goldi_tasks.settings import Settings
 Confirm = Callable[[str], None]
 
 
-def down(settings: Settings, doors: Doors, confirm: Confirm | None, *, agreed: bool = False) -> None:
+def down(settings: Settings, confirm: Confirm | None, *, agreed: bool = False) -> None:
     """Remove containers, networks and the volumes that are directories of caches, whose content stays.
 
     With `confirm` the data volumes go too. `agreed` is whether it asks nobody: then nothing goes of which nobody knows
     whose it is. Raises StackRefused for what belongs to another checkout, before anything is touched.
     """
-    compose = compose_project.door(settings, doors.env())
+    compose = compose_project.open_project(settings)
     name = compose_project.load(settings, compose).name
     stack_owner.expect_ours(settings, name, containers.listed(project=name))
     there = preflight.volumes(name)
@@ -38,7 +37,7 @@ def down(settings: Settings, doors: Doors, confirm: Confirm | None, *, agreed: b
     if going := [*(str(one["Name"]) for one in caches), *(named if confirm else ())]:
         _live(settings, Command(("docker", "volume", "rm", *going)))
     if not process.is_dry():
-        doors.forget()
+        host_setup.forget_logins(settings)
     if data and not confirm:
         print(f"kept data volumes: {', '.join(named)} (--volumes removes them)")
 

@@ -1,16 +1,14 @@
 """The container of a service that runs, found without asking compose where that can be."""
 
 import os
-from collections.abc import Callable
 
-from goldi_tasks.compose import compose_project, containers, stack_model
-from goldi_tasks.compose.compose_project import Doors
+from goldi_tasks.compose import containers
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import StackRefused, did_you_mean
 from goldi_tasks.settings import Settings
 
 
-def running(settings: Settings, doors: Callable[[], Doors], service: str) -> Container:
+def running(settings: Settings, service: str) -> Container:
     """The container of a service that runs. Raises UnknownName, StackRefused, NoEngine.
 
     The compose file is read only where there is none: it takes as long as the command that is to be run.
@@ -19,7 +17,9 @@ def running(settings: Settings, doors: Callable[[], Doors], service: str) -> Con
     name = os.environ.get("COMPOSE_PROJECT_NAME", "")
     if len({one.project for one in ours}) == 1 and not name:
         return ours[0]
-    found = compose_project.load(settings, compose_project.door(settings, doors().env()))
+    from goldi_tasks.compose import compose_project, stack_model  # 30 ms, where the container is not found at once
+
+    found = compose_project.load(settings, compose_project.open_project(settings))
     stack_model.known(found, [service])
     for one in ours:
         if one.project == found.name:

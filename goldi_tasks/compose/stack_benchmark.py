@@ -11,7 +11,6 @@ from goldi_tasks.benchmark.limits import Limit, Report
 from goldi_tasks.benchmark.times import COMPILED, Times
 from goldi_tasks.command import Command
 from goldi_tasks.compose import compose_project, containers, down, up
-from goldi_tasks.compose.compose_project import Doors
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import NotAProject, StackFailed
 from goldi_tasks.settings import Settings
@@ -28,13 +27,13 @@ _SERVES = "Application startup complete"
 _REST, _PATIENCE = 1.0, 20.0
 
 
-def measure(settings: Settings, doors: Doors, number: int, tell: Callable[[str], None]) -> Report:
+def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> Report:
     """`number` rounds with the dev stack, which is taken down again if it was not up. Raises as `up` does."""
-    compose = compose_project.door(settings, doors.env())
+    compose = compose_project.open_project(settings)
     found = compose_project.load(settings, compose)
     was_up = bool(containers.listed(project=found.name))
     tell("the dev stack")
-    up.up(settings, doors, up.Asked(("dev",)))
+    up.up(settings, up.Asked(("dev",)))
     try:
         times = Times(tell)
         for current in range(number):
@@ -53,7 +52,7 @@ def measure(settings: Settings, doors: Doors, number: int, tell: Callable[[str],
             times.seconds.setdefault("saved", []).append(0.0)
     finally:
         if not was_up:
-            down.down(settings, doors, None)
+            down.down(settings, None)
     return Report(number, os.cpu_count() or 1, times.medians(), LIMITS, "task")
 
 

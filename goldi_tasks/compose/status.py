@@ -6,7 +6,6 @@ from typing import Any
 from goldi_tasks.command import mask
 from goldi_tasks.compose import compose_project, containers, stack_model
 from goldi_tasks.compose import health as health_
-from goldi_tasks.compose.compose_project import Doors
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.health import Health
 from goldi_tasks.compose.stack_model import Service, Stack
@@ -49,9 +48,9 @@ def as_json(services: Sequence[Service], there: Sequence[Container]) -> list[Row
     return [_row(container, by_name.get(container.service)) for container in there]
 
 
-def rows(settings: Settings, doors: Doors) -> list[Row]:
+def rows(settings: Settings) -> list[Row]:
     """Every container of the stack. Raises SettingsError, NoEngine."""
-    found = compose_project.load(settings, compose_project.door(settings, doors.env()))
+    found = compose_project.load(settings, compose_project.open_project(settings))
     there = sorted(containers.listed(project=found.name), key=lambda one: one.service)
     return [_row(container, found.services.get(container.service)) for container in there]
 
@@ -67,12 +66,12 @@ def table(found: Sequence[Row]) -> list[str]:
     ]
 
 
-def health(settings: Settings, doors: Doors, profiles: Sequence[str]) -> list[Row]:
+def health(settings: Settings, profiles: Sequence[str]) -> list[Row]:
     """How each service of `profiles` is, of those that are there if none is said. Raises UnknownName.
 
     The one source is what the engine keeps of health checks since the last start; the last one decides.
     """
-    found = compose_project.load(settings, compose_project.door(settings, doors.env()))
+    found = compose_project.load(settings, compose_project.open_project(settings))
     there = {one.service: one for one in containers.listed(project=found.name)}
     wanted = [one.name for one in stack_model.choose(found, profiles) if one.starts] if profiles else sorted(there)
     now = health_.inspected(one.id for one in there.values())

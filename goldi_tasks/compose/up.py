@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from goldi_tasks import inside_container, process
+from goldi_tasks import inside_container, network, process
+from goldi_tasks.bake import bakefile, builds, summary
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.command import Command
 from goldi_tasks.compose import (
     compose_errors,
     compose_project,
     containers,
+    database_image,
     health,
+    host_setup,
     last_targets,
     preflight,
     service_failure,
@@ -23,7 +27,6 @@ from goldi_tasks.compose import (
     wait,
 )
 from goldi_tasks.compose.compose_arguments import Compose
-from goldi_tasks.compose.compose_project import Doors
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack_model import Service, Stack
 from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
@@ -63,7 +66,7 @@ class Result:
     changed: bool
 
 
-def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
+def up(settings: Settings, asked: Asked) -> Result | None:
     """Bring up what is `asked`, and wait until all of it is healthy; None where all is only shown.
 
     Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is touched or written; StackFailed,
@@ -74,10 +77,10 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     # Each asks docker, for a twentieth of a second or more.
     with ThreadPoolExecutor() as pool:
         guess = () if process.is_dry() else last_targets.recall(settings, name)
-        fresh = pool.submit(_fresh, doors, guess)
+        fresh = pool.submit(_fresh, settings, guess)
         listed, volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
-        set_up = pool.submit(doors.set_up)
-        compose, found, chosen = _looked_at(settings, doors, asked)
+        set_up = pool.submit(host_setup.plan, settings)
+        compose, found, chosen = _looked_at(settings, asked)
         before = [container for container in listed.result() if container.project == found.name]
         starting = tuple(service for service in chosen if service.starts)
         preflight.refuse(settings, compose, found, starting, before, volumes.result())
@@ -85,14 +88,14 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
         if not process.is_dry():
             # From here on nothing is known to fail.
             write()
-        targets = _targets(doors, chosen)
+        targets = _targets(settings, chosen)
         if not (targets == guess and fresh.result()):
-            _build(settings, compose, doors, chosen, targets)
+            _build(settings, compose, chosen, targets)
             if not process.is_dry():
                 last_targets.remember(settings, name, targets)
-    renamed = {image for image in _foreign(starting, before) if doors.provide(image)}
+    renamed = {image for image in _foreign(starting, before) if database_image.provide(settings, image)}
     if renamed:
-        compose, found, chosen = _looked_at(settings, doors, asked)
+        compose, found, chosen = _looked_at(settings, asked)
     flags = ("--force-recreate",) if asked.anew else ()
     start = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *asked.services)
     command = compose.command(asked.profiles, *start)
@@ -115,38 +118,38 @@ def up(settings: Settings, doors: Doors, asked: Asked) -> Result | None:
     return Result(found, starting, now, time.monotonic() - began, changed)
 
 
-def watch(settings: Settings, doors: Doors, asked: Asked) -> None:
+def watch(settings: Settings, asked: Asked) -> None:
     """Send what is saved to the services of `asked`, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
-    compose = compose_project.door(settings, doors.env(), watched=True)
-    secrets = {} if process.is_dry() else doors.secrets()
+    compose = compose_project.open_project(settings, watched=True)
+    secrets = {} if process.is_dry() else network.secrets(settings)
     command = compose.command(asked.profiles, "watch", "--no-up", *asked.services, secrets=secrets)
     process.live(command, cwd=settings.project)
 
 
-def build(settings: Settings, doors: Doors, asked: Asked) -> None:
+def build(settings: Settings, asked: Asked) -> None:
     """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
-    compose, _, chosen = _looked_at(settings, doors, asked)
-    _build(settings, compose, doors, chosen, _targets(doors, chosen))
+    compose, _, chosen = _looked_at(settings, asked)
+    _build(settings, compose, chosen, _targets(settings, chosen))
 
 
-def _looked_at(settings: Settings, doors: Doors, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+def _looked_at(settings: Settings, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
     """What the compose file says of what is `asked`."""
-    compose = compose_project.door(settings, doors.env(), watched=asked.watched)
+    compose = compose_project.open_project(settings, watched=asked.watched)
     found = compose_project.load(settings, compose)
     return compose, found, stack_model.choose(found, asked.profiles, asked.services)
 
 
-def _fresh(doors: Doors, targets: Sequence[str]) -> bool:
+def _fresh(settings: Settings, targets: Sequence[str]) -> bool:
     """Whether they are up to date, as far as can be said; what is wrong is found where they are built."""
     try:
-        return bool(targets) and doors.fresh(targets)
+        return bool(targets) and builds.is_up_to_date(settings, BuildRequest(tuple(targets)))
     except GoldiError:
         return False
 
 
-def _targets(doors: Doors, chosen: Sequence[Service]) -> tuple[str, ...]:
+def _targets(settings: Settings, chosen: Sequence[Service]) -> tuple[str, ...]:
     """The bake targets of services."""
-    known = doors.targets()
+    known = bakefile.load(settings)["target"]
     return tuple(dict.fromkeys(service.target for service in chosen if service.target in known))
 
 
@@ -156,12 +159,12 @@ def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[s
     return sorted({service.image for service in starting if not service.target} - there)
 
 
-def _build(settings: Settings, compose: Compose, doors: Doors, chosen: Sequence[Service], ours: Sequence[str]) -> None:
+def _build(settings: Settings, compose: Compose, chosen: Sequence[Service], ours: Sequence[str]) -> None:
     """Bring up to date what is built here; bake's targets, `ours`, through our build, others through compose's."""
     if ours:
-        doors.build(ours)
+        builds.build(settings, BuildRequest(tuple(ours)), summary.show_if_built)
     if others := [service.name for service in chosen if service.target and service.target not in ours]:
-        command = compose.command(("*",), "build", *others, secrets=doors.secrets())
+        command = compose.command(("*",), "build", *others, secrets=network.secrets(settings))
         process.live(command, cwd=settings.project)
 
 

@@ -3,13 +3,13 @@
 import os
 import shutil
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from goldi_tasks import process, state
+from goldi_tasks.bake import builds
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments, devcontainer_cli, devcontainers, prepare
 from goldi_tasks.devcontainer.cli_events import Story
@@ -18,32 +18,32 @@ from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import Settings
 
-Tell = Callable[[str], None]
 
+def up(settings: Settings) -> dict[str, Any]:
+    """Build the image where it is stale and have a container of it run; return what a script wants to know.
 
-def up(settings: Settings, build: Callable[[], str], network: Callable[[], str], tell: Tell) -> dict[str, Any]:
-    """Have a container run of the image that `build` gives the id of; what came of it, for scripts.
-
-    `network` gives what the inside is told of the host's network; `tell` is told what happens. A container that runs is
-    left alone, and it is said if it is of another image; one that is stopped is then made anew. Raises what `build`
-    raises, NotAProject, NoDevcontainer, CommandFailed, NoEngine, NoPermission.
+    A container that runs is left alone, with a warning if its image is older; one that is stopped is recreated then.
+    Raises what a build raises, NotAProject, NoDevcontainer, CommandFailed, NoEngine, NoPermission.
     """
     began = time.monotonic()
     file = config(settings)
     with ThreadPoolExecutor() as pool:
         # Each asks programs for a tenth of a second.
-        asked, prepared = pool.submit(_look, settings), pool.submit(prepare.early, settings, network)
-        image = build()
+        asked, prepared = pool.submit(_look, settings), pool.submit(prepare.early, settings)
+        image = builds.ensure_image(settings, "devcontainer")
         there = asked.result()
         prepared.result()
     runs = any(row.running for row in there)
     older = any(row.image != image for row in there) and not process.is_dry()
     if runs and older:
-        tell(as_typed("goldi: the container has an older image; `inv devcontainer.rebuild` takes the new one"))
+        print(
+            as_typed("goldi: the container has an older image; `inv devcontainer.rebuild` takes the new one"),
+            flush=True,
+        )
     if not (runs and prepare.ready(settings, file, there[0])):
         anew = not runs and (older or any(_lost(row) for row in there))
         data = state.folder("devcontainer-cli", "data")
-        there = _run(devcontainer_arguments.up(devcontainer_cli.program(), settings, _agent(), data, anew), tell)
+        there = _run(devcontainer_arguments.up(devcontainer_cli.program(), settings, _agent(), data, anew))
         prepare.remember(settings, file, there)
     return {
         "container": there[0].id if there else "",
@@ -88,7 +88,7 @@ def _look(settings: Settings) -> list[Found]:
     return there
 
 
-def _run(command: Command, tell: Tell) -> list[Found]:
+def _run(command: Command) -> list[Found]:
     """The container that is up then."""
     if process.is_dry():
         print(command)
@@ -98,7 +98,7 @@ def _run(command: Command, tell: Tell) -> list[Found]:
         with process.stream(command, whole=True) as texts:
             for text in texts:
                 for line in story.hear(text):
-                    tell(line)
+                    print(line, flush=True)
     except CommandFailed as error:
         problem, remedy = story.failure()
         raise CommandFailed(problem, error.code, remedy) from error

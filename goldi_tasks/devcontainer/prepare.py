@@ -1,11 +1,10 @@
 """What initialize.sh makes for a dev container, made while the image is looked at; and what is remembered of one."""
 
 import hashlib
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from goldi_tasks import process, state
+from goldi_tasks import network, process, state
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments
 from goldi_tasks.devcontainer.devcontainer_arguments import Found
@@ -18,10 +17,10 @@ def links(settings: Settings) -> Path:
     return settings.project / devcontainer_arguments.CONFIG.with_name(".local")
 
 
-def early(settings: Settings, network: Callable[[], str]) -> None:
+def early(settings: Settings) -> None:
     """Run the script now, so that it has nothing left to do when the CLI runs it. Raises CommandFailed.
 
-    What `network` says is put where the container finds it.
+    The host's network configuration is put where the container finds it.
     """
     script = settings.project / devcontainer_arguments.CONFIG.with_name("initialize.sh")
     if not script.is_file() or process.is_dry():
@@ -38,7 +37,7 @@ def early(settings: Settings, network: Callable[[], str]) -> None:
         said = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")
         problem = said.removeprefix("goldi: ").removeprefix("setup-cache: ")
         raise CommandFailed(problem, error.code) from error
-    state.rewrite(links(settings) / "build_env", network())
+    state.rewrite(links(settings) / "build_env", network.text(settings))
 
 
 def ready(settings: Settings, file: Path, there: Found) -> bool:

@@ -3,7 +3,6 @@
 `packages` fetches, `daemon` starts, stops and tells, `purge` wipes, `images` makes base images.
 """
 
-import fcntl
 import os
 import shutil
 import stat
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks import process
+from goldi_tasks import locks, process
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, EngineFailed, NoPermission
 
@@ -64,7 +63,7 @@ def lock(place: Place) -> Iterator[None]:
     path = place.run.with_suffix(".lock")
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)) as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            locks.acquire(file.fileno())
             # A purge removes the file that others wait for.
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 continue

@@ -1,1 +1,24 @@
 """Keep caches small and sound: usage, prune, clear, doctor, archives."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from goldi_tasks import settings as project
+from goldi_tasks.cache import usage_lock
+from goldi_tasks.errors import GoldiError
+
+
+@contextmanager
+def tidied_after(start: Path) -> Iterator[None]:
+    """Hold the caches against the limits of the project around `start` once the block has succeeded, once a day."""
+    yield
+    if not usage_lock.due():
+        return
+    from goldi_tasks.maintenance.prune import auto  # 30 ms, once a day
+
+    try:
+        settings = project.load(start)
+    except GoldiError:
+        return
+    auto.tidy_up(settings)

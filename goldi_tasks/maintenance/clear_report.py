@@ -11,7 +11,7 @@ from goldi_tasks.cache import safe_delete
 from goldi_tasks.cache.safe_delete import Left
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.maintenance.clear_caches import Row
-from goldi_tasks.units import megabytes
+from goldi_tasks.units import format_size
 
 # Of what stays in a cache people are shown so much; scripts get all of it.
 SHOWN = 3
@@ -25,9 +25,9 @@ def lines(row: Row, *, dry: bool) -> Iterator[str]:
     elif not row.exists:
         yield f"{name}{'not there':>13}  {row.path}"
     else:
-        of = f" of {megabytes(row.tally.bytes)}, {row.tally.removed} of {row.tally.files} files" if dry else ""
+        of = f" of {format_size(row.tally.bytes)}, {row.tally.removed} of {row.tally.files} files" if dry else ""
         through = f", in part by a container of {row.image}, as root" if row.image else ""
-        yield f"{name}{megabytes(row.tally.freed):>13}{of} {_freed(dry)}{through}  {row.path}"
+        yield f"{name}{format_size(row.tally.freed):>13}{of} {_freed(dry)}{through}  {row.path}"
     left = row.tally.left
     for one in left[:SHOWN]:
         # As root nobody can do more than what was tried.
@@ -39,7 +39,7 @@ def lines(row: Row, *, dry: bool) -> Iterator[str]:
 
 def total(rows: Iterable[Row], *, dry: bool) -> str:
     """The last line."""
-    freed = megabytes(sum(row.tally.freed for row in rows))
+    freed = format_size(sum(row.tally.freed for row in rows))
     return f"{'all':<28}{freed:>13} {_freed(dry)}"
 
 

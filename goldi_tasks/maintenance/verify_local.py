@@ -9,7 +9,7 @@ from goldi_tasks.errors import CacheRefused
 from goldi_tasks.maintenance import progress_line
 from goldi_tasks.maintenance.clear_report import shown
 from goldi_tasks.paths import Roots
-from goldi_tasks.units import megabytes
+from goldi_tasks.units import format_size
 
 
 def run(roots: Roots, *, dry: bool) -> list[Found]:
@@ -34,10 +34,10 @@ def lines(found: Sequence[Found]) -> Iterator[str]:
             yield shown(f"bad: {what}{', dropped' if one.dropped else ''}  {one.directory}")
         else:
             swept = f", {one.swept} left over removed" if one.swept else ""
-            yield shown(f"good: {one.blobs} blobs, {megabytes(one.bytes)}{swept}  {one.directory}")
+            yield shown(f"good: {one.blobs} blobs, {format_size(one.bytes)}{swept}  {one.directory}")
     looked = [one for one in found if not one.refused]
     bad = sum(bool(one.bad) for one in looked)
-    yield f"{len(looked)} local caches, {bad} bad, {megabytes(sum(one.bytes for one in looked))} read"
+    yield f"{len(looked)} local caches, {bad} bad, {format_size(sum(one.bytes for one in looked))} read"
 
 
 def failure(found: Sequence[Found], *, dry: bool) -> CacheRefused | None:

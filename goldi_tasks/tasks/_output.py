@@ -1,6 +1,5 @@
 """Standard output that takes no more: nobody reads it, as with `goldi --list | head`, or its disk is full."""
 
-import errno
 import io
 import os
 import signal
@@ -8,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from goldi_tasks.errors import NoSpace
+from goldi_tasks.errors import NoSpace, is_disk_full
 
 CODE = 128 + signal.SIGPIPE
 # The variable that has a failure of the system shown with its traceback.
@@ -29,7 +28,7 @@ def quiet() -> Iterator[None]:
         if os.environ.get(TRACEBACK):
             raise
         # With a name it is about that file.
-        if error.errno == errno.ENOSPC and not error.filename:
+        if is_disk_full(error) and not error.filename:
             _discard()
             print(f"goldi: {NoSpace('a disk is full', 'Free some, see `inv cache.status`')}", file=sys.stderr)
             raise SystemExit(NoSpace.code) from None

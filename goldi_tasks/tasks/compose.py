@@ -13,7 +13,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import process, wiring
+from goldi_tasks import process
 from goldi_tasks import settings as project
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
@@ -29,6 +29,7 @@ _OPTIONS: dict[str, Any] = {"iterable": ["profile", "service"]}
 
 @task(
     **_OPTIONS,
+    builds=True,
     help={
         **_PROFILE,
         **_SERVICES,
@@ -52,10 +53,10 @@ def up(
     settings = project.load(Path.cwd())
     asked = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
     if not json:
-        result = starting.up(settings, wiring.stack(settings), asked)
+        result = starting.up(settings, asked)
     else:
         with redirect_stdout(sys.stderr):
-            result = starting.up(settings, wiring.stack(settings), asked)
+            result = starting.up(settings, asked)
     if result and json:
         print(json_.dumps(status.as_json(result.services, result.containers), indent=2))
     elif result:
@@ -70,18 +71,18 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
 
     settings = project.load(Path.cwd())
     agree = (lambda loss: confirm(loss, yes)) if volumes else None
-    ending.down(settings, wiring.stack(settings), agree, agreed=yes)
+    ending.down(settings, agree, agreed=yes)
     if not process.is_dry():
         print("the stack is down")
 
 
-@task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
+@task(**_OPTIONS, builds=True, help={**_PROFILE, **_SERVICES})
 def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
     """Build the images of a profile's services that are stale, as `build.*` does."""
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    starting.build(settings, wiring.stack(settings), starting.Asked(_profiles(profile), tuple(service or ())))
+    starting.build(settings, starting.Asked(_profiles(profile), tuple(service or ())))
 
 
 @task(
@@ -100,7 +101,7 @@ def ps(c: Context, json: bool = False) -> None:
     from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = status.rows(settings, wiring.stack(settings))
+    rows = status.rows(settings)
     if json:
         print(json_.dumps(rows, indent=2))
         return
@@ -114,7 +115,7 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
     from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = status.health(settings, wiring.stack(settings), _profiles(profile) if profile else ())
+    rows = status.health(settings, _profiles(profile) if profile else ())
     if json:
         print(json_.dumps(rows, indent=2))
     else:
@@ -130,7 +131,7 @@ def exec_(c: Context, service: str) -> None:
     from goldi_tasks.compose.compose_arguments import exec_in
 
     settings = project.load(Path.cwd())
-    container = find_container.running(settings, lambda: wiring.stack(settings), service)
+    container = find_container.running(settings, service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
     code = process.attend(exec_in(system_info.host(), container.id, argv))
     if code:
@@ -145,10 +146,10 @@ def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
 
     settings = project.load(Path.cwd())
     asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
-    if result := starting.up(settings, wiring.stack(settings), asked):
+    if result := starting.up(settings, asked):
         for line in status.summary(result):
             print(line)
-    starting.watch(settings, wiring.stack(settings), asked)
+    starting.watch(settings, asked)
 
 
 @task(**_OPTIONS, help=_PROFILE | {"json": "As JSON."})
@@ -171,32 +172,31 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 
     settings = project.load(Path.cwd())
     would = f"would start the dev stack of {settings.project} and measure {rounds} times what it takes"
-    doors = wiring.stack(settings)
-    benchmark(rounds, json, would, lambda tell: stack_benchmark.measure(settings, doors, rounds, tell), limits)
+    benchmark(rounds, json, would, lambda tell: stack_benchmark.measure(settings, rounds, tell), limits)
 
 
 @task(name="run", iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     """Run any command of docker compose: what stands after --, such as `-- top`."""
+    from goldi_tasks import network
     from goldi_tasks.compose import compose_project, stack_model
 
     settings = project.load(Path.cwd())
     words = after_dashes()
     if not words:
         raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
-    doors = wiring.stack(settings)
     profiles = _profiles(profile)
-    compose = compose_project.door(settings, doors.env())
+    compose = compose_project.open_project(settings)
     stack_model.choose(compose_project.load(settings, compose), profiles)
     # Whatever it is, it may build.
-    _live(settings, compose.command(profiles, *words, secrets=doors.secrets()))
+    _live(settings, compose.command(profiles, *words, secrets=network.secrets(settings)))
 
 
 def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
     from goldi_tasks.compose import compose_project, stack_model
 
     settings = project.load(Path.cwd())
-    compose = compose_project.door(settings, wiring.stack(settings).env())
+    compose = compose_project.open_project(settings)
     found = compose_project.load(settings, compose)
     stack_model.known(found, services)
     if tuple(profiles) != ("*",):

@@ -13,7 +13,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from goldi_tasks import inside_container, network, process, wiring
+from goldi_tasks import inside_container, process
 from goldi_tasks import settings as project
 from goldi_tasks.devcontainer.devcontainer_arguments import CONFIG
 from goldi_tasks.errors import CacheRefused, UnknownName
@@ -29,21 +29,22 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-@task(help={"json": "Print it for scripts; the progress goes to standard error."})
+@task(builds=True, help={"json": "Print it for scripts; the progress goes to standard error."})
 def up(c: Context, json: bool = False) -> None:
     """Have the dev container run: build its image if need be, make or start it; quick if it runs."""
     _up(_settings(), json)
 
 
-@task(help={"json": "Print it for scripts; the progress goes to standard error."})
+@task(builds=True, help={"json": "Print it for scripts; the progress goes to standard error."})
 def rebuild(c: Context, json: bool = False) -> None:
     """Build what is stale of the image, and make the container anew."""
+    from goldi_tasks.bake import builds
     from goldi_tasks.devcontainer import lifecycle
 
     settings = _settings()
     lifecycle.config(settings)
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        wiring.image(settings, "devcontainer")
+        builds.ensure_image(settings, "devcontainer")
         lifecycle.down(settings)
     _up(settings, json)
 
@@ -110,11 +111,8 @@ def _settings() -> Settings:
 def _up(settings: Settings, json: bool) -> None:
     from goldi_tasks.devcontainer import lifecycle
 
-    def image() -> str:
-        return wiring.image(settings, "devcontainer")
-
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        came = lifecycle.up(settings, image, lambda: network.text(settings), lambda line: print(line, flush=True))
+        came = lifecycle.up(settings)
     if json:
         print(json_.dumps(came, indent=2))
     elif not process.is_dry():

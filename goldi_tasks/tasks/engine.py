@@ -15,12 +15,13 @@ from goldi_tasks.tasks._task import task
 @task()
 def up(c: Context) -> None:
     """Use the engine that answers or bring one up, base images where no registry answers, and what compose mounts."""
-    from goldi_tasks import inside_container, wiring
+    from goldi_tasks import inside_container
+    from goldi_tasks.compose import host_setup
     from goldi_tasks.engine import HERE, daemon
 
     inside_container.expect_outside()
     daemon.up(HERE)
-    wiring.make_ready(Path.cwd())
+    host_setup.prepare_project(Path.cwd())
 
 
 @task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made.", "yes": YES})

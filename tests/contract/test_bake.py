@@ -13,7 +13,7 @@ import pytest
 from goldi_tasks import paths
 from goldi_tasks import settings as project_settings
 from goldi_tasks.bake import bake_arguments, bake_variables, build_request, builds, local_cache
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.network import PROGRAMS
 from goldi_tasks.paths import CACHES
 from goldi_tasks.settings import Settings
@@ -94,7 +94,7 @@ def test_local_caches_are_where_the_table_says(
     bake: Bake, root: str, platforms: tuple[str, ...], others: dict[str, Path]
 ) -> None:
     settings = replace(SETTINGS, cache_root=Path(root), cache_roots=others)
-    wanted = Wanted(ALL, platforms=platforms)
+    wanted = BuildRequest(ALL, platforms=platforms)
     found = bake(*ALL, **bake_variables.variables(settings, wanted, {}))
     assert set(found) == set(ALL)
     for name, target in found.items():
@@ -128,9 +128,9 @@ def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:
 def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     """`--set` has a syntax of its own, with commas in it."""
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = bake_arguments.build(settings, DEBIAN, Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(settings, DEBIAN, BuildRequest(ALL), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for target in bake(*sets, *ALL, **bake_variables.variables(settings, Wanted(ALL), {})).values():
+    for target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
         (output,) = target["output"]
         packed = {"compression": "zstd", "compression-level": "1", "oci-mediatypes": "true"}
@@ -141,16 +141,16 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
     places = {name: local_cache.cache_directory(settings, name, ()) for name in ALL}
-    argv = bake_arguments.keep(settings, DEBIAN, Wanted(ALL), places, {}, {}).argv
+    argv = bake_arguments.keep(settings, DEBIAN, BuildRequest(ALL), places, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for name, target in bake(*sets, *ALL, **bake_variables.variables(settings, Wanted(ALL), {})).items():
+    for name, target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).items():
         (entry,) = target["cache-to"]
         assert fields(entry)["dest"] == str(places[name])
         assert target["output"] == ["type=cacheonly"]
 
 
 def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
-    argv = bake_arguments.build(SETTINGS, DEBIAN, Wanted(ALL, push=True), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(SETTINGS, DEBIAN, BuildRequest(ALL, push=True), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL).values():
         (output,) = target["output"]
@@ -158,7 +158,9 @@ def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
 
 
 def test_no_local_export_where_it_would_be_an_error(bake: Bake) -> None:
-    argv = bake_arguments.build(SETTINGS, replace(DEBIAN, store="classic"), Wanted(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build(
+        SETTINGS, replace(DEBIAN, store="classic"), BuildRequest(ALL), ALL, Path("/m"), {}, {}
+    ).argv
     sets = argv[argv.index("--set") : argv.index("--set") + 2]
     for target in bake(*sets, *ALL).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
@@ -306,7 +308,7 @@ def test_no_syntax_line_since_it_needs_a_registry() -> None:
 def test_base_images_that_this_machine_made_reach_the_bake_file(bake: Bake, project: Path) -> None:
     (project / "infrastructure/docker/.env").write_text("PYTHON_IMAGE=goldi/python:3\nNODE_IMAGE=goldi/node:20\n")
     settings = project_settings.load(project, {})
-    args = bake("tools", **builds.environment(settings, Wanted(("tools",))))["tools"]["args"]
+    args = bake("tools", **builds.variables(settings, BuildRequest(("tools",))))["tools"]["args"]
     assert (args["PYTHON_IMAGE"], args["NODE_IMAGE"]) == ("goldi/python:3", "goldi/node:20")
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks import wiring
 from goldi_tasks.cache import cache_directories
+from goldi_tasks.compose import host_setup
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import BY_NAME, CACHES, DEFAULT_ROOT, TAG_FILE, TAG_TEXT, Roots, project_key
 from goldi_tasks.settings.default_root import OWN, choose
@@ -107,7 +107,7 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
     run(["/bin/sh"], root, path)
     cache_directories.set_up(Roots(tmp_path / "python"))
-    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))()
+    host_setup.plan(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(tmp_path / "python")}))()
     theirs, ours = seen(root), seen(tmp_path / "python")
     directories = {name for name in ours if not name.endswith(TAG_FILE)}
     assert theirs.keys() == ours.keys()
@@ -139,11 +139,11 @@ def test_a_cache_may_have_a_root_of_its_own(
     assert run(shell, "", path).returncode == 0
     ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root), **fast})
     cache_directories.set_up(ours.roots)
-    wiring.set_up(ours)()
+    host_setup.plan(ours)()
     assert set(written.splitlines()) <= set(ENV.read_text().splitlines())
     assert (seen(root), seen(there)) == before
     # What is not set any more leaves .env.
-    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))()
+    host_setup.plan(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))()
     assert "fast" not in ENV.read_text()
     run(shell, root, path, env=fast)
     run(shell, root, path, env=dict.fromkeys(fast, str(root)))
@@ -167,12 +167,12 @@ def test_again_nothing_changes_and_each_accepts_the_others_work(shell: list[str]
     (root / "pip-cache" / "wheel").touch()
     before = seen(root)
     ours = project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)})
-    wiring.set_up(ours)()
+    host_setup.plan(ours)()
     # The directory too: a build that somebody has put a file beside its own into does not count as settled.
     written = ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()
     assert run(shell, root, path).returncode == 0
     cache_directories.set_up(Roots(root))
-    wiring.set_up(ours)()
+    host_setup.plan(ours)()
     assert seen(root) == before
     assert (ENV.stat().st_mtime_ns, ENV.parent.stat().st_mtime_ns, ENV.read_text()) == written
 
@@ -296,7 +296,7 @@ def test_compose_is_told_who_the_caller_is_inside(
     ENV.unlink()
     for name, value in {**sudo, "PATH": f"{recording.folder}:{os.environ['PATH']}"}.items():
         monkeypatch.setenv(name, value)
-    wiring.set_up(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))()
+    host_setup.plan(project_settings.load(Path.cwd(), {"GOLDI_CACHE_ROOT": str(root)}))()
     assert {f"GOLDI_UID={number}", f"GOLDI_GID={number}"} <= set(ENV.read_text().splitlines())
 
 

@@ -182,7 +182,7 @@ def test_verify_drops_what_is_bad_and_says_so(stage: Stage) -> None:
     done = stage.goldi("cache.verify", "--json")
     (told,) = json.loads(done.stdout)
     assert (done.returncode, told["dropped"], len(told["bad"]), cache.exists()) == (0, True, 1, False)
-    assert stage.goldi("cache.verify").stdout == "0 local caches, 0 bad, 0.0 MB read\n"
+    assert stage.goldi("cache.verify").stdout == "0 local caches, 0 bad, 0 B read\n"
 
 
 def test_a_local_cache_that_cannot_be_kept_costs_a_warning(stage: Stage) -> None:

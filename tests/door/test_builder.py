@@ -54,8 +54,8 @@ def test_what_containers_run_is_built_here(stage: Stage) -> None:
     choose(stage, driver="docker", endpoint="tcp://far:2375")
     stage.docker.answer("image inspect", stdout="sha256:tools\n")
     script = (
-        "import sys; from pathlib import Path; from goldi_tasks import settings, wiring\n"
-        "print(wiring.image(settings.load(Path.cwd()), 'tools'))"
+        "import sys; from pathlib import Path; from goldi_tasks import settings; from goldi_tasks.bake import builds\n"
+        "print(builds.ensure_image(settings.load(Path.cwd()), 'tools'))"
     )
     done = stage.run(sys.executable, "-c", script)
     assert done.returncode == 0, done.stderr

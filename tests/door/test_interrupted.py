@@ -30,7 +30,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("file", ["tasks/cache/look.py", "tasks/engine.py"])
+@pytest.mark.parametrize("file", ["tasks/cache.py", "tasks/engine.py"])
 def test_ctrl_c_while_it_is_imported_is_told_as_ever(file: str, tmp_path: Path) -> None:
     root = str(Path(__file__).parents[2])
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONPATH": root}

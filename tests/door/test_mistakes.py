@@ -358,9 +358,7 @@ def test_a_device_is_never_replaced(stage: Stage) -> None:
     assert "is not a regular file. Name a file, or - for standard output." in one_sentence(done)
 
 
-@pytest.mark.parametrize(
-    "folder", ["goldi_tasks", "goldi_tasks/tasks/build", "goldi_tasks/maintenance/archive", "docs"]
-)
+@pytest.mark.parametrize("folder", ["goldi_tasks", "goldi_tasks/tasks", "goldi_tasks/maintenance/archive", "docs"])
 def test_inv_finds_the_projects_tasks_in_any_directory(stage: Stage, folder: str) -> None:
     """Below goldi_tasks/ invoke comes to our package `tasks` before the project's tasks.py."""
     done = stage.run(str(BIN / "inv"), "--list", cwd=REPO / folder)

@@ -40,7 +40,7 @@ def test_prune_by_age_shows_first_and_says_what_it_freed(stage: Stage) -> None:
     assert done.returncode == 0, done.stderr
     shown, acted = done.stdout.split("\n\n")
     assert "mypy-cache/old-0123abcd: not used for 70 days" in shown
-    assert "0.1 MB  mypy-cache/old-0123abcd: freed" in acted
+    assert "106 kB  mypy-cache/old-0123abcd: freed" in acted
     assert "1.5 GB  builder: freed" in acted
     assert (old.exists(), young.exists()) == (False, True)
     assert not list(stage.caches.glob("*/.goldi-removed-*"))
@@ -193,7 +193,7 @@ def test_limits_are_kept_after_a_build_once_a_day(stage: Stage) -> None:
     os.utime(notes / "inputs/old-0123abcd.json", (1e9, 1e9))
     done = stage.goldi("build.prod")
     assert done.returncode == 0, done.stderr
-    assert "MB of caches freed that were not used for long" in done.stderr
+    assert " kB of caches freed that were not used for long" in done.stderr
     assert not old.exists()
     assert not (notes / "inputs/old-0123abcd.json").exists()
     assert (notes / "projects" / project_key(stage.project)).read_text() == str(stage.project)

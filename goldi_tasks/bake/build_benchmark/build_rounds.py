@@ -16,11 +16,11 @@ from goldi_tasks.bake.build_benchmark import cache_hits
 from goldi_tasks.bake.build_benchmark.cache_hits import Hits
 from goldi_tasks.bake.build_benchmark.project_copy import PLAIN, Scratch
 from goldi_tasks.bake.build_context import YOUNG
-from goldi_tasks.bake.build_request import Wanted
+from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.benchmark.times import COMPILED, Times
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.command import Command
-from goldi_tasks.settings import Settings
+from goldi_tasks.settings import Settings, image_names
 
 IMAGE = "goldi-bench"
 
@@ -100,10 +100,10 @@ class Rounds:
 
     def _plain(self, name: str, caches: Path, *words: str) -> None:
         settings = self._settings(caches)
-        wanted = Wanted(("production",))
+        wanted = BuildRequest(("production",))
         allowed = local_cache.allowed(settings, self.docker)
         argv = ("docker", "buildx", "bake", "--file", str(settings.bake_file), *allowed, *words)
-        environment = builds.environment(settings, wanted)
+        environment = builds.variables(settings, wanted)
         command = Command((*argv, *_PROGRESS, "production"), environment, network.secrets(settings))
         with self.times.timed(name):
             process.listen(command, cwd=self.scratch.project)
@@ -111,7 +111,7 @@ class Rounds:
     def _single_stage(self, dockerfile: Path) -> None:
         """The Dockerfile that one writes first, with nothing in a cache."""
         settings = self._settings(self.scratch.work / "caches")
-        arguments = {**builds.base_images(settings), "APP": settings.app}
+        arguments = {**image_names.base_images(settings, settings.made_images), "APP": settings.app}
         given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
         secrets = ["--secret", "id=build_env,env=GOLDI_BUILD_ENV"]
         if settings.ca_bundle:

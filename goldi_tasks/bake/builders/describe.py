@@ -48,10 +48,10 @@ def found(settings: Settings) -> dict[str, Any]:
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[str]:
-    """The same for people. Raises NoEngine where nothing builds."""
+    """Return the same for people."""
     does = "exports local caches" if told.get("exports_local") else "exports inline caches only"
-    if not told["answers"] and not told.get("fallback"):
-        raise NoEngine(told["why"])
+    if failure(told):
+        return
     if not told["chosen"]:
         yield f"the current builder has the {told['driver']} driver, on the {told['store']} image store: it {does}"
         needed = "not needed" if told["exports_local"] else as_typed("create it with `inv build.builder --create`")
@@ -63,6 +63,11 @@ def lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"it answers and {does}; images come to be {to}, {told['engine']}, in the {told['store']} image store"
         return
     yield f"{told['why']} Until then builds are done by the current builder instead."
+
+
+def failure(told: Mapping[str, Any]) -> NoEngine | None:
+    """Return what is wrong where nothing builds."""
+    return None if told["answers"] or told.get("fallback") else NoEngine(told["why"])
 
 
 def create(settings: Settings, start: Path) -> None:

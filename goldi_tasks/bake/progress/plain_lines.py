@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from goldi_tasks.bake.progress.events import Event, Log, Notice, Status, Vertex
 from goldi_tasks.bake.progress.running_build import Build
 from goldi_tasks.bake.progress.step import Step, without_flags
-from goldi_tasks.bake.summary import readable
+from goldi_tasks.units import format_size
 
 # Seconds after which also what is no instruction of the Dockerfile is of interest, such as a download.
 _LONG = 1.0
@@ -71,7 +71,7 @@ class Lines:
             return
         self._told.add((status.vertex, status.name))
         self._name(step)
-        size = f" {readable(status.current)}" if status.current else ""
+        size = f" {format_size(status.current)}" if status.current else ""
         seconds = (status.completed or 0) - (status.started or status.completed or 0)
         self.say(f"#{step.number} {status.name}{size}{f' {seconds:.1f}s' if seconds >= 0.05 else ''} done")
 

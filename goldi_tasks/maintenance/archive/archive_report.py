@@ -7,7 +7,7 @@ from goldi_tasks.maintenance.archive.archive_manifest import Part, together
 from goldi_tasks.maintenance.archive.restore_archive import Restored
 from goldi_tasks.maintenance.archive.save_archive import Saved
 from goldi_tasks.maintenance.clear_report import shown
-from goldi_tasks.units import megabytes
+from goldi_tasks.units import format_size
 
 
 def saved(found: Saved) -> Iterator[str]:
@@ -15,7 +15,7 @@ def saved(found: Saved) -> Iterator[str]:
     yield from _rows(found.parts)
     for reason, number in sorted(found.left.items()):
         yield f"    left out: {number} {reason}"
-    yield f"{'all':<36}{megabytes(found.bytes):>13} in {shown(found.file)}, {found.seconds:.1f} s"
+    yield f"{'all':<36}{format_size(found.bytes):>13} in {shown(found.file)}, {found.seconds:.1f} s"
 
 
 def restored(found: Restored, file: str) -> Iterator[str]:
@@ -23,7 +23,7 @@ def restored(found: Restored, file: str) -> Iterator[str]:
     yield from _rows(found.parts)
     if found.left:
         yield f"    not restored: {together(found.left)}"
-    size = megabytes(sum(part.bytes for part in found.parts))
+    size = format_size(sum(part.bytes for part in found.parts))
     yield f"{'all':<36}{size:>13} from {shown(file)}, saved by {found.key}, {found.seconds:.1f} s"
 
 
@@ -43,7 +43,7 @@ def restored_json(found: Restored, file: str) -> dict[str, Any]:
 def _rows(parts: Sequence[Part]) -> Iterator[str]:
     for part in parts:
         name = part.name if part.kind == "dir" else f"mount {part.name}"
-        yield f"{name:<36}{megabytes(part.bytes):>13} {_files(part):8d} files"
+        yield f"{name:<36}{format_size(part.bytes):>13} {_files(part):8d} files"
 
 
 def _one(part: Part) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import IO
 
 from goldi_tasks import process, tempdir
 from goldi_tasks.client.system_info import Docker
-from goldi_tasks.errors import CommandFailed, Interrupted, NoSpace
+from goldi_tasks.errors import CommandFailed, Interrupted, NoSpace, is_disk_full
 from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, link_rules, mount_agent, reader
 from goldi_tasks.maintenance.archive.archive_manifest import Entry
 from goldi_tasks.maintenance.archive.cache_mounts import Mount
@@ -54,7 +54,7 @@ def give(docker: Docker, base: str, mounts: Sequence[Mount], folder: Path) -> No
                 heard.extend(texts)
         except CommandFailed as error:
             said = "".join(heard)
-            if "no space left" in said.lower():
+            if is_disk_full(said):
                 raise _FULL from None
             last = next((line for line in reversed(said.splitlines()) if "goldi:" in line or "ERROR" in line), "")
             raise CommandFailed(f"the builder did not take the cache mounts: {last.strip()}", error.code) from None

@@ -19,6 +19,7 @@ from goldi_tasks.maintenance.archive.save_archive import Builder, failure, skipp
 from goldi_tasks.maintenance.archive.unpacker import Unpack, opened
 from goldi_tasks.paths import BY_NAME, TAG_FILE, Cache, build_cache
 from goldi_tasks.settings import Settings
+from goldi_tasks.units import format_size
 
 # A file takes whole blocks, and its name takes some.
 _BLOCK = 4096
@@ -101,7 +102,7 @@ class _Work:
             free[device] = found.f_bavail * found.f_frsize
             needed[device] = needed.get(device, 0) + part.bytes + _BLOCK * len(part.entries)
             if needed[device] > free[device]:
-                problem = f"{roots.of(cache)} has {free[device] / 1e6:.0f} MB free, which the archive does not fit in"
+                problem = f"{roots.of(cache)} has {format_size(free[device])} free, which the archive does not fit in"
                 raise NoSpace(problem, "Free some, see `inv cache.status`, or restore less with --name")
 
     def directory(self, place: Place) -> Sink:

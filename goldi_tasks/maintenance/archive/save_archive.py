@@ -1,7 +1,6 @@
 """Writing caches to one file, in one go: nothing is held in memory, nothing is there by its name until it is whole."""
 
-import errno
-import fcntl
+import json
 import os
 import sys
 import time
@@ -11,22 +10,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from goldi_tasks import atomic, ownership
+from goldi_tasks import atomic, locks, ownership, process
+from goldi_tasks.bake import bakefile, build_request, builds, control_files
 from goldi_tasks.cache.safe_delete import DIRECTORY
+from goldi_tasks.client import system_info
 from goldi_tasks.client.system_info import Docker
-from goldi_tasks.errors import CacheRefused, NoSpace
+from goldi_tasks.errors import CacheRefused, NoSpace, is_disk_full
 from goldi_tasks.maintenance import progress_line
-from goldi_tasks.maintenance.archive import archive_manifest, mount_transfer, reader, staging
+from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, mount_transfer, reader, staging
 from goldi_tasks.maintenance.archive.archive_manifest import Manifest, Part
 from goldi_tasks.maintenance.archive.cache_mounts import Mount
 from goldi_tasks.maintenance.archive.packer import Pack
 from goldi_tasks.paths import CACHES, TAG_FILE, Cache
-from goldi_tasks.settings import Settings
+from goldi_tasks.settings import Settings, image_names
 
 STDOUT = "-"
 # What an empty machine makes as fast as it unpacks it, and what holds links to the machine that made it.
 _SELDOM = ("goldilocks-venv", "goldilocks-node-modules")
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,18 @@ class Builder:
     docker: Docker
     base: str
     declared: Sequence[Mount]
+
+
+def find_builder(settings: Settings) -> Builder:
+    """Return what reaches the cache mounts of the project's Dockerfiles. Raises what bake and the engine raise."""
+    docker, mounts = system_info.docker(), dict[str, Mount]()
+    command = builds.print_command(settings, build_request.public(bakefile.load(settings)))
+    for target in json.loads(process.capture(command, cwd=settings.project))["target"].values():
+        with suppress(OSError, control_files.NotUnderstood):
+            text = control_files.find(settings.project, target).text
+            mounts |= cache_mounts.declared(text, target.get("args", {}), docker.platform)
+    base = image_names.base_images(settings, settings.made_images)["PYTHON_IMAGE"]
+    return Builder(docker, base, tuple(mounts.values()))
 
 
 @dataclass(frozen=True)
@@ -77,7 +89,7 @@ def save(settings: Settings, caches: Sequence[Cache], platform: str, builder: Bu
 
 def failure(error: OSError, what: str, whose: str) -> CacheRefused | NoSpace:
     """What to tell of an error of the system."""
-    if error.errno in _FULL:
+    if is_disk_full(error):
         return NoSpace(f"the disk of {whose} is full", "Free some, see `inv cache.status`")
     return CacheRefused(f"{what}: {error.strerror or error}", "Choose another place")
 
@@ -99,10 +111,8 @@ def written(file: str) -> Iterator[IO[bytes]]:
     draft = path.with_name(f".{path.name}.goldi-part")
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "wb") as out:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CacheRefused(f"{path} is being written by another", "Wait for it, or name another file") from None
+        if not locks.try_acquire(handle):
+            raise CacheRefused(f"{path} is being written by another", "Wait for it, or name another file")
         try:
             os.ftruncate(handle, 0)
             yield out

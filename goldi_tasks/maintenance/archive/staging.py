@@ -4,7 +4,6 @@ The directory of a cache stays the same one, since containers have it mounted: w
 by name. What that will be is written down first, so that a kill in the middle is finished by whoever comes next.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks import ownership
+from goldi_tasks import locks, ownership
 from goldi_tasks.atomic import exchange
 from goldi_tasks.cache import cache_directories
 from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, walk
@@ -42,7 +41,7 @@ def locked(folder: Path) -> Iterator[int | None]:
     """
     with cache_directories.opened(folder) as top:
         if top is not None:
-            fcntl.flock(top, fcntl.LOCK_EX)
+            locks.acquire(top)
             cache_directories.check_ours(folder, top)
             for name in [name for name in names_in(top) if name.startswith(PREFIX)]:
                 _settle(top, folder, name)

@@ -10,7 +10,7 @@ from goldi_tasks.errors import CacheRefused, GoldiError
 from goldi_tasks.maintenance import clear_caches
 from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 from goldi_tasks.paths import BY_NAME, CACHES, Roots
-from goldi_tasks.units import megabytes
+from goldi_tasks.units import format_size
 
 
 def mend(
@@ -64,7 +64,7 @@ def _remove(todo: Mend, where: Roots, images: Sequence[str]) -> str:
             f"{left[0].path or row.path}: {left[0].reason}{more}", "No image with Python is here, or no engine"
         )
     through = f" by a container of {row.image}" if row.image else ""
-    return f"removed what other users left in {row.path}{through}, {megabytes(row.tally.freed)}"
+    return f"removed what other users left in {row.path}{through}, {format_size(row.tally.freed)}"
 
 
 def _words(todo: Mend, where: Roots) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from goldi_tasks.maintenance.doctor.facts import Answers
 from goldi_tasks.maintenance.doctor.finding import Finding, Severity
+from goldi_tasks.units import format_size
 
 MOUNT, LAYER = "exec.cachemount", "regular"
 # Not used for so many hours is not in use.
@@ -87,9 +88,9 @@ def _told(rule: Rule) -> str:
     which = "" if rule.hours else f"{'with layers, ' if rule.drops(LAYER) else ''}the least recently used first"
     bounds = []
     if rule.free:
-        bounds.append(f"less than {_size(rule.free)} of the disk is free")
+        bounds.append(f"less than {format_size(rule.free)} of the disk is free")
     if keep := max(rule.keep, 0 if rule.free else rule.reserved):
-        bounds.append(f"the build cache is larger than {_size(keep)}")
+        bounds.append(f"the build cache is larger than {format_size(keep)}")
     return ", ".join(filter(None, [unused, which, f"once {' or '.join(bounds)}" if bounds else ""]))
 
 
@@ -142,7 +143,3 @@ def _bytes(text: str) -> float:
 
 def _days(hours: float) -> str:
     return f"{hours / 24:.0f} days" if hours >= 48 else f"{hours:.2g} hours"
-
-
-def _size(number: float) -> str:
-    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.0f} MB"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from goldi_tasks.maintenance.doctor.facts import Answers, Root, Space
 from goldi_tasks.maintenance.doctor.finding import Finding
+from goldi_tasks.units import format_size
 
 # Others may change what is there at the same time, and locks are slow, or none.
 NETWORK = (
@@ -49,7 +50,7 @@ def _space(of: str, where: str, space: Space, remedy: str) -> Iterator[Finding]:
         )
     elif space.free < min(LITTLE, space.total // 10):
         severity = "error" if space.free < min(SCARCE, space.total // 50) else "warning"
-        what = f"{space.free / 1e9:.1f} GB of {space.total / 1e9:.1f} GB are free under {where}"
+        what = f"{format_size(space.free)} of {format_size(space.total)} are free under {where}"
         yield Finding(f"{of}-space", "error" if severity == "error" else "warning", what, remedy)
     if space.inodes and space.inodes_free < min(100_000, space.inodes // 20):
         what = (

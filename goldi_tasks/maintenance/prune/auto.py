@@ -5,18 +5,22 @@ given up. Tools and builders are left to `cache.prune`. It never fails, and Ctrl
 """
 
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
-from goldi_tasks import state
+from goldi_tasks import process, state
 from goldi_tasks.cache import last_use, usage_lock
 from goldi_tasks.cache.safe_delete import KEY
 from goldi_tasks.errors import GoldiError
+from goldi_tasks.invocation import as_typed
+from goldi_tasks.maintenance import tool_images
 from goldi_tasks.maintenance.prune import execute, state_files
 from goldi_tasks.maintenance.prune.policy import TRASH, Asked, Limits
 from goldi_tasks.paths import CACHES, Roots
-from goldi_tasks.units import megabytes
+from goldi_tasks.settings import Settings
+from goldi_tasks.units import format_size
 
 # Seconds that measuring may take.
 _BUDGET = 5.0
@@ -26,11 +30,15 @@ class _TooLong(Exception):
     """To measure takes longer than a build may be kept waiting."""
 
 
-def tidy(roots: Roots, limits: Limits, current: str, images: Callable[[], Sequence[str]]) -> str:
-    """Do it; the line that is to be told of it, "" if there is none."""
+def tidy_up(settings: Settings) -> None:
+    """Hold the caches against the limits of the settings, within seconds; print one line if anything was freed."""
+    limits = Limits(settings.max_age, settings.max_size)
+    if process.is_dry() or not (limits.age or limits.size):
+        return
     with suppress(GoldiError, OSError, KeyboardInterrupt):
-        return _tidy(roots, Asked(limits, current=current), images)
-    return ""
+        line = _tidy(settings.roots, Asked(limits, current=settings.key), lambda: tool_images.with_python(settings))
+        if line:
+            print(as_typed(f"goldi: {line}"), file=sys.stderr, flush=True)
 
 
 def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> str:
@@ -49,7 +57,7 @@ def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> st
         return ""
     state.write(usage_lock.stamp(), "")
     freed = execute.freed(plan.rows)
-    return f"{megabytes(freed)} of caches freed that were not used for long (see max-age, max-size)" if freed else ""
+    return f"{format_size(freed)} of caches freed that were not used for long (see max-age, max-size)" if freed else ""
 
 
 def _any(roots: Roots, asked: Asked, now: float) -> bool:

@@ -22,7 +22,7 @@ from goldi_tasks.maintenance.prune.policy import TRASH, Asked, Row
 from goldi_tasks.maintenance.usage import builder_store, sizes
 from goldi_tasks.maintenance.usage.sizes import Size
 from goldi_tasks.paths import BY_NAME, Roots
-from goldi_tasks.units import days, megabytes
+from goldi_tasks.units import format_age, format_size
 
 Tell = Callable[[str], None]
 _HELD = "a running container has it mounted"
@@ -186,8 +186,8 @@ def plan(roots: Roots, asked: Asked, images: Callable[[str], Sequence[str]], tel
 def builder(asked: Asked) -> Row | None:
     """The row of the builder's store, None without a limit. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
     limits = asked.limits
-    whys = [f"not used for {days(limits.age)}"] if limits.age else []
-    whys += [f"what is over {megabytes(limits.size)}"] if limits.size else []
+    whys = [f"not used for {format_age(limits.age)}"] if limits.age else []
+    whys += [f"what is over {format_size(limits.size)}"] if limits.size else []
     if not whys:
         return None
     found, now = builder_store.look(), time.time()

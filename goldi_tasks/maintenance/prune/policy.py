@@ -13,7 +13,7 @@ from goldi_tasks.cache.safe_delete import KEY
 from goldi_tasks.maintenance.prune import tool_commands
 from goldi_tasks.maintenance.usage.sizes import Part, Size
 from goldi_tasks.paths import BY_NAME
-from goldi_tasks.units import days, megabytes
+from goldi_tasks.units import format_age, format_size
 
 # What is removed has this name meanwhile; what has it was left by a prune that was ended.
 TRASH = ".goldi-removed-"
@@ -85,7 +85,7 @@ def _tools(chosen: Sequence[Size], limits: Limits) -> Iterator[Row]:
         if size.name in tool_commands.COMMANDS:
             yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes what nothing needs")
         elif size.name == "pip-cache" and limits.age:
-            yield replace(row, how="files", why=f"files that were not used for {days(limits.age)}")
+            yield replace(row, how="files", why=f"files that were not used for {format_age(limits.age)}")
 
 
 def _old(size: Size, asked: Asked, now: float, gone: Callable[[str], bool]) -> Iterator[Row]:
@@ -97,7 +97,7 @@ def _old(size: Size, asked: Asked, now: float, gone: Callable[[str], bool]) -> I
         elif gone(part.key):
             yield _row(size, part, "its project is gone")
         elif asked.limits.age and now - part.last_use > asked.limits.age:
-            yield _row(size, part, f"not used for {days(now - part.last_use)}")
+            yield _row(size, part, f"not used for {format_age(now - part.last_use)}")
 
 
 def _excess(chosen: Sequence[Size], asked: Asked, now: float, rows: Sequence[Row]) -> Iterator[Row]:
@@ -108,7 +108,7 @@ def _excess(chosen: Sequence[Size], asked: Asked, now: float, rows: Sequence[Row
     for size, part in sorted(parts, key=lambda pair: pair[1].last_use):
         if left > asked.limits.size and _free(size, part, asked, now):
             left -= part.bytes
-            yield _row(size, part, f"all is over {megabytes(asked.limits.size)}; {_used(part, now)}")
+            yield _row(size, part, f"all is over {format_size(asked.limits.size)}; {_used(part, now)}")
 
 
 def over(found: Sequence[Size], asked: Asked, rows: Sequence[Row]) -> int:
@@ -129,4 +129,4 @@ def _row(size: Size, part: Part, why: str) -> Row:
 
 
 def _used(part: Part, now: float) -> str:
-    return f"last used {days(max(0.0, now - part.last_use))} ago"
+    return f"last used {format_age(max(0.0, now - part.last_use))} ago"

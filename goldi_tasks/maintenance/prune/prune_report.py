@@ -9,20 +9,20 @@ from goldi_tasks.maintenance.clear_report import shown
 from goldi_tasks.maintenance.prune.execute import Prune, freed
 from goldi_tasks.maintenance.prune.policy import Row
 from goldi_tasks.maintenance.usage import usage_report
-from goldi_tasks.units import megabytes
+from goldi_tasks.units import format_size
 
 
 def before(rows: Iterable[Row]) -> Iterator[str]:
     """A line for each row: how much at most, what, and why; on a line of its own where it is long."""
     for row in rows:
-        head = f"{megabytes(row.bytes):>10}  {shown(row.title)}"
+        head = f"{format_size(row.bytes):>10}  {shown(row.title)}"
         yield from _fitted(head, row.why)
 
 
 def after(row: Row) -> Iterator[str]:
     """What came of a row."""
     said = f"left alone: {row.kept}" if row.kept else f"not all: {row.failed}" if row.failed else "freed"
-    yield from _fitted(f"{megabytes(row.freed):>10}  {shown(row.title)}", shown(said))
+    yield from _fitted(f"{format_size(row.freed):>10}  {shown(row.title)}", shown(said))
 
 
 def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
@@ -30,13 +30,13 @@ def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
     for remark in plan.remarks:
         yield as_typed(f"goldi: {remark}")
     if over:
-        yield as_typed(f"goldi: {megabytes(over)} are still over the limit; `inv cache.status` shows what they are")
+        yield as_typed(f"goldi: {format_size(over)} are still over the limit; `inv cache.status` shows what they are")
     if not plan.rows:
         yield "nothing to prune"
     elif dry:
-        yield f"{megabytes(sum(row.bytes for row in plan.rows)):>10}  would be freed at most"
+        yield f"{format_size(sum(row.bytes for row in plan.rows)):>10}  would be freed at most"
     else:
-        yield f"{megabytes(freed(plan.rows)):>10}  freed"
+        yield f"{format_size(freed(plan.rows)):>10}  freed"
 
 
 def as_json(plan: Prune, over: int, *, dry: bool, interrupted: bool) -> dict[str, Any]:

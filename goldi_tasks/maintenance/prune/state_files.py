@@ -14,7 +14,7 @@ from goldi_tasks import state
 from goldi_tasks.cache.last_use import FRESH
 from goldi_tasks.cache.safe_delete import KEY
 from goldi_tasks.maintenance.prune.policy import Asked, Row
-from goldi_tasks.units import days
+from goldi_tasks.units import format_age
 
 WHAT = "notes"
 # Directories of the state directory that hold a file or a directory for each project.
@@ -41,7 +41,7 @@ def choose(asked: Asked, now: float, gone: Callable[[str], bool]) -> list[Row]:
         if gone(notes.key):
             why = "its project is gone"
         elif asked.limits.age and now - notes.last_use > asked.limits.age:
-            why = f"not used for {days(now - notes.last_use)}"
+            why = f"not used for {format_age(now - notes.last_use)}"
         else:
             continue
         rows.append(Row("state", WHAT, why, notes.key, notes.bytes, notes.files, notes.last_use))

@@ -8,7 +8,7 @@ from typing import Any
 from goldi_tasks.maintenance.clear_report import shown
 from goldi_tasks.maintenance.usage.builder_store import Store
 from goldi_tasks.maintenance.usage.sizes import Disk, Size, remarks
-from goldi_tasks.units import days, megabytes
+from goldi_tasks.units import format_age, format_size
 
 _BAR = 12
 # What a table takes beside its names and its bars.
@@ -71,7 +71,7 @@ def when(seconds: float) -> str | None:
 
 def ago(seconds: float, now: float) -> str:
     """How long ago that was, in words; what clocks make of the future is now."""
-    return f"{days(max(0.0, now - seconds))} ago" if seconds > 0 else "never"
+    return f"{format_age(max(0.0, now - seconds))} ago" if seconds > 0 else "never"
 
 
 def _caches(found: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Line]:
@@ -86,7 +86,7 @@ def _caches(found: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Lin
 
 
 def _store(store: Store, now: float) -> Iterator[Line]:
-    yield Line("builder", store.bytes, len(store.records), f"{megabytes(store.reclaimable)} reclaimable")
+    yield Line("builder", store.bytes, len(store.records), f"{format_size(store.reclaimable)} reclaimable")
     for mount in store.mounts:
         # What was given no id has its place for one.
         own = mount.id.strip("/") not in ("", mount.target.strip("/"))
@@ -102,7 +102,7 @@ def _table(lines: Sequence[Line], most: int, wide: int) -> Iterator[tuple[str, s
     room = max(8, min(max(map(len, names)), wide - _FIGURES - (2 + _BAR if bars else 0)))
     for name, line in zip(names, lines, strict=True):
         text = name if len(name) <= room else f"{name[: room - 3]}..."
-        size = megabytes(line.bytes) if line.bytes or line.files is not None else ""
+        size = format_size(line.bytes) if line.bytes or line.files is not None else ""
         files = "" if line.files is None else str(line.files)
         bar = f"  {_bar(line.bytes, most) if line.name != 'all' else '':<{_BAR}}" if bars else ""
         yield f"{text:<{room}} {size:>9} {files:>8}{bar}  {line.used:<13}".rstrip()[:wide], line.style
@@ -119,7 +119,7 @@ def _disks(found: Sequence[Size]) -> Iterator[str]:
     roots = dict.fromkeys((size.path.parent, size.disk.type) for size in found)
     for root, kind in roots:
         disk = next(size.disk for size in found if size.path.parent == root)
-        of = f"{megabytes(disk.free)} of {megabytes(disk.capacity)} free"
+        of = f"{format_size(disk.free)} of {format_size(disk.capacity)} free"
         yield f"{shown(str(root))}: {kind or 'file system'}, {of}"
 
 

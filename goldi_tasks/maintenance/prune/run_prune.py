@@ -1,4 +1,4 @@
-"""What `cache.prune` does, step by step: look, show, act, tell."""
+"""Prune step by step: measure, show what would go and why, do it, print what was freed."""
 
 import json as json_
 import sys
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from contextlib import redirect_stdout
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks import units, wiring
+from goldi_tasks import units
 from goldi_tasks.errors import GoldiError, Interrupted
-from goldi_tasks.maintenance import clear_caches
+from goldi_tasks.maintenance import clear_caches, tool_images
 from goldi_tasks.maintenance.prune import execute, policy, prune_report
 from goldi_tasks.maintenance.usage import measure
 from goldi_tasks.settings import Settings
@@ -24,7 +24,10 @@ def prune(
     dry: bool,
     json: bool,
 ) -> None:
-    """All of it. Raises SettingsError, UnknownName, CacheRefused where something could not be pruned, Interrupted."""
+    """Prune the caches.
+
+    Raises SettingsError, UnknownName, CacheRefused where something could not be pruned, Interrupted.
+    """
     chosen = settings or project_settings.outside()
     limits = policy.Limits(
         chosen.max_age if age is None else units.age(age, "--age"),
@@ -36,7 +39,7 @@ def prune(
     # What is said on the way is not for scripts.
     with redirect_stdout(sys.stderr if json else out):
         with measure.progress() as tell:
-            plan = execute.plan(chosen.roots, asked, lambda cache: wiring.with_tool(settings, cache), tell)
+            plan = execute.plan(chosen.roots, asked, lambda cache: tool_images.with_tool(settings, cache), tell)
         if builder and not names:
             _builder(plan)
         _say(prune_report.before(plan.rows))

@@ -1,0 +1,17 @@
+"""Make the directories that containers of a project mount."""
+
+from pathlib import Path
+
+from goldi_tasks import atomic, ownership
+from goldi_tasks.cache import cache_directories
+from goldi_tasks.client import run_arguments
+from goldi_tasks.settings import Settings
+
+
+def prepare(settings: Settings) -> None:
+    """Make the cache directories that containers mount, and their mount points in the project. Raises CacheRefused."""
+    for _, directory, mount in run_arguments.mounts(settings):
+        cache_directories.ensure(settings.roots, directory)
+        if Path(mount).is_relative_to(settings.project):
+            # Else the engine would make the mount point, as root.
+            atomic.make_directory(Path(mount), 0o777, ownership.owner())

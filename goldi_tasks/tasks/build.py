@@ -1,0 +1,257 @@
+"""Build images with buildx bake, with caches that survive.
+
+What builds is imported by the task that needs it: 30 ms that no other namespace has a use for.
+"""
+
+import shlex
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import process
+from goldi_tasks import settings as project
+from goldi_tasks.bake.build_request import BuildRequest
+from goldi_tasks.errors import NotAProject
+from goldi_tasks.paths import TARGETS
+from goldi_tasks.tasks._task import benchmark, print_json, print_lines, task
+
+_OPTIONS: dict[str, Any] = {
+    "request": BuildRequest,
+    "builds": True,
+    "help": {"json": "Print the summary for scripts; the progress goes to standard error."},
+}
+_IMAGE: dict[str, Any] = {**_OPTIONS, "without": ("tag", "sbom")}
+# First what push had first: invoke gives short options in this order.
+_PUSH: dict[str, Any] = {
+    **_OPTIONS,
+    "first": ("tag", "platform", "cache_from", "sbom", "set", "no_cache", "pull", "keep_cache", "progress"),
+    "without": ("push", "force"),
+}
+
+
+@task(**_IMAGE)
+def prod(c: Context, *, json: bool = False, **options: Any) -> None:
+    """Build the production image."""
+    _build(("production",), options, json=json)
+
+
+@task(**_IMAGE)
+def dev(c: Context, *, json: bool = False, **options: Any) -> None:
+    """Build what development needs: the tools and devcontainer images."""
+    _build(("development",), options, json=json)
+
+
+@task(**_IMAGE)
+def tools(c: Context, *, json: bool = False, **options: Any) -> None:
+    """Build the image that the checks run in."""
+    _build(("tools",), options, json=json)
+
+
+@task(**_IMAGE)
+def devcontainer(c: Context, *, json: bool = False, **options: Any) -> None:
+    """Build the dev container's image."""
+    _build(("devcontainer",), options, json=json)
+
+
+@task(name="all", **_IMAGE)
+def all_(c: Context, *, json: bool = False, **options: Any) -> None:
+    """Build every image."""
+    _build(TARGETS, options, json=json)
+
+
+@task(positional=["name"], **_IMAGE)
+def target(c: Context, name: str, *, json: bool = False, **options: Any) -> None:
+    """Build a target or group of the bake file by its name."""
+    _build((name,), options, json=json)
+
+
+@task(**{**_PUSH, "help": {**_PUSH["help"], "target": "The target or group that is built and pushed."}})
+def push(c: Context, target: str = "production", *, json: bool = False, **options: Any) -> None:
+    """Build an image and push it: with provenance, labels, and caches for those who build it next."""
+    from goldi_tasks.bake import builds
+
+    scanner = builds.find_scanner(project.load(Path.cwd())) if options["sbom"] else ""
+    _build((target,), options, json=json, push=True, force=True, scanner=scanner)
+
+
+@task(
+    help={
+        "target": "The target whose image is used: tools or devcontainer.",
+        "command": "Run this and end.",
+        "logins": "Hand over the passwords and tokens of this machine's network too.",
+    }
+)
+def shell(c: Context, target: str = "tools", command: str = "", logins: bool = False) -> None:
+    """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
+    from goldi_tasks import network
+    from goldi_tasks.cache import container_mounts
+    from goldi_tasks.client import rootless, run_arguments, system_info
+
+    settings = project.load(Path.cwd())
+    container_mounts.prepare(settings)
+    argv = tuple(shlex.split(command)) or ("bash",)
+    with network.file(settings, with_logins=logins) as told:
+        host, image = system_info.host(), f"{settings.image}:{target}"
+        user = rootless.numbers((host.uid, host.gid))
+        process.live(run_arguments.run(settings, host, user, image, Path.cwd(), told, argv))
+
+
+@task(name="list", help={"json": "Print it for scripts."})
+def list_(c: Context, json: bool = False) -> None:
+    """List the targets and groups of the bake file."""
+    from goldi_tasks.bake import bakefile, builds
+
+    settings = project.load(Path.cwd())
+    rows = bakefile.listing(settings, builds.variables(settings, BuildRequest(())))
+    if json:
+        print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
+        return
+    for name, kind, of in rows:
+        print(f"{name:<14} {kind:<7} {of}")
+
+
+@task(name="print", help={"target": "A target or group."})
+def print_(c: Context, target: str = "default") -> None:
+    """Print what bake makes of the bake file for a target or group, as JSON."""
+    from goldi_tasks.bake import builds
+
+    settings = project.load(Path.cwd())
+    print(process.capture(builds.print_command(settings, (target,)), cwd=settings.project), end="")
+
+
+@task(
+    help={
+        "json": "Print it for scripts.",
+        "number": "How many builds, newest first.",
+        "show": "Print all that is known of the build with this id.",
+    }
+)
+def history(c: Context, json: bool = False, number: int = 10, show: str = "") -> None:
+    """List the last builds of this project: when, what, how it ended, how long, steps from the cache."""
+    from goldi_tasks.bake import build_history
+
+    settings = project.load(Path.cwd())
+    if show:
+        print_json(build_history.one(settings, show))
+        return
+    records = list(build_history.history(settings, number))
+    if json:
+        print_json(records)
+        return
+    print_lines(build_history.table(records))
+
+
+@task(
+    help={
+        "target": "The target whose image is measured.",
+        "json": "Print it for scripts.",
+        "top": "How many of the largest contents of each layer.",
+    }
+)
+def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
+    """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    from goldi_tasks.bake import image_size
+    from goldi_tasks.bake.builders import configured
+
+    settings = project.load(Path.cwd())
+    with configured.at(settings):
+        found = image_size.measure(settings, target, top)
+    if json:
+        print_json(image_size.as_json(found))
+        return
+    print_lines(image_size.table(found))
+
+
+@task(
+    name="bench",
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
+    """Measure builds of this project on this machine, in a copy, beside the guide's figures and plain docker."""
+    from goldi_tasks.bake import build_benchmark
+    from goldi_tasks.bake.build_benchmark import build_table
+
+    settings = project.load(Path.cwd())
+    would = f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
+    benchmark(rounds, json, would, lambda tell: build_benchmark.measure(settings, rounds, tell), build_table)
+
+
+@task(
+    help={
+        "create": "Create it: the one that the settings choose, or goldilocks-builder as the guide does.",
+        "reset": "Remove it with its cache, and create it.",
+        "json": "Print it for scripts.",
+    }
+)
+def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
+    """Show the builder in use, and whether it answers; create or reset it."""
+    from goldi_tasks.bake.builders import describe
+
+    try:
+        settings = project.load(Path.cwd())
+    except NotAProject:
+        settings = project.outside()
+    if reset:
+        describe.reset(settings, Path.cwd())
+    elif create:
+        describe.create(settings, Path.cwd())
+    else:
+        found = describe.found(settings)
+        if json:
+            print_json(found)
+        else:
+            print_lines(describe.lines(found))
+        if failure := describe.failure(found):
+            raise failure
+
+
+@task(
+    help={
+        "install": "Register QEMU for what is missing, as root or through sudo. (With a registry in reach others use "
+        "`docker run --privileged --rm tonistiigi/binfmt --install all`.)",
+        "uninstall": "Remove what --install registered, and nothing else.",
+        "json": "Print it for scripts.",
+    }
+)
+def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
+    """Show which platforms run here, natively or emulated; set emulation up, or remove it."""
+    from goldi_tasks.engine import HERE, platforms
+    from goldi_tasks.engine import binfmt as emulators
+
+    # What is said on the way is not for scripts.
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        if uninstall:
+            emulators.uninstall(HERE)
+        if install:
+            emulators.install(HERE)
+    found = emulators.found()
+    if json:
+        print_json(platforms.as_json(found))
+        return
+    print_lines(platforms.lines(found))
+
+
+def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **values: Any) -> None:
+    """Build `targets` with what was typed for `options`; `values` are fields of the request."""
+    from goldi_tasks.bake import builds, summary
+
+    request = BuildRequest.from_options(targets, options, **values)
+    results: list[summary.Summary] = []
+    try:
+        # Whatever else is printed on the way is not for scripts.
+        with redirect_stdout(sys.stderr if json else sys.stdout):
+            report = results.append if json else summary.show
+            builds.build(project.load(Path.cwd()), request, report, here=False)
+    finally:
+        for result in results:
+            print_json(summary.as_json(result))
+
+
+ns = Collection(
+    "build",
+    *(prod, dev, tools, devcontainer, all_, target, push, shell, list_, print_, builder, binfmt, history, size, bench_),
+)

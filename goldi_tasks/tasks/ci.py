@@ -1,0 +1,296 @@
+"""What CI runs, and what a developer runs of it all day."""
+
+import json as json_
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.context import Context
+
+from goldi_tasks import process, state
+from goldi_tasks import settings as project
+from goldi_tasks.cache import usage_lock
+from goldi_tasks.ci import ci_environment, jobs, noxfile
+from goldi_tasks.client import system_info
+from goldi_tasks.command import Command
+from goldi_tasks.errors import CacheRefused, CommandFailed, NoPermission, NoSpace, UnknownName, did_you_mean
+from goldi_tasks.maintenance.archive import cache_key
+from goldi_tasks.settings import Settings
+from goldi_tasks.settings.image_names import base_images
+from goldi_tasks.tasks._consent import YES, confirm
+from goldi_tasks.tasks._task import after_dashes, benchmark, print_json, task
+
+
+def _nox_task(name: str, doc: str) -> Any:
+    """A task that runs the nox session of its own name; what stands after `--` is passed on."""
+
+    def body(c: Context) -> None:
+        _nox("--session", name, "--", *after_dashes())
+
+    body.__doc__ = doc
+    return task(name=name)(body)
+
+
+lint = _nox_task("lint", "Run `nox -s lint`; what stands after -- is passed on, as with all of these.")
+format_ = _nox_task("format", "Run `nox -s format`.")
+typecheck = _nox_task("typecheck", "Run `nox -s typecheck`.")
+tests = _nox_task("tests", "Run `nox -s tests`.")
+precommit = _nox_task("precommit", "Run `nox -s precommit`.")
+
+
+@task(name="session", positional=["name"], help={"name": "A session of the noxfile."})
+def session_(c: Context, name: str) -> None:
+    """Run any session of the noxfile."""
+    _nox("--session", name, "--", *after_dashes())
+
+
+@task(name="list")
+def list_(c: Context) -> None:
+    """List the sessions of the noxfile."""
+    _nox("--list")
+
+
+@task(
+    help={
+        "stop": "End the project's tools containers, whatever runs in them.",
+        "shell": "Open a shell in the container, which is started if need be.",
+        "logins": "Let the shell have the passwords and tokens of this machine's network.",
+        "json": "Print it for scripts.",
+    }
+)
+def tools(c: Context, stop: bool = False, shell: bool = False, logins: bool = False, json: bool = False) -> None:
+    """Show the container that checks run in; stop it, or open a shell in it."""
+    settings = project.load(Path.cwd())
+    if process.is_dry():
+        print(f"would {'stop' if stop else 'open a shell in' if shell else 'show'} the tools container")
+    elif stop:
+        from goldi_tasks.checks import warm_container
+
+        for name in warm_container.stop(settings):
+            print(f"{name} is stopped")
+    elif shell:
+        _shell(settings, logins)
+    else:
+        _show(settings, json)
+
+
+def _shell(settings: Settings, logins: bool) -> None:
+    from goldi_tasks.checks import run
+
+    code = run.run_in_tools(settings, ("bash",), os.environ, patient=True, logins=logins)
+    if code:
+        raise CommandFailed(f"the shell ended with exit code {code}", code)
+
+
+def _show(settings: Settings, json: bool) -> None:
+    from goldi_tasks.checks import warm_container
+
+    found = warm_container.listed(settings)
+    if json:
+        print_json(found)
+        return
+    for row in found:
+        jobs = row["checks"]
+        print(f"{row['name']}  {row['status']}  image {row['image'][7:19]}  {len(jobs)} running")
+        for job in jobs:
+            print(f"  {job}")
+    if not found:
+        print("no tools container; the next check starts one")
+
+
+def _nox(*arguments: str) -> None:
+    """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
+    process.live(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))
+
+
+_KINDS = ("sessions", "targets")
+# Not from the project's directory: what lies there must not stand for a module of ours.
+_BUILD = ("-P", "-c", "from goldi_tasks.cli import main; main()", "build.prod", "--json", "--progress", "brief")
+
+
+@task(
+    iterable=["session"],
+    help={
+        "session": "A session of the noxfile; may be repeated. Without it lint, typecheck, tests and precommit.",
+        "build": "Also build the production image.",
+        "fail_fast": "End the others as soon as one has failed.",
+        "json": "Print what came of it for scripts; all else goes to standard error.",
+        "junit": "Write a JUnit file; an earlier one is replaced, any other file asked about.",
+        "yes": YES,
+        "summary": "Add a summary in Markdown to this file; where a CI offers a file for it, to that, too.",
+    },
+)
+def check(
+    c: Context,
+    session: Sequence[str] | None = None,
+    build: bool = True,
+    fail_fast: bool = False,
+    json: bool = False,
+    junit: str = "",
+    summary: str = "",
+    yes: bool = False,
+) -> None:
+    """Run what CI runs: checks and the production build, side by side but for what changes files."""
+    from goldi_tasks.ci import check_report, checks_view, run_checks
+
+    settings = project.load(Path.cwd())
+    checks = _checks(settings, session or (), build)
+    if process.is_dry():
+        print("\n".join(str(one.command) for turn in jobs.turns(checks) for one in turn))
+        return
+    confirm(ci_environment.find_loss(junit), yes, "name another file")
+    for file in (*ci_environment.summaries(summary), *([Path(junit)] if junit else [])):
+        # Before all the work is done in vain.
+        ci_environment.append(file, "")
+    with redirect_stdout(sys.stderr) if json else nullcontext():
+        found = run_checks.run_all(checks, settings.project, checks_view.shown, fail_fast=fail_fast)
+    print(
+        json_.dumps(check_report.as_json(found), indent=2) if json else "\n".join(check_report.lines(found)), flush=True
+    )
+    if junit:
+        ci_environment.write(Path(junit), check_report.junit(found))
+    for file in ci_environment.summaries(summary):
+        ci_environment.append(file, check_report.markdown(found))
+    if found.first:
+        raise CommandFailed(f"{found.first.check.name} failed", found.code, "See its output above")
+
+
+@task(
+    iterable=["name"],
+    help={
+        "kind": "sessions: of the noxfile, those that plain nox runs; targets: of the bake file, with their platforms.",
+        "name": "Only this session, or this target or group; may be repeated.",
+    },
+)
+def matrix(c: Context, kind: str = "sessions", name: Sequence[str] | None = None) -> None:
+    """Print a matrix of jobs as GitHub's fromJSON takes it; on GitHub it is the step's output `matrix`, too."""
+    settings, names = project.load(Path.cwd()), tuple(name or ())
+    if kind not in _KINDS:
+        raise UnknownName(f"no kind of matrix '{kind}'", did_you_mean(kind, _KINDS).capitalize())
+    found = _targets(settings, names) if kind == "targets" else jobs.session_matrix(noxfile.sessions(settings, names))
+    printed = json_.dumps(found)
+    ci_environment.output({"matrix": printed})
+    print(printed)
+
+
+@task(
+    name="bench",
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+)
+def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
+    """Measure checks of this project on this machine, beside the host and `docker compose run`."""
+    from goldi_tasks.benchmark import limits
+    from goldi_tasks.checks import check_benchmark
+
+    settings = project.load(Path.cwd())
+    would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
+    benchmark(rounds, json, would, lambda tell: check_benchmark.measure(settings, rounds, tell), limits)
+
+
+def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.Check]:
+    """What is to be run. Raises NotAProject, CommandFailed of nox, UnknownName."""
+    found = jobs.chosen(noxfile.sessions(settings, every=True), names)
+    building = Command((sys.executable, *_BUILD)) if build else None
+    checks = jobs.checks(found, noxfile.nox(settings), building, os.environ)
+    if not checks:
+        raise UnknownName(f"the noxfile has none of {', '.join(jobs.USUAL)}", "Name sessions with --session")
+    return checks
+
+
+def _targets(settings: Settings, names: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
+    from goldi_tasks.bake import bakefile, builds
+    from goldi_tasks.bake.build_request import public
+
+    command = builds.print_command(settings, names or public(bakefile.load(settings)))
+    return jobs.target_matrix(json_.loads(process.capture(command, cwd=settings.project)))
+
+
+_FILE = "The archive; by default in RUNNER_TEMP on GitHub, in the project on GitLab, else in the state directory."
+_MOUNTS = "Also the builder's cache mounts, which takes several times as long."
+
+
+@task(name="cache-key", help={"json": "Print it with where the archive lies and what older keys begin with."})
+def cache_key_(c: Context, json: bool = False) -> None:
+    """Print the key of the caches; on GitHub they are the step's outputs, too: key, restore-keys, path."""
+    settings = project.load(Path.cwd())
+    file = ci_environment.archive(settings.key)
+    found = {
+        "key": _key(settings),
+        "restore-keys": cache_key.prefix(system_info.host().platform),
+        "path": str(file.parent),
+    }
+    ci_environment.output(found)
+    print(json_.dumps(found, indent=2) if json else found["key"])
+
+
+@task(name="cache-restore", help={"file": _FILE, "mounts": _MOUNTS})
+def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
+    """Restore the caches that an earlier run saved; where there are none, or damaged ones, CI goes on without."""
+    from goldi_tasks.maintenance.archive import archive_report, restore_archive, save_archive
+
+    settings = project.load(Path.cwd())
+    archive = ci_environment.archive(settings.key, file)
+    if process.is_dry():
+        print(f"would restore all caches from {archive}")
+        return
+    if not archive.is_file():
+        print(f"no caches to restore: {archive} is not there")
+        return
+    try:
+        builder = save_archive.find_builder(settings) if mounts else None
+        with usage_lock.at_work():
+            found = restore_archive.restore(settings, (), system_info.host().platform, builder, archive)
+    except (CacheRefused, NoSpace, CommandFailed) as error:
+        # What is saved at the end of this run takes its place.
+        ci_environment.note(archive, "")
+        print(f"{ci_environment.warning()}goldi: going on without caches: {error}", flush=True)
+        return
+    print("\n".join(archive_report.restored(found, str(archive))))
+
+
+@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Write over any file. {YES}"})
+def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) -> None:
+    """Save the caches for later runs, unless what was restored has this key already."""
+    from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
+
+    settings = project.load(Path.cwd())
+    archive = ci_environment.archive(settings.key, file)
+    if process.is_dry():
+        print(f"would save all caches to {archive}")
+        return
+    wanted = _key(settings)
+    if ci_environment.saved_key(archive) == wanted:
+        print(f"nothing to save: {archive} has the key {wanted} already")
+        return
+    confirm(overwrite.find_loss(file, settings.key) if file else "", yes, "name another file")
+    try:
+        state.make(archive.parent)
+    except OSError as error:
+        raise NoPermission(f"{archive.parent} cannot be made: {error.strerror}", "Name another file") from error
+    builder = save_archive.find_builder(settings) if mounts else None
+    ci_environment.note(archive, "")
+    with usage_lock.at_work():
+        found = save_archive.save(
+            settings, save_archive.usual(False), system_info.host().platform, builder, str(archive)
+        )
+    ci_environment.note(archive, wanted)
+    print("\n".join(archive_report.saved(found)))
+
+
+def _key(settings: Settings) -> str:
+    from goldi_tasks.maintenance.archive import lock_files
+
+    return cache_key.key(
+        system_info.host().platform, base_images(settings, settings.made_images), lock_files.read(settings)
+    )
+
+
+ns = Collection(
+    "ci",
+    *(check, lint, format_, typecheck, tests, precommit, session_, list_, tools, bench_, matrix),
+    *(cache_key_, cache_restore, cache_save),
+)

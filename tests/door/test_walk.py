@@ -1,0 +1,35 @@
+"""The way from a typed command to the program that does it: few frames, none of them a closure."""
+
+import sys
+
+import pytest
+
+from tests.door.conftest import Stage
+
+pytestmark = pytest.mark.door
+
+# Prints the functions of ours between the task and the program, outermost first.
+TRACED = """
+import sys, traceback
+from goldi_tasks import process
+
+def stream(command, **options):
+    frames = [frame.f_code for frame, _ in traceback.walk_stack(sys._getframe(1))]
+    ours = [code for code in frames if "/goldi_tasks/" in code.co_filename]
+    names = [code.co_name for code in ours]
+    print("WALK", *reversed(names[: names.index("__call__") + 1]))
+    print("FREE", *(name for code in ours for name in code.co_freevars))
+    raise KeyboardInterrupt
+
+process.stream = stream
+from goldi_tasks.cli import main
+main()
+"""
+
+
+def test_a_build_reaches_bake_in_six_frames_without_a_closure(stage: Stage) -> None:
+    done = stage.run(sys.executable, "-c", TRACED, "build.prod")
+    walk, free = (next(line for line in done.stdout.splitlines() if line.startswith(word)) for word in ("WALK", "FREE"))
+    assert walk == "WALK __call__ prod _build build run follow", done.stderr
+    # Python keeps the class of `super()` in a cell.
+    assert set(free.split()[1:]) <= {"__class__"}
