@@ -1,8 +1,10 @@
-"""THE table of cache directories: what there is, who fills it, and where containers see it.
+"""The one table of cache directories: what there is, who fills it, and where containers see it.
 
-Nothing else in this package spells a cache path. The Dockerfile, the bake file and setup-cache.sh
-repeat some of these values in their own language; tests hold them against this table.
-The fourteen names of the guide stand as they were; `uv-cache` is ours.
+Nothing else in this package spells a cache path. Seven files cannot import the table and repeat parts of it:
+infrastructure/docker/{Dockerfile, docker-bake.json, docker-compose.yml, setup-cache.sh},
+.devcontainer/{devcontainer.json, initialize.sh} and docs/caches.md. tests/test_cache_places.py names the one that
+lacks a cache; the tests in tests/contract compare what they make of it. The fourteen names of the guide are kept;
+`uv-cache` is ours.
 """
 
 import hashlib
