@@ -21,15 +21,15 @@ KINDS = {
 }
 HEAD = """# Messages
 
-What ends a command with an exit code other than 0, as `goldi: PROBLEM. REMEDY.`: made from the source by
-`python -m tests.messages`, and held by a test. In braces stands what differs from case to case. Messages name the command as it was
-typed, `goldi`, `./goldi` or `inv`.
+What a command prints before it ends with an exit code other than 0: `goldi: PROBLEM. REMEDY.` Words in braces differ
+from case to case. A message names the command as it was typed: `goldi`, `./goldi` or `inv`. This page is made from the
+source by `python -m tests.messages`, and a test compares them.
 """
 
 
 @dataclass(frozen=True)
 class Message:
-    """A message as it is written in `file`: `problem` and `remedy` with `{placeholders}`; None where they are computed."""
+    """A message as `file` has it: `problem` and `remedy` with `{placeholders}`, None where they are computed."""
 
     file: str
     line: int
@@ -38,25 +38,26 @@ class Message:
     remedy: str | None
 
 
-def template(node: ast.AST | None, names: dict[str, list[ast.expr]], depth: int = 3) -> list[str | None]:
+def template(node: ast.expr | None, names: dict[str, list[ast.expr]], depth: int = 3) -> list[str | None]:
     """Return the texts that an expression may have, None for one that is computed."""
+    texts: list[str | None] = [None]
     match node:
         case None:
-            return [""]
+            texts = [""]
         case ast.Constant(value=str(text)):
-            return [text]
+            texts = [text]
         case ast.JoinedStr():
-            return ["".join(_part(value) for value in node.values)]
+            texts = ["".join(_part(value) for value in node.values)]
         case ast.BinOp(op=ast.Add()):
             left, right = template(node.left, names), template(node.right, names)
-            return [None if one is None or two is None else one + two for one in left for two in right]
+            texts = [None if one is None or two is None else one + two for one in left for two in right]
         case ast.IfExp():
-            return [*template(node.body, names), *template(node.orelse, names)]
+            texts = [*template(node.body, names), *template(node.orelse, names)]
         case ast.BoolOp():
-            return [text for value in node.values for text in template(value, names)]
+            texts = [text for value in node.values for text in template(value, names)]
         case ast.Name(id=name) if name in names and depth:
-            return [text for value in names[name] for text in template(value, names, depth - 1)]
-    return [None]
+            texts = [text for value in names[name] for text in template(value, names, depth - 1)]
+    return texts
 
 
 def _part(node: ast.expr) -> str:
@@ -76,11 +77,11 @@ def messages() -> Iterator[Message]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         constants = _assigned(tree.body)
         for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] + [tree]:
-            body = [node for node in ast.walk(function)] if isinstance(function, ast.FunctionDef) else tree.body
+            body = list(ast.walk(function)) if isinstance(function, ast.FunctionDef) else tree.body
             names = constants | _assigned([node for node in body if isinstance(node, ast.stmt)])
             for call in _calls(function):
                 kind = call.func.id if isinstance(call.func, ast.Name) else ""
-                problem, *rest = call.args or [None]
+                problem, *rest = call.args
                 remedy = rest[1 if kind == "CommandFailed" else 0] if len(rest) > (kind == "CommandFailed") else None
                 for text in template(problem, names):
                     for what in template(remedy, names):
