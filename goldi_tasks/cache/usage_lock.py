@@ -45,7 +45,7 @@ def alone(print_line: Callable[[str], None] | None) -> Iterator[bool]:
         while print_line and handle is not None and not is_locked:
             if not is_reported:
                 holders = ", ".join(_list_holders(handle)) or "another goldi"
-                print_line(f"waiting until nobody works with the caches: {holders}")
+                print_line(f"waiting for the processes that use the caches: {holders}")
                 is_reported = True
             time.sleep(4 * _PAUSE)
             is_locked = _try_lock(handle, shared=False)

@@ -42,9 +42,9 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
         info.size = os.fstat(file.fileno()).st_size
         if info.size <= SMALL:
             # The file may change: its size in the tar is what was read.
-            data = file.read(SMALL)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+            content = file.read(SMALL)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
         else:
             tar.addfile(info, file)
 
