@@ -20,7 +20,7 @@ def _warnings(root: Path) -> list[str]:
     sentences = []
     if file_system(root, Path("/proc/self/mountinfo").read_text(encoding="utf-8")) == "tmpfs":
         sentences.append(
-            f"{root} is a tmpfs: caches there use memory and are lost at the next boot; set GOLDI_CACHE_ROOT to a disk"
+            f"{root} is a tmpfs: caches there use memory and end with the next boot; set GOLDI_CACHE_ROOT to a disk"
         )
     if not engine_sees(root):
         sentences.append(f"the engine does not see {root}: share it with the engine's machine, or set GOLDI_CACHE_ROOT")
