@@ -87,7 +87,7 @@ def test_only_what_is_named_is_restored(here: Settings, there: Settings, tmp_pat
     kept = put(there, RUFF, "a", "old")
     saved(here, tmp_path / "archive")
     found = restored(there, tmp_path / "archive", "uv-cache")
-    assert [part.name for part in found.left] == ["ruff-cache"]
+    assert [part.name for part in found.not_restored] == ["ruff-cache"]
     assert kept.read_text() == "old"
 
 
@@ -112,7 +112,7 @@ def test_what_is_left_out_is_told(here: Settings, tmp_path: Path) -> None:
     found = saved(here, tmp_path / "archive", (UV,))
     kept = {one.path: one.target for one in found.parts[0].entries}
     assert kept == {"f": "", "in": "f", "mounted": "f"}
-    assert found.left == {
+    assert found.left_out == {
         "that are links out of their cache": 2,
         "that are no file, directory or link": 1,
         "with a name that is no text, or too long": 1,
@@ -185,14 +185,14 @@ def test_a_kill_in_the_middle_is_finished_by_the_next(
     with monkeypatch.context() as patch:
         patch.setattr(os, "rename", counted(os.rename))
         patch.setattr(staging, "exchange", counted(atomic.exchange))
-        settle, calls = staging._settle, [0]
+        settle, calls = staging._recover, [0]
 
         def once(*args: Any) -> None:
             calls[0] += 1
             # The first one clears what was there before us.
             return None if calls[0] else settle(*args)
 
-        patch.setattr(staging, "_settle", once)
+        patch.setattr(staging, "_recover", once)
         if steps < 4:
             with pytest.raises(Killed):
                 restored(there, file)
@@ -376,7 +376,7 @@ class TestAgent:
                     mount_agent.main("give", str(mounts))
             else:
                 mount_agent.main("give", str(mounts))
-        mount_agent._settle(mounts / "0")
+        mount_agent._recover(mounts / "0")
         found = {path.name: path.read_text() for path in (mounts / "0").iterdir()}
         assert found in ({"a": "old", "b": "old"}, {"a": "new", "b": "new"})
         assert (found["a"] == "old") == (steps >= 3)

@@ -245,7 +245,7 @@ def test_a_directory_that_moves_away_meanwhile_ends_the_walk(root: Path, monkeyp
 
     inner = (root / "pip-cache" / "a" / "b").stat().st_ino
     monkeypatch.setattr(os, "scandir", scandir)
-    assert empty(root / "pip-cache") == (0, [f"{root}/pip-cache/a/b: it was moved away meanwhile"])
+    assert empty(root / "pip-cache") == (0, [f"{root}/pip-cache/a/b: it was moved during the deletion"])
     assert (root / "npm-cache" / "precious").exists()
 
 

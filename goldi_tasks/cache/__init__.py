@@ -1,5 +1,4 @@
-"""The cache room, over the directories of paths.py: `dirs` makes them, `clear` empties them, `walk` goes through them.
+"""Create, check, lock, repair and empty the cache directories that paths.py lists.
 
-`look` tells what there is, `prune` makes room, `local` keeps the build caches whole, `archive` carries caches to
-another machine, `doctor` says what they suffer from.
+The tasks over them (clear, prune, status, save and restore, doctor) are in `goldi_tasks/maintenance`.
 """

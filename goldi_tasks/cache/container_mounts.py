@@ -1,4 +1,4 @@
-"""Make the directories that containers of a project mount."""
+"""Create the directories that containers of a project mount."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ from goldi_tasks.settings import Settings
 
 
 def prepare(settings: Settings) -> None:
-    """Make the cache directories that containers mount, and their mount points in the project. Raises CacheRefused."""
-    for _, directory, mount in run_arguments.mounts(settings):
+    """Create the cache directories that containers mount, and the mount points in the project. Raises CacheRefused."""
+    for _, directory, mount_point in run_arguments.mounts(settings):
         cache_directories.ensure(settings.roots, directory)
-        if Path(mount).is_relative_to(settings.project):
-            # Else the engine would make the mount point, as root.
-            atomic.make_directory(Path(mount), 0o777, ownership.owner())
+        if Path(mount_point).is_relative_to(settings.project):
+            # Otherwise the engine creates the mount point as root.
+            atomic.make_directory(Path(mount_point), 0o777, ownership.owner())

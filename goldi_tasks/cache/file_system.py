@@ -1,4 +1,4 @@
-"""What is to be known of the cache root: its file system, and whether the engine sees it."""
+"""Check a cache root: the type of its file system, and whether the engine can mount it."""
 
 import uuid
 from pathlib import Path
@@ -12,37 +12,41 @@ _EMPTY_IMAGE = "localhost/goldi/empty"
 
 
 def warnings(roots: Roots) -> list[str]:
-    """One sentence with the remedy for each thing about a root that would surprise later."""
-    return [sentence for root in roots.all for sentence in _warnings(root)]
+    """Return a sentence with its remedy for each problem of the cache roots: a tmpfs, or not mountable."""
+    return [warning for root in roots.all for warning in _warnings(root)]
 
 
 def _warnings(root: Path) -> list[str]:
-    said = []
+    sentences = []
     if file_system(root, Path("/proc/self/mountinfo").read_text(encoding="utf-8")) == "tmpfs":
-        said.append(
+        sentences.append(
             f"{root} is a tmpfs: caches there use memory and end with the next boot; set GOLDI_CACHE_ROOT to a disk"
         )
     if not engine_sees(root):
-        said.append(f"the engine does not see {root}: share it with the engine's machine, or set GOLDI_CACHE_ROOT")
-    return said
+        sentences.append(f"the engine does not see {root}: share it with the engine's machine, or set GOLDI_CACHE_ROOT")
+    return sentences
 
 
 def file_system(path: Path, mountinfo: str) -> str:
-    """The type of the file system that `path` is on, by the text of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
-    found = ("", "")
+    """Return the type of the file system that holds `path`, "" if unknown.
+
+    `mountinfo` is the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+    """
+    longest, file_system_type = "", ""
     for line in mountinfo.splitlines():
-        before, _, after = line.partition(" - ")
-        # Spaces in a mount point are written as octal.
-        mount = before.split()[4].encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
-        if path.resolve().is_relative_to(mount) and len(mount) >= len(found[0]):
-            found = (mount, after.split()[0])
-    return found[1]
+        mount_fields, _, file_system_fields = line.partition(" - ")
+        # A space in a mount point is written as the octal escape \040.
+        escaped = mount_fields.split()[4]
+        mount_point = escaped.encode().decode("unicode_escape").encode("latin-1").decode("utf-8", "replace")
+        if path.resolve().is_relative_to(mount_point) and len(mount_point) >= len(longest):
+            longest, file_system_type = mount_point, file_system_fields.split()[0]
+    return file_system_type
 
 
 def engine_sees(root: Path) -> bool:
-    """Whether a container can mount `root`; True if no engine answers, since then nothing is known.
+    """Return whether a container can mount `root`; True also if no engine answers, since then it is unknown.
 
-    A container with the mount is created, never started, from an image without content.
+    A container with the mount is created from an empty image, and is not started.
     """
     marker = root / f"goldi-probe-{uuid.uuid4().hex}"
     marker.mkdir(mode=0o700)
@@ -52,7 +56,7 @@ def engine_sees(root: Path) -> bool:
     except CommandFailed:
         marker.rmdir()
         return True
-    # Quoted as a CSV field: the root may hold a comma.
+    # Docker parses the option as CSV: the path is quoted because it may contain a comma.
     mount = f'type=bind,"source={marker}",target=/probe'
     try:
         process.capture(Command(("docker", "create", "--name", name, "--mount", mount, _EMPTY_IMAGE, "true")))

@@ -1,7 +1,7 @@
-"""When a project's caches were last used, and where the project is: what no file system tells.
+"""Record when a project's caches were last used, and the path of the project.
 
-A tool that only reads leaves no trace in a newest change, and times of access depend on how a disk is mounted, and
-change when somebody looks. So what is handed to a build or a container is marked by the time of its directory.
+The file system does not record it: a tool that only reads changes no mtime, and atime depends on the mount options and
+changes with every listing. So the mtime of a cache's directory is set whenever a build or a container gets it.
 """
 
 import os
@@ -12,22 +12,21 @@ from pathlib import Path
 
 from goldi_tasks import state
 
-# Seconds in which a mark is not made anew: a change of a directory that somebody watches, and a write.
+# Seconds between two marks of a directory: each one is a write, and an event for programs that watch the directory.
 PAUSE = 1800.0
-# Seconds for which what was handed out is left alone: a container that gets it may not run yet.
+# Seconds for which a marked cache is not removed: the container that will mount it may not run yet.
 FRESH = 3600.0
 
 
 def mark(directory: Path) -> None:
-    """Note that `directory` is used now; one that cannot be marked is as old as what is in it."""
+    """Set the mtime of `directory` to now. Without permission nothing happens: then its content tells its age."""
     with suppress(OSError):
-        found = directory.lstat()
-        if time.time() - found.st_mtime > PAUSE:
+        if time.time() - directory.lstat().st_mtime > PAUSE:
             os.utime(directory, follow_symlinks=False)
 
 
 def remember(key: str, project: Path) -> None:
-    """Note where the project `key` is, once: its name in the caches does not tell."""
+    """Record the path of the project `key`, which the name of its cache directory does not contain."""
     file = projects() / key
     with suppress(OSError, ValueError):
         if not file.is_file() or file.read_bytes() != os.fsencode(project):
@@ -35,23 +34,23 @@ def remember(key: str, project: Path) -> None:
 
 
 def projects(environ: Mapping[str, str] = os.environ) -> Path:
-    """A file for each project that was built or checked here, with its path."""
+    """Return the directory with a file for each project that was built or checked here; it holds the project's path."""
     return state.directory(environ) / "projects"
 
 
 def place(key: str) -> Path | None:
-    """Where the project `key` is, or was; None if that was never noted."""
+    """Return the recorded path of the project `key`, None if there is no valid record."""
     try:
-        said = (projects() / key).read_bytes()
-        return Path(os.fsdecode(said)) if said.startswith(b"/") and b"\0" not in said else None
+        path = (projects() / key).read_bytes()
+        return Path(os.fsdecode(path)) if path.startswith(b"/") and b"\0" not in path else None
     except OSError:
         return None
 
 
 def gone(key: str) -> bool:
-    """Whether the project was removed: it is not there, and the directory that held it is.
+    """Return whether the project was deleted: its recorded path is missing, and its parent directory is not empty.
 
-    A disk that is not mounted now took that along, or left it empty.
+    A missing or empty parent directory may be the mount point of a disk that is not mounted now.
     """
     path = place(key)
     try:

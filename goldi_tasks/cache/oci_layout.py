@@ -1,4 +1,4 @@
-"""An exported cache as an OCI layout: `index.json` over content-addressed blobs, and what of it is wrong.
+"""Read an exported cache, which is an OCI image layout: `index.json` and content-addressed blobs; find what is broken.
 
 https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
@@ -10,38 +10,40 @@ from pathlib import Path
 from typing import Any
 
 INDEX = "index.json"
-# What reading a layout may end with, where it is none.
+# The exceptions that reading a damaged layout may raise.
 UNREADABLE = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 def blobs(directory: Path) -> Path:
-    """Where the blobs are."""
+    """Return the directory of the blobs."""
     return directory / "blobs" / "sha256"
 
 
 def wanted(directory: Path) -> dict[str, int]:
-    """The blobs that the index leads to, with their sizes in bytes; what is between is read, and held to its digest.
+    """Return the size in bytes of each blob that the index refers to, by its sha256 in hex.
 
-    Raises one of UNREADABLE, also for an index over nothing, which buildx does not write.
+    The manifests on the way are read, and compared with their digests. Raises one of UNREADABLE, also for an index that
+    refers to no blob, which buildx does not write.
     """
-    found: dict[str, int] = {}
-    for entry in json.loads((directory / INDEX).read_bytes())["manifests"]:
-        found |= _named(entry)
-        for name in _named(entry):
+    sizes: dict[str, int] = {}
+    for manifest in json.loads((directory / INDEX).read_bytes())["manifests"]:
+        manifest_sizes = _parse_descriptor(manifest)
+        sizes |= manifest_sizes
+        for name in manifest_sizes:
             text = (blobs(directory) / name).read_bytes()
             if hashlib.sha256(text).hexdigest() != name:
                 raise ValueError(name)
-            for part in _parts(json.loads(text)):
-                found |= _named(part)
-    if not found:
+            for descriptor in _list_descriptors(json.loads(text)):
+                sizes |= _parse_descriptor(descriptor)
+    if not sizes:
         raise LookupError(directory)
-    return found
+    return sizes
 
 
 def sound(directory: Path) -> bool:
-    """Whether everything that the index leads to is there and as long as it should be; content is not read.
+    """Return whether every blob that the index refers to exists and has the right size; blobs are not read.
 
-    A directory without an index is sound: nothing is taken from it.
+    A directory without an index is sound, too: no build imports anything from it.
     """
     try:
         if not (directory / INDEX).exists():
@@ -52,15 +54,18 @@ def sound(directory: Path) -> bool:
 
 
 def orphans(directory: Path) -> Iterator[Path]:
-    """Blobs that the index does not lead to, and what a cut off export left. Raises one of UNREADABLE."""
-    known = wanted(directory) if (directory / INDEX).exists() else {}
-    yield from (blob for blob in blobs(directory).iterdir() if blob.name not in known)
+    """Yield the blobs that the index does not refer to, and the `ingest` directory of an interrupted export.
+
+    Raises one of UNREADABLE.
+    """
+    referenced = wanted(directory) if (directory / INDEX).exists() else {}
+    yield from (blob for blob in blobs(directory).iterdir() if blob.name not in referenced)
     if (directory / "ingest").is_dir():
         yield directory / "ingest"
 
 
 def size(directory: Path) -> int:
-    """The bytes of the blobs that the index leads to; 0 where it cannot be read."""
+    """Return the total size in bytes of the blobs that the index refers to; 0 if it cannot be read."""
     try:
         return sum(wanted(directory).values())
     except UNREADABLE:
@@ -68,20 +73,21 @@ def size(directory: Path) -> int:
 
 
 def digest(blob: Path) -> str:
-    """The sha256 of a blob, in hex. Raises OSError."""
+    """Return the sha256 of a blob's content, in hex. Raises OSError."""
     with blob.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _parts(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """What a manifest names; buildx 0.13 writes an index in the index."""
+def _list_descriptors(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the descriptors in a manifest, or in an index: buildx 0.13 writes an index in the index."""
     yield from manifest.get("manifests", ())
     yield from manifest.get("layers", ())
     yield from filter(None, [manifest.get("config")])
 
 
-def _named(part: dict[str, Any]) -> dict[str, int]:
-    algorithm, _, name = part["digest"].partition(":")
+def _parse_descriptor(descriptor: dict[str, Any]) -> dict[str, int]:
+    """Return the size of a descriptor's blob by its sha256. Raises one of UNREADABLE."""
+    algorithm, _, name = descriptor["digest"].partition(":")
     if algorithm != "sha256" or len(name) != 64 or not set(name) <= set("0123456789abcdef"):
-        raise ValueError(part["digest"])
-    return {name: int(part["size"])}
+        raise ValueError(descriptor["digest"])
+    return {name: int(descriptor["size"])}

@@ -1,7 +1,7 @@
-"""Drop what is damaged: the cheap part of it before every build, all of it by `cache.verify`.
+"""Remove damaged local build caches: checked by names and sizes before every build, by content in `cache.verify`.
 
-A build whose cached layer is cut, flipped or gone fails and has no fallback; without the cache it only takes longer.
-Nor does exporting again heal: buildx skips blobs that are there.
+A build fails if a cached layer is truncated, changed or missing: BuildKit has no fallback. Without the cache the build
+only takes longer. A new export does not repair the cache, because buildx skips blobs that exist.
 """
 
 import os
@@ -18,15 +18,16 @@ from goldi_tasks.cache import cache_directories, oci_layout, staged_export
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import TARGETS, Roots, build_cache
 
-# Seconds after which a blob that no index leads to is not that of an export which plain bake is at.
-_OLD = 3600.0
+# Seconds after which an unreferenced blob cannot belong to an export that plain `docker buildx bake` is writing now.
+_MAX_EXPORT_SECONDS = 3600.0
 
 
 @dataclass
 class Found:
-    """A cache that was looked at: its blobs, and the `bad` ones that the index leads to; `dropped` if it is gone.
+    """The check of a cache directory: `blobs` counts those that the index refers to, `bad` are the damaged ones.
 
-    `swept` are files that no index leads to, and what killed exports left. `refused` says why it was not looked at.
+    `dropped` if the cache was removed. `swept` counts the files removed because no index refers to them, and the
+    leftovers of killed exports. `refused` is the reason why the cache was not checked.
     """
 
     directory: Path
@@ -38,23 +39,26 @@ class Found:
     refused: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """All of it for scripts."""
+        """Return all fields for JSON."""
         return {**vars(self), "directory": str(self.directory)}
 
 
 def drop_unsound(directories: Sequence[Path]) -> list[Path]:
-    """Remove those of `directories` that cannot be right by names and sizes; returns them. The others are swept."""
+    """Remove and return those of `directories` whose blobs are missing or have a wrong size.
+
+    From the others the unreferenced blobs are removed.
+    """
     bad = [directory for directory in directories if not oci_layout.sound(directory)]
     for directory in directories:
         if directory in bad:
             staged_export.discard(directory)
         elif directory.is_dir():
-            _sweep(directory)
+            _remove_unreferenced(directory)
     return bad
 
 
 def drop_corrupt(directories: Sequence[Path]) -> list[Path]:
-    """Remove those of `directories` in which a blob is missing or is not what its name says; returns them."""
+    """Remove and return those of `directories` in which a blob is missing or does not match its digest."""
     bad = [directory for directory in directories if directory.is_dir() and verify(directory).bad]
     for directory in bad:
         staged_export.discard(directory)
@@ -62,8 +66,8 @@ def drop_corrupt(directories: Sequence[Path]) -> list[Path]:
 
 
 def all_of(roots: Roots) -> tuple[list[Path], list[Found]]:
-    """Every local cache of every target, project and platform set; and what is refused since it is not ours."""
-    found: list[Path] = []
+    """Return the local caches of every target, project and platform set; and the refused cache directories."""
+    caches: list[Path] = []
     refused: list[Found] = []
     for target in TARGETS:
         folder = roots.folder(build_cache(target))
@@ -72,67 +76,70 @@ def all_of(roots: Roots) -> tuple[list[Path], list[Found]]:
                 if handle is None:
                     continue
                 cache_directories.check_ours(folder, handle)
-            keys = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
-            for key in keys:
-                found += [path for path in sorted(key.iterdir()) if path.is_dir() and not path.is_symlink()]
+            for project in _list_subdirectories(folder):
+                caches += _list_subdirectories(project)
         except CacheRefused as error:
             refused.append(Found(folder, refused=error.problem))
         except OSError as error:
             refused.append(Found(folder, refused=f"{error.filename} cannot be read: {error.strerror}"))
-    return [path for path in found if not path.name.startswith(PREFIX)], refused
+    return [path for path in caches if not path.name.startswith(PREFIX)], refused
 
 
-def verify(directory: Path, told: Callable[[int], object] = lambda _: None) -> Found:
-    """Hold every blob against its name and the index against the blobs; `told` hears of the bytes that were read.
+def _list_subdirectories(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
 
-    Blobs that no index leads to may be anything.
+
+def verify(directory: Path, report_read: Callable[[int], object] = lambda _: None) -> Found:
+    """Compare every blob that the index refers to with its digest; unreferenced blobs are not checked.
+
+    `report_read` is called with the size of each blob once it is read.
     """
-    found = Found(directory)
+    check = Found(directory)
     try:
-        wanted = oci_layout.wanted(directory) if (directory / oci_layout.INDEX).exists() else {}
+        sizes = oci_layout.wanted(directory) if (directory / oci_layout.INDEX).exists() else {}
     except oci_layout.UNREADABLE:
-        found.bad.append(oci_layout.INDEX)
-        return found
-    found.blobs, found.bytes = len(wanted), sum(wanted.values())
+        check.bad.append(oci_layout.INDEX)
+        return check
+    check.blobs, check.bytes = len(sizes), sum(sizes.values())
 
-    def good(name: str) -> bool:
+    def is_intact(name: str) -> bool:
         try:
             return oci_layout.digest(oci_layout.blobs(directory) / name) == name
         except OSError:
             return False
         finally:
-            told(wanted[name])
+            report_read(sizes[name])
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            found.bad += [name for name, whole in zip(wanted, pool.map(good, wanted), strict=True) if not whole]
+            check.bad += [name for name, intact in zip(sizes, pool.map(is_intact, sizes), strict=True) if not intact]
         except BaseException:
-            # Else Ctrl-C would wait for all of it.
+            # Otherwise Ctrl-C waits until every blob is read.
             pool.shutdown(cancel_futures=True)
             raise
-    return found
+    return check
 
 
-def repair(found: Found) -> None:
-    """Drop what `verify` found to be bad, and what no index leads to."""
-    if found.bad:
-        staged_export.discard(found.directory)
-        found.dropped = True
+def repair(check: Found) -> None:
+    """Remove the checked cache if `verify` reported damaged blobs, else its unreferenced blobs; count them in it."""
+    if check.bad:
+        staged_export.discard(check.directory)
+        check.dropped = True
     else:
-        found.swept += _sweep(found.directory)
-    found.swept += len(staged_export.tidy(found.directory.parent))
+        check.swept += _remove_unreferenced(check.directory)
+    check.swept += len(staged_export.tidy(check.directory.parent))
 
 
-def _sweep(directory: Path) -> int:
-    """Remove what no index leads to and no export is at; how many files."""
-    old = list(_old(directory))
-    for path in old:
+def _remove_unreferenced(directory: Path) -> int:
+    """Remove the blobs that no index refers to and no running export can have written; return their number."""
+    paths = list(_list_unreferenced(directory))
+    for path in paths:
         staged_export.remove(path)
-    return len(old)
+    return len(paths)
 
 
-def _old(directory: Path) -> Iterator[Path]:
+def _list_unreferenced(directory: Path) -> Iterator[Path]:
     with suppress(*oci_layout.UNREADABLE):
         for path in oci_layout.orphans(directory):
-            if path.stat().st_mtime < time.time() - _OLD:
+            if path.stat().st_mtime < time.time() - _MAX_EXPORT_SECONDS:
                 yield path

@@ -1,8 +1,8 @@
-"""Export beside the cache that is there, and put the new one in its place when it is whole.
+"""Export a local build cache to a directory beside the current one, and exchange the two once the export is complete.
 
-buildx writes into a cache directory file by file and never deletes what no index leads to (moby/buildkit#1896). So an
-export goes to a directory of its own, in which what is still wanted is linked, not written again; a build that is
-killed, a full disk or another build at the same time find or leave the cache as it was.
+buildx writes into a cache directory file by file and never deletes unreferenced blobs (moby/buildkit#1896). So each
+export gets its own directory; blobs of the current cache are hard links there, not written again. A killed build, a
+full disk and a concurrent build leave the current cache unchanged.
 """
 
 import os
@@ -19,18 +19,18 @@ from goldi_tasks.cache import oci_layout
 
 @dataclass(frozen=True)
 class Stage:
-    """An export to come: buildx writes to `place`, which then becomes `directory`."""
+    """A pending export: buildx writes to the temporary directory `place`, which `put` exchanges with `directory`."""
 
     directory: Path
     place: Path
 
     def put(self) -> bool:
-        """Make it the cache, without what its index does not lead to; False if it is not whole, and is not put."""
+        """Make the export the current cache, without unreferenced blobs; return False if it is incomplete."""
         if not (self.place / oci_layout.INDEX).is_file() or not oci_layout.sound(self.place):
             return False
         for orphan in list(oci_layout.orphans(self.place)):
             remove(orphan)
-        # Under sudo buildx wrote it as root.
+        # Under sudo buildx creates the files as root.
         atomic.give_tree(self.place, ownership.owner())
         swap(self.place, self.directory)
         return True
@@ -38,25 +38,25 @@ class Stage:
 
 @contextmanager
 def staged(directories: Sequence[Path]) -> Iterator[list[Stage]]:
-    """A stage for each of `directories`; what is not put is removed at the end. Raises OSError.
+    """Create a pending export for each of `directories`; delete those that were not put in the end. Raises OSError.
 
-    A program that is started inside holds the stages too: while it writes nobody takes them for left behind.
+    Programs started inside inherit the locks, so `tidy` does not delete a directory that one of them still writes to.
     """
     with ExitStack() as stack:
-        yield [stack.enter_context(_stage(directory)) for directory in directories]
+        yield [stack.enter_context(_stage_export(directory)) for directory in directories]
 
 
 def tidy(folder: Path) -> list[Path]:
-    """Remove what killed exports have left in `folder`, and nothing that somebody is at work on; what it was."""
+    """Delete and return the directories of killed exports in `folder`. Running exports are locked, and stay."""
     with _locked(folder):
-        left = [path for path in folder.iterdir() if path.name.startswith(PREFIX) and _abandoned(path)]
-        for path in left:
+        abandoned = [path for path in folder.iterdir() if path.name.startswith(PREFIX) and _is_abandoned(path)]
+        for path in abandoned:
             remove(path)
-    return left
+    return abandoned
 
 
 def discard(directory: Path) -> None:
-    """Remove a cache at one instant: nobody meets a half of it. Raises OSError."""
+    """Delete a cache: it is renamed first, so that no build sees a part of it. Raises OSError."""
     with suppress(FileNotFoundError):
         aside = aside_of(directory, "old")
         directory.rename(aside)
@@ -64,7 +64,7 @@ def discard(directory: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a directory as far as it can be."""
+    """Delete a file, or a directory with its content; what cannot be deleted of a directory stays."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -72,30 +72,30 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def _stage(directory: Path) -> Iterator[Stage]:
+def _stage_export(directory: Path) -> Iterator[Stage]:
     folder = directory.parent
     tidy(folder)
-    place, handles = aside_of(directory), list[int]()
+    temporary, handles = aside_of(directory), list[int]()
     try:
         with process.unbroken(), _locked(folder):
-            place.mkdir(mode=0o700)
-            handles.append(os.open(place, os.O_RDONLY | os.O_DIRECTORY))
+            temporary.mkdir(mode=0o700)
+            handles.append(os.open(temporary, os.O_RDONLY | os.O_DIRECTORY))
             locks.acquire(handles[0])
-        atomic.give(place, ownership.owner())
-        _link(directory, place)
+        atomic.give(temporary, ownership.owner())
+        _link_blobs(directory, temporary)
         with process.holding(handles[0]):
-            yield Stage(directory, place)
+            yield Stage(directory, temporary)
     finally:
         with process.unbroken():
-            # After an exchange it holds what was the cache before.
-            remove(place)
+            # After an exchange it holds the previous cache.
+            remove(temporary)
             for handle in handles:
                 os.close(handle)
 
 
-def _link(directory: Path, place: Path) -> None:
-    """Blobs are written once: those that are wanted are linked. Without any all of it is exported, and that is all."""
-    target = oci_layout.blobs(place)
+def _link_blobs(directory: Path, temporary: Path) -> None:
+    """Hard-link the blobs of the cache `directory` into `temporary`. Without links buildx only exports them again."""
+    target = oci_layout.blobs(temporary)
     target.mkdir(parents=True)
     if not oci_layout.sound(directory):
         return
@@ -106,7 +106,7 @@ def _link(directory: Path, place: Path) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """One of us at a time in `folder`, for as long as it takes to make or find a directory."""
+    """Lock `folder` while export directories in it are created or listed."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         locks.acquire(handle)
@@ -115,8 +115,8 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def _abandoned(path: Path) -> bool:
-    """Whether nobody holds it."""
+def _is_abandoned(path: Path) -> bool:
+    """Return whether no process has `path` locked."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

@@ -1,7 +1,7 @@
-"""Who is at work with the caches: builds and checks together, a prune alone.
+"""Lock the caches: shared by builds and checks, exclusive for a prune (flock(2)).
 
-It only ever waits for another: a build that finds a prune waits for a moment and goes on then, since what it is handed
-is marked as used (use.py) and stays. A lock ends with its process, however that ends.
+A build waits at most PATIENCE seconds for a running prune and then starts, because the caches that it uses are marked
+(last_use.py) and the prune keeps them. The kernel releases a lock when its process ends.
 """
 
 import os
@@ -13,19 +13,19 @@ from pathlib import Path
 from goldi_tasks import locks, state
 from goldi_tasks.command import mask
 
-# Seconds that a build waits for a prune, and between two looks.
+# Seconds that a build waits for a prune at most, and between two attempts.
 PATIENCE, _PAUSE = 2.0, 0.05
-# Seconds between two times at which the limits are looked at.
+# Seconds between two automatic checks of the size limits.
 _DAY = 86400.0
 
 
 @contextmanager
 def at_work() -> Iterator[None]:
-    """No prune begins while the block runs. Where no lock can be had the block runs all the same."""
-    handle = _open()
+    """Hold the shared lock, so that no prune starts while the block runs. Without a lock the block runs, too."""
+    handle = _open_lock_file()
     try:
-        began = time.monotonic()
-        while handle is not None and not _taken(handle, shared=True) and time.monotonic() - began < PATIENCE:
+        start = time.monotonic()
+        while handle is not None and not _try_lock(handle, shared=True) and time.monotonic() - start < PATIENCE:
             time.sleep(_PAUSE)
         yield
     finally:
@@ -34,28 +34,29 @@ def at_work() -> Iterator[None]:
 
 
 @contextmanager
-def alone(tell: Callable[[str], None] | None) -> Iterator[bool]:
-    """Nobody is at work while the block runs; waits for that, and tells for whom.
+def alone(print_line: Callable[[str], None] | None) -> Iterator[bool]:
+    """Hold the exclusive lock while the block runs, and yield whether it is held.
 
-    Without `tell` it does not wait: whether nobody is at work is given. Who begins meanwhile waits for a moment.
+    If other processes hold it, wait, and name them with `print_line`; without `print_line` yield False instead.
     """
-    handle = _open()
+    handle = _open_lock_file()
     try:
-        free, told = handle is None or _taken(handle, shared=False), False
-        while tell and handle is not None and not free:
-            if not told:
-                tell(f"waiting until nobody works with the caches: {', '.join(_workers(handle)) or 'another goldi'}")
-                told = True
+        is_locked, is_reported = handle is None or _try_lock(handle, shared=False), False
+        while print_line and handle is not None and not is_locked:
+            if not is_reported:
+                holders = ", ".join(_list_holders(handle)) or "another goldi"
+                print_line(f"waiting for the processes that use the caches: {holders}")
+                is_reported = True
             time.sleep(4 * _PAUSE)
-            free = _taken(handle, shared=False)
-        yield free
+            is_locked = _try_lock(handle, shared=False)
+        yield is_locked
     finally:
         if handle is not None:
             os.close(handle)
 
 
 def due() -> bool:
-    """Whether the limits were not looked at for a day."""
+    """Return whether the last check of the size limits was more than a day ago."""
     try:
         return not 0 <= time.time() - os.stat(stamp()).st_mtime < _DAY  # noqa: PTH116 - after every check
     except OSError:
@@ -63,12 +64,12 @@ def due() -> bool:
 
 
 def stamp() -> Path:
-    """The file that was written when the limits were looked at."""
+    """Return the file whose mtime is the time of the last check of the size limits."""
     return state.directory() / "tidied"
 
 
-def _open() -> int | None:
-    """The file of the lock, open; None where there can be none."""
+def _open_lock_file() -> int | None:
+    """Open the lock file and return its file descriptor, None if it cannot be created."""
     file = state.directory() / "work.lock"
     try:
         return state.open_lock(file)
@@ -76,26 +77,26 @@ def _open() -> int | None:
         return None
 
 
-def _taken(handle: int, *, shared: bool) -> bool:
+def _try_lock(handle: int, *, shared: bool) -> bool:
+    """Return whether the lock is acquired; True also on a file system without locks."""
     try:
         return locks.try_acquire(handle, shared=shared)
     except OSError:
-        # A file system without locks.
         return True
 
 
-def _workers(handle: int) -> list[str]:
-    """The command lines of those who hold the lock, where the system tells (proc_locks(5))."""
-    number, found = os.fstat(handle).st_ino, []
+def _list_holders(handle: int) -> list[str]:
+    """Return the command line and process id of each process that holds the lock, [] without proc_locks(5)."""
+    inode, holders = os.fstat(handle).st_ino, []
     try:
         lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
         for fields in map(str.split, lines):
-            if "->" not in fields and fields[1] == "FLOCK" and fields[5].endswith(f":{number}"):
+            if "->" not in fields and fields[1] == "FLOCK" and fields[5].endswith(f":{inode}"):
                 argv = Path(f"/proc/{fields[4]}/cmdline").read_bytes().decode("utf-8", "replace").split("\0")
                 # Without the interpreter, and without the directory of the script.
-                words = argv[1:] if Path(argv[0]).name.startswith("python") else argv
-                said = mask(" ".join(" ".join([Path(words[0]).name, *words[1:]]).split()))
-                found.append(f"{said[:60]} (process {fields[4]})")
+                script, *arguments = argv[1:] if Path(argv[0]).name.startswith("python") else argv
+                command_line = mask(" ".join(" ".join([Path(script).name, *arguments]).split()))
+                holders.append(f"{command_line[:60]} (process {fields[4]})")
     except (OSError, LookupError, ValueError):
         return []
-    return found
+    return holders

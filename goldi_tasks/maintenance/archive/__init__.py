@@ -1,1 +1,1 @@
-"""Caches in one file: saved, checked and put in place elsewhere."""
+"""Save caches to one archive file, check such a file, and restore caches from it."""

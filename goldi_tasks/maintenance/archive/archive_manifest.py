@@ -1,4 +1,4 @@
-"""What an archive says of itself: its manifest, and how that is checked before anything else of it is believed."""
+"""Write, read and validate the manifest of an archive, which lists every entry; nothing else is read before it."""
 
 import json
 import re
@@ -10,7 +10,8 @@ from goldi_tasks.errors import CacheRefused
 from goldi_tasks.maintenance.archive import link_rules
 
 FORMAT = 1
-# Limits that no cache comes near, and that an archive made to do harm has to keep.
+# Limits far above what any cache needs: number of entries, path components, bytes of a name and of a path, bytes of a
+# file, and user and group ids (what a tar header holds). An archive that exceeds one is malicious and is refused.
 ENTRIES = 2_000_000
 DEPTH = 100
 NAME, PATH = 255, 4000
@@ -25,7 +26,10 @@ PartKind = Literal["dir", "mount"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A directory, file or link in a cache: `path` is relative to it, `uid` and `gid` are kept of cache mounts only."""
+    """A directory (d), file (f) or symbolic link (l) in a cache; `path` is relative to the cache.
+
+    `size` is in bytes, `mtime` in seconds since the epoch. `uid` and `gid` are only set for entries of cache mounts.
+    """
 
     kind: Kind
     path: str
@@ -40,7 +44,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A cache: a `dir`, by its name in paths.py, or a `mount` of the builder, by its id; and what is in it."""
+    """A cache in an archive: a `dir` with its name in paths.py, or a cache `mount` of the builder with its id."""
 
     kind: PartKind
     name: str
@@ -48,13 +52,13 @@ class Part:
 
     @property
     def bytes(self) -> int:
-        """What its files hold."""
+        """Return the total size of its files in bytes."""
         return sum(entry.size for entry in self.entries)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """All that is in an archive, in its order; `key` is the project that it was saved from, `platform` its engine's."""
+    """The content of an archive in its order; `key` is that of the saved project, `platform` that of its engine."""
 
     key: str
     platform: str
@@ -62,118 +66,122 @@ class Manifest:
 
     @property
     def bytes(self) -> int:
-        """What all files hold."""
+        """Return the total size of all files in bytes."""
         return sum(part.bytes for part in self.parts)
 
 
 def member(number: int, part: Part, path: str) -> str:
-    """The name in the archive of what is at `path` of a cache, the `number`-th of it."""
+    """Return the name of a tar member: that of `path` in the cache `part`, which is the `number`-th of the archive."""
     return f"caches/{part.name}/{path}" if part.kind == "dir" else f"mounts/{number}/{path}"
 
 
 def dump(manifest: Manifest) -> bytes:
-    """The manifest as it is written."""
-    said = {
+    """Return the manifest as JSON."""
+    document = {
         "format": FORMAT,
         "key": manifest.key,
         "platform": manifest.platform,
         "parts": [
-            {"kind": part.kind, "name": part.name, "entries": [_row(entry) for entry in part.entries]}
+            {"kind": part.kind, "name": part.name, "entries": [_to_row(entry) for entry in part.entries]}
             for part in manifest.parts
         ],
     }
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def load(text: bytes) -> Manifest:
-    """The manifest of an archive. Raises CacheRefused for one that promises what no cache needs."""
+    """Parse and validate the JSON of a manifest. Raises CacheRefused if it is malformed or exceeds a limit."""
     try:
-        said = json.loads(text)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         refuse("its manifest cannot be read")
-    if not isinstance(said, dict) or said.get("format") != FORMAT:
-        refuse("it has a format that is not known here")
-    key, platform, parts = said.get("key"), said.get("platform"), said.get("parts")
-    if not _text(key, _WORD) or not _text(platform, _ID) or not isinstance(parts, list):
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        refuse("its format is not supported by this version")
+    key, platform, parts = document.get("key"), document.get("platform"), document.get("parts")
+    if not _matches(key, _WORD) or not _matches(platform, _ID) or not isinstance(parts, list):
         refuse("its manifest cannot be read")
-    if sum(len(part["entries"]) for part in parts if _is_part(part)) > ENTRIES:
+    if sum(len(part["entries"]) for part in parts if _has_entries(part)) > ENTRIES:
         refuse(f"it has more than {ENTRIES} entries")
-    found = [_part(part) for part in parts]
-    if len({(part.kind, part.name) for part in found}) < len(found):
-        refuse("it has a cache twice")
-    return Manifest(str(key), str(platform), found)
+    caches = [_parse_part(part) for part in parts]
+    if len({(cache.kind, cache.name) for cache in caches}) < len(caches):
+        refuse("it contains a cache twice")
+    return Manifest(str(key), str(platform), caches)
 
 
-def refuse(why: str) -> NoReturn:
-    """Raises CacheRefused for an archive."""
-    raise CacheRefused(f"the archive is refused: {why}", "Save it again, and take it only from where you trust")
+def refuse(reason: str) -> NoReturn:
+    """Raise CacheRefused for an archive."""
+    raise CacheRefused(f"the archive is refused: {reason}", "Save it again, and use only archives that you trust")
 
 
-def _row(entry: Entry) -> list[Any]:
-    own = {"d": list[Any](), "f": [entry.size, entry.sha256], "l": [entry.target]}[entry.kind]
-    return [entry.kind, entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, *own]
+def _to_row(entry: Entry) -> list[Any]:
+    """Return an entry as a list for JSON; the last fields depend on its kind."""
+    kind_fields = {"d": list[Any](), "f": [entry.size, entry.sha256], "l": [entry.target]}[entry.kind]
+    return [entry.kind, entry.path, entry.mode, entry.mtime, entry.uid, entry.gid, *kind_fields]
 
 
-def _is_part(said: object) -> bool:
-    return isinstance(said, dict) and isinstance(said.get("entries"), list)
+def _has_entries(part: object) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("entries"), list)
 
 
-def _part(said: Any) -> Part:
-    if not _is_part(said):
+def _parse_part(part: Any) -> Part:
+    """Validate a cache from the JSON of a manifest. Raises CacheRefused."""
+    if not _has_entries(part):
         refuse("its manifest cannot be read")
-    kind, name = said.get("kind"), said.get("name")
-    if kind not in ("dir", "mount") or not _text(name, _ID) or (kind == "dir" and "/" in name):
-        refuse("it has a cache without a name")
-    return Part(kind, name, _checked([_entry(row) for row in said["entries"]]))
+    kind, name = part.get("kind"), part.get("name")
+    if kind not in ("dir", "mount") or not _matches(name, _ID) or (kind == "dir" and "/" in name):
+        refuse("it contains a cache without a valid name")
+    entries = [_parse_row(row) for row in part["entries"]]
+    _check_paths(entries)
+    return Part(kind, name, entries)
 
 
-def _entry(row: Any) -> Entry:
+def _parse_row(row: Any) -> Entry:
+    """Validate an entry from the JSON of a manifest. Raises CacheRefused."""
     if not isinstance(row, list) or len(row) < 6 or row[0] not in ("d", "f", "l"):
-        refuse("it has something that is no file, directory or link")
-    kind, path, mode, mtime, uid, gid, *own = row
-    shape = {"d": (), "f": (int, str), "l": (str,)}[kind]
-    if tuple(map(type, own)) != shape or type(path) is not str or not path_is_sound(path):
-        refuse("it has an entry with a name or kind that no cache has")
+        refuse("it contains something that is not a file, directory or link")
+    kind, path, mode, mtime, uid, gid, *kind_fields = row
+    types = {"d": (), "f": (int, str), "l": (str,)}[kind]
+    if tuple(map(type, kind_fields)) != types or type(path) is not str or not path_is_sound(path):
+        refuse("it contains an entry with an invalid name or kind")
     if not all(type(number) is int and 0 <= number <= OWNER for number in (mode, uid, gid)):
-        refuse("it has an entry with a mode or an owner that cannot be")
+        refuse("it contains an entry with an invalid mode or owner")
     if type(mtime) is not int or not 0 <= mtime < 1 << 33:
-        refuse("it has an entry with a time that cannot be")
+        refuse("it contains an entry with an invalid mtime")
     if kind == "f":
-        size, digest = own
+        size, digest = kind_fields
         if not 0 <= size <= SIZE or not _SHA256.fullmatch(digest):
-            refuse("it has a file with a size or a digest that cannot be")
+            refuse("it contains a file with an invalid size or digest")
         return Entry(kind, path, mode, mtime, size, digest, uid=uid, gid=gid)
-    target = own[0] if kind == "l" else ""
+    target = kind_fields[0] if kind == "l" else ""
     if kind == "l" and not (is_text(target) and len(target) <= PATH and link_rules.inside(path, target)):
-        refuse("it has a link that leads out of its cache")
+        refuse("it contains a link that leads out of its cache")
     return Entry(kind, path, mode, mtime, target=target, uid=uid, gid=gid)
 
 
-def _checked(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """Each path once, and after the directory that it is in. Raises CacheRefused."""
-    seen: dict[str, str] = {"": "d"}
+def _check_paths(entries: Sequence[Entry]) -> None:
+    """Raise CacheRefused unless each path occurs once, and after the directory that contains it."""
+    kinds: dict[str, str] = {"": "d"}
     for entry in entries:
-        if entry.path in seen:
-            refuse("it has an entry twice")
-        if seen.get(entry.path.rpartition("/")[0]) != "d":
-            refuse("it has an entry in what is no directory of it")
-        seen[entry.path] = entry.kind
-    return entries
+        if entry.path in kinds:
+            refuse("it contains an entry twice")
+        if kinds.get(entry.path.rpartition("/")[0]) != "d":
+            refuse("it contains an entry whose directory is not listed before it")
+        kinds[entry.path] = entry.kind
 
 
 def path_is_sound(path: str) -> bool:
-    """Whether `path` is relative, short, plain text and leads nowhere but down."""
-    parts = path.split("/")
+    """Return whether `path` is relative, valid UTF-8, within the limits, and without empty, `.` and `..` components."""
+    components = path.split("/")
     return (
         is_text(path)
         and len(path.encode()) <= PATH
-        and len(parts) <= DEPTH
-        and all(part not in ("", ".", "..") and len(part.encode()) <= NAME for part in parts)
+        and len(components) <= DEPTH
+        and all(component not in ("", ".", "..") and len(component.encode()) <= NAME for component in components)
     )
 
 
 def is_text(text: str) -> bool:
-    """Whether `text` can be written as UTF-8, and as a name."""
+    """Return whether `text` can be encoded as UTF-8 and contains no null character, as a file name must."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -181,10 +189,10 @@ def is_text(text: str) -> bool:
     return "\0" not in text
 
 
-def _text(said: object, shape: re.Pattern[str]) -> bool:
-    return isinstance(said, str) and bool(shape.fullmatch(said))
+def _matches(text: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(text, str) and bool(pattern.fullmatch(text))
 
 
 def together(parts: Iterable[Part]) -> str:
-    """The names of caches for a sentence."""
+    """Return the names of caches, joined with commas."""
     return ", ".join(part.name if part.kind == "dir" else f"the mount {part.name}" for part in parts)

@@ -1,4 +1,4 @@
-"""What is told of an archive: a line for each cache in it, a total, and JSON."""
+"""Report a save or a restore: a line for each cache and a total, or JSON."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,45 +10,45 @@ from goldi_tasks.maintenance.clear_report import shown
 from goldi_tasks.units import format_size
 
 
-def saved(found: Saved) -> Iterator[str]:
-    """What came of a save, for people."""
-    yield from _rows(found.parts)
-    for reason, number in sorted(found.left.items()):
-        yield f"    left out: {number} {reason}"
-    yield f"{'all':<36}{format_size(found.bytes):>13} in {shown(found.file)}, {found.seconds:.1f} s"
+def saved(summary: Saved) -> Iterator[str]:
+    """Yield the lines that report a save."""
+    yield from _format_parts(summary.parts)
+    for reason, count in sorted(summary.left_out.items()):
+        yield f"    left out: {count} {reason}"
+    yield f"{'all':<36}{format_size(summary.bytes):>13} in {shown(summary.file)}, {summary.seconds:.1f} s"
 
 
-def restored(found: Restored, file: str) -> Iterator[str]:
-    """What came of a restore, for people."""
-    yield from _rows(found.parts)
-    if found.left:
-        yield f"    not restored: {together(found.left)}"
-    size = format_size(sum(part.bytes for part in found.parts))
-    yield f"{'all':<36}{size:>13} from {shown(file)}, saved by {found.key}, {found.seconds:.1f} s"
+def restored(summary: Restored, file: str) -> Iterator[str]:
+    """Yield the lines that report a restore from `file`."""
+    yield from _format_parts(summary.parts)
+    if summary.not_restored:
+        yield f"    not restored: {together(summary.not_restored)}"
+    size = format_size(sum(part.bytes for part in summary.parts))
+    yield f"{'all':<36}{size:>13} from {shown(file)}, saved by {summary.key}, {summary.seconds:.1f} s"
 
 
-def saved_json(found: Saved) -> dict[str, Any]:
-    """What came of a save, for scripts; bytes as integers."""
-    own = {"file": found.file, "bytes": found.bytes, "seconds": round(found.seconds, 3)}
-    return {**own, "caches": [_one(part) for part in found.parts], "left_out": found.left}
+def saved_json(summary: Saved) -> dict[str, Any]:
+    """Return the report of a save for JSON; sizes are bytes as integers."""
+    fields = {"file": summary.file, "bytes": summary.bytes, "seconds": round(summary.seconds, 3)}
+    return {**fields, "caches": [_part_as_json(part) for part in summary.parts], "left_out": summary.left_out}
 
 
-def restored_json(found: Restored, file: str) -> dict[str, Any]:
-    """What came of a restore, for scripts; bytes as integers."""
-    own = {"file": file, "key": found.key, "seconds": round(found.seconds, 3)}
-    left = [_one(part) for part in found.left]
-    return {**own, "caches": [_one(part) for part in found.parts], "not_restored": left}
+def restored_json(summary: Restored, file: str) -> dict[str, Any]:
+    """Return the report of a restore from `file` for JSON; sizes are bytes as integers."""
+    fields = {"file": file, "key": summary.key, "seconds": round(summary.seconds, 3)}
+    not_restored = [_part_as_json(part) for part in summary.not_restored]
+    return {**fields, "caches": [_part_as_json(part) for part in summary.parts], "not_restored": not_restored}
 
 
-def _rows(parts: Sequence[Part]) -> Iterator[str]:
+def _format_parts(parts: Sequence[Part]) -> Iterator[str]:
     for part in parts:
         name = part.name if part.kind == "dir" else f"mount {part.name}"
-        yield f"{name:<36}{format_size(part.bytes):>13} {_files(part):8d} files"
+        yield f"{name:<36}{format_size(part.bytes):>13} {_count_files(part):8d} files"
 
 
-def _one(part: Part) -> dict[str, Any]:
-    return {"kind": part.kind, "name": part.name, "bytes": part.bytes, "files": _files(part)}
+def _part_as_json(part: Part) -> dict[str, Any]:
+    return {"kind": part.kind, "name": part.name, "bytes": part.bytes, "files": _count_files(part)}
 
 
-def _files(part: Part) -> int:
+def _count_files(part: Part) -> int:
     return sum(entry.kind == "f" for entry in part.entries)

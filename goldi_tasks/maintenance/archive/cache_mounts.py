@@ -1,7 +1,7 @@
-"""A builder's cache mounts: which a Dockerfile has, and the throw-away builds that take them out and put them in.
+"""Find the cache mounts of a Dockerfile, and plan the helper builds that read and fill them in the builder.
 
-BuildKit finds a mount by its id, and makes another one of the same id where uid, gid or mode differ; where `sharing`
-differs it does so while the mount is in use. So a throw-away build repeats what the project's own says.
+BuildKit finds a mount by its id, and creates another one with the same id if uid, gid or mode differ; if `sharing`
+differs it does so while the mount is in use. So a helper build repeats the options of the project's Dockerfile.
 """
 
 import json
@@ -16,12 +16,12 @@ from goldi_tasks.client.system_info import Docker
 from goldi_tasks.command import Command
 from goldi_tasks.dockerfile import parse
 
-# What marks the builder's records of a throw-away build; the name of the context that it gets its program from, too.
+# Marks the builder's records of a helper build; also the name of the build context that contains its program.
 MARK = "goldi-mounts"
 AGENT = "agent.py"
-# Where the tar is that the build leaves: its name comes first in a listing of the image.
+# The tar file that the helper build writes at the root of its image; the name sorts before all others there.
 TAKEN = ".goldi-mounts"
-_INSIDE, _MOUNTED = "/goldi-in", "/goldi-mounts"
+_CONTEXT_TARGET, _MOUNTS_TARGET = "/goldi-in", "/goldi-mounts"
 _ID = re.compile(r"[\w./@:+-]+", re.ASCII)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _DEFAULT = re.compile(r"(\w+)=([^\s\"'\\$]+)")
@@ -29,16 +29,16 @@ _OPTIONS = ("sharing", "uid", "gid", "mode")
 _RECORD_ID = re.compile(r"^ID:\s*(\S+)", re.MULTILINE)
 _RECORD_TYPE = re.compile(r"^Type:\s*(\S+)", re.MULTILINE)
 # Newer buildx aligns with spaces.
-_RECORD_FREE = re.compile(r"^Reclaimable:\s*true", re.MULTILINE)
-# BuildKit 0.13 (engine 26.1) makes a step of a mount's uid, gid or mode, and forgets it, and so the mount, whenever
-# anything is pruned, its own collection included; seen. The one of 28.5 has no such step.
-_OWNED = "[internal] settings cache mount permissions"
+_RECORD_RECLAIMABLE = re.compile(r"^Reclaimable:\s*true", re.MULTILINE)
+# BuildKit 0.13 (engine 26.1) has a build step for a mount's uid, gid or mode. Any prune, also its own garbage
+# collection, deletes the record of that step and with it the mount (measured). The BuildKit of 28.5 has no such step.
+_PERMISSIONS_STEP = "[internal] settings cache mount permissions"
 _RECORD_MOUNT = re.compile(r'^Description:\s*cached mount .* with id "/(.+)"\s*$', re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A cache mount: its id, where the project's build sees it, and its other options as they are written."""
+    """A cache mount: its id, its target in the project's build, and its other options as `key=value`."""
 
     id: str
     target: str
@@ -46,99 +46,102 @@ class Mount:
 
 
 def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mount]:
-    """The cache mounts of the Dockerfile `text`, by id, with the build arguments `args` on `platform`.
+    """Return the cache mounts of the Dockerfile `text`, by id, with the build arguments `args` on `platform`.
 
-    Left out are those whose id is only known to the builder, and those that begin with what another stage holds.
+    Without those whose id only the builder knows, and those whose initial content comes from another stage.
     """
     system, arch, variant = [*platform.split("/"), "", ""][:3]
-    own = {"TARGETPLATFORM": platform, "TARGETOS": system, "TARGETARCH": arch, "TARGETVARIANT": variant}
-    own |= {name.replace("TARGET", "BUILD"): value for name, value in own.items()}
+    predefined = {"TARGETPLATFORM": platform, "TARGETOS": system, "TARGETARCH": arch, "TARGETVARIANT": variant}
+    predefined |= {name.replace("TARGET", "BUILD"): value for name, value in predefined.items()}
     instructions = list(parse.instructions(text))
-    values = _values(instructions, {**own, **args})
-    found: dict[str, Mount] = {}
-    for one in instructions:
-        flags = one.flags if one.word == "RUN" else []
-        for mount in (_mount(value, values) for name, value in flags if name == "mount"):
+    variables = _resolve_arguments(instructions, {**predefined, **args})
+    mounts: dict[str, Mount] = {}
+    for instruction in instructions:
+        flags = instruction.flags if instruction.word == "RUN" else []
+        for mount in (_parse_mount(options, variables) for name, options in flags if name == "mount"):
             if mount:
-                found.setdefault(mount.id, mount)
-    return found
+                mounts.setdefault(mount.id, mount)
+    return mounts
 
 
 def dockerfile(base: str, mounts: Iterable[Mount], verb: str, token: str) -> str:
-    """A Dockerfile whose only step runs the agent with `verb` among `mounts`; each `token` makes another step."""
-    flags = [f"--mount=type=bind,from={MARK},target={_INSIDE}"]
+    """Return a Dockerfile whose only step runs the agent with the command `verb` and with `mounts` mounted.
+
+    A new `token` changes the step, so that the builder does not take its result from the build cache.
+    """
+    flags = [f"--mount=type=bind,from={MARK},target={_CONTEXT_TARGET}"]
     for number, mount in enumerate(mounts):
-        fields = ("type=cache", f"id={mount.id}", f"target={_MOUNTED}/{number}", *mount.options)
+        fields = ("type=cache", f"id={mount.id}", f"target={_MOUNTS_TARGET}/{number}", *mount.options)
         flags.append(f"--mount={','.join(fields)}")
-    argv = ("python3", "-I", f"{_INSIDE}/{AGENT}", verb, _MOUNTED, f"{MARK}-{token}")
+    argv = ("python3", "-I", f"{_CONTEXT_TARGET}/{AGENT}", verb, _MOUNTS_TARGET, f"{MARK}-{token}")
     return f"FROM {base}\nUSER 0:0\nRUN --network=none {' '.join(flags)} {json.dumps(argv)}\n"
 
 
 def build(docker: Docker, folder: Path, output: str, progress: str) -> Command:
-    """Build what is in `folder`: Dockerfile, an empty `context`, and `in` with the agent and what it reads."""
+    """Return the command that builds `folder`: the Dockerfile, an empty `context`, and `in` with the agent's files."""
     argv = ("docker", "buildx", *output_options.builder(docker), "build", "--progress", progress, "--output", output)
     files = ("--file", str(folder / "Dockerfile"), "--build-context", f"{MARK}={folder / 'in'}")
     return Command((*argv, *files, str(folder / "context")))
 
 
 def listed(docker: Docker) -> Command:
-    """What the builder keeps."""
+    """Return the command that lists the records of the builder's cache."""
     return Command(("docker", "buildx", *output_options.builder(docker), "du", "--verbose"))
 
 
 def forgotten(docker: Docker, record: str) -> Command:
-    """Let the builder forget a record, if nothing builds on it."""
+    """Return the command that deletes a record from the builder's cache, if no other record depends on it."""
     argv = ("docker", "buildx", *output_options.builder(docker), "prune", "--all", "--force")
     return Command((*argv, "--filter", f"id={record}"))
 
 
 def filled(text: str) -> set[str]:
-    """The ids of the cache mounts among what the builder keeps, by the `text` of `listed`."""
-    return {found[1] for record in _records(text) if (found := _RECORD_MOUNT.search(record))}
+    """Return the ids of the cache mounts in `text`, the output of `listed`."""
+    return {match[1] for record in _split_records(text) if (match := _RECORD_MOUNT.search(record))}
 
 
 def left(text: str, before: str) -> list[str]:
-    """The records that throw-away builds have left, by the `text` of `listed` after and `before` them.
+    """Return the ids of the records that helper builds created, from the output of `listed` after and `before` them.
 
-    None where a mount would be lost by their removal: there they are left to the builder's own collection.
+    Empty if their deletion would delete a cache mount: then the builder's garbage collection deletes the records.
     """
-    if _loses(text):
+    if _prune_deletes_mounts(text):
         return []
-    known = set(_RECORD_ID.findall(before))
+    ids_before = set(_RECORD_ID.findall(before))
     return [
-        found[1]
-        for record in _records(text)
-        if (found := _RECORD_ID.search(record)) and _is_ours(record, new=found[1] not in known)
+        match[1]
+        for record in _split_records(text)
+        if (match := _RECORD_ID.search(record)) and _is_helper_record(record, is_new=match[1] not in ids_before)
     ]
 
 
-def _loses(text: str) -> bool:
-    """Whether the builder has cache mounts that it forgets when anything is pruned, by the `text` of `listed`."""
-    return any(_OWNED in record for record in _records(text))
+def _prune_deletes_mounts(text: str) -> bool:
+    """Return whether the builder deletes cache mounts at any prune, by `text`, the output of `listed`."""
+    return any(_PERMISSIONS_STEP in record for record in _split_records(text))
 
 
-def _is_ours(record: str, *, new: bool) -> bool:
+def _is_helper_record(record: str, *, is_new: bool) -> bool:
     kind = _RECORD_TYPE.search(record)
-    # A mount that we made says by which step it was made.
-    if kind is None or kind[1] == "exec.cachemount" or not _RECORD_FREE.search(record):
+    # The record of a cache mount that a helper build created contains MARK, too: it names the step.
+    if kind is None or kind[1] == "exec.cachemount" or not _RECORD_RECLAIMABLE.search(record):
         return False
-    # What a build reads its Dockerfile from says of no build whose it is: one that appeared meanwhile may go.
-    small = re.search(r"^Description:\s*local source for (dockerfile|context)$", record, re.MULTILINE)
-    return MARK in record or (new and kind[1] == "source.local" and small is not None)
+    # The record of a Dockerfile or context names no build. A new one of another build may be deleted: it is small.
+    local_source = re.search(r"^Description:\s*local source for (dockerfile|context)$", record, re.MULTILINE)
+    return MARK in record or (is_new and kind[1] == "source.local" and local_source is not None)
 
 
-def _records(text: str) -> Iterator[str]:
+def _split_records(text: str) -> Iterator[str]:
     return (record for record in text.split("\n\n") if record.startswith("ID:"))
 
 
-def _mount(written: str, values: Mapping[str, str]) -> Mount | None:
-    """The cache mount that a flag of RUN says, None if it says another kind, or something that is not known here."""
-    fields = {key.lower(): value for key, _, value in (field.partition("=") for field in written.split(","))}
+def _parse_mount(flag: str, variables: Mapping[str, str]) -> Mount | None:
+    """Parse the `--mount` flag of a RUN; None if it is not a cache mount, or has a variable or value unknown here."""
+    fields = {key.lower(): value for key, _, value in (field.partition("=") for field in flag.split(","))}
     target = fields.get("target", fields.get("dst", fields.get("destination", "")))
     if fields.get("type") != "cache" or {"from", "source", "src"} & fields.keys():
         return None
-    target, name = (_filled(text, values) for text in (target, fields.get("id", target)))
-    options = tuple(f"{key}={value}" for key in _OPTIONS if (value := _filled(fields.get(key, ""), values)))
+    target, name = (_expand(text, variables) for text in (target, fields.get("id", target)))
+    options = tuple(f"{key}={value}" for key in _OPTIONS if (value := _expand(fields.get(key, ""), variables)))
     if not (target and name and target.startswith("/") and _ID.fullmatch(name)):
         return None
     if not all(re.fullmatch(r"\w+=\w+", option) for option in options):
@@ -146,14 +149,14 @@ def _mount(written: str, values: Mapping[str, str]) -> Mount | None:
     return Mount(name if "id" in fields else posixpath.normpath(name), target, options)
 
 
-def _values(instructions: Iterable[parse.Instruction], given: Mapping[str, str]) -> dict[str, str]:
-    """The values of build arguments: those that are `given`, else the plain defaults of ARG."""
-    rows = (_DEFAULT.fullmatch(one.rest) for one in instructions if one.word == "ARG")
-    return {match[1]: match[2] for match in rows if match} | dict(given)
+def _resolve_arguments(instructions: Iterable[parse.Instruction], args: Mapping[str, str]) -> dict[str, str]:
+    """Return the values of the build arguments: `args`, else the defaults of ARG that contain no variable or quote."""
+    defaults = (_DEFAULT.fullmatch(instruction.rest) for instruction in instructions if instruction.word == "ARG")
+    return {match[1]: match[2] for match in defaults if match} | dict(args)
 
 
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    """`text` with its variables; "" if one is not known."""
+def _expand(text: str, variables: Mapping[str, str]) -> str:
+    """Replace the variables in `text`; return "" if one is unknown or empty."""
     names = {match[1] or match[2] for match in _VARIABLE.finditer(text)}
-    filled = _VARIABLE.sub(lambda match: values.get(match[1] or match[2], ""), text)
-    return filled if all(values.get(name) for name in names) and "$" not in filled else ""
+    expanded = _VARIABLE.sub(lambda match: variables.get(match[1] or match[2], ""), text)
+    return expanded if all(variables.get(name) for name in names) and "$" not in expanded else ""

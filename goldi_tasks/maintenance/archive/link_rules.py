@@ -1,23 +1,24 @@
-"""Which symbolic links a cache may hold: those that lead to something in the same cache, wherever it lies."""
+"""Decide which symbolic links an archive may contain: those whose target is in the same cache, at any mount point."""
 
 from collections.abc import Iterable
 
 
 def inside(path: str, target: str) -> bool:
-    """Whether a link at `path` of a cache with this `target` leads into the cache, whatever other links it meets.
+    """Return whether a link at `path` of a cache with this `target` stays in the cache, also through other links.
 
-    So `..` may only stand in front: after the name of another link it would lead from where that one leads.
+    So `..` is only allowed at the beginning of `target`: after the name of another link it is the parent of that
+    link's target.
     """
-    parts = target.split("/")
-    up = next((number for number, part in enumerate(parts) if part != ".."), len(parts))
-    return bool(target) and parts[0] != "" and ".." not in parts[up:] and up <= path.count("/")
+    components = target.split("/")
+    levels_up = next((number for number, component in enumerate(components) if component != ".."), len(components))
+    return bool(target) and components[0] != "" and ".." not in components[levels_up:] and levels_up <= path.count("/")
 
 
 def kept(path: str, target: str, places: Iterable[str]) -> str | None:
-    """The target that a link at `path` is kept with, None if it leads out of the cache.
+    """Return the target to save for a link at `path`, None if the link leads out of the cache.
 
-    `places` are the directories that the cache is seen at: an absolute link into one of them becomes a relative one,
-    which leads to the same on another machine.
+    `places` are the paths of the cache on the host and in containers: an absolute link into one of them becomes
+    relative, so that it has the same target on another machine.
     """
     for place in places:
         if target == place or target.startswith(place.rstrip("/") + "/"):

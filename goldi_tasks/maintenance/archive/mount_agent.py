@@ -1,6 +1,6 @@
-"""Inside a throw-away build: takes what is in cache mounts out as a tar, or puts a tar into them.
+"""Write the content of cache mounts to a tar, or unpack a tar into them, inside a helper build.
 
-This file needs the standard library only, since it runs alone, as root, on the Python of the project's base image.
+This file imports only the standard library, because it runs alone, as root, with the Python of the base image.
 """
 
 import contextlib
@@ -21,12 +21,12 @@ SMALL = 1 << 22
 
 
 def take(mounts: Path) -> None:
-    """Write all of them to one tar, as `<number>/<path>`; a file that goes meanwhile is passed over."""
+    """Write all mounts to one tar, as `<number>/<path>`, without files that are deleted meanwhile. Raises OSError."""
     with tarfile.open(TAKEN, "w|", format=tarfile.PAX_FORMAT, bufsize=1 << 20) as tar:
-        for mount in _numbers(mounts):
-            _settle(mount)
-            for path in _below(mount):
-                # Each of a file's links is a file of its own.
+        for mount in _list_mounts(mounts):
+            _recover(mount)
+            for path in _list_entries(mount):
+                # Hard links are saved as separate files.
                 tar.inodes.clear()  # type: ignore[attr-defined]
                 with contextlib.suppress(FileNotFoundError):
                     _add(tar, path, f"{mount.name}/{path.relative_to(mount)}")
@@ -41,25 +41,25 @@ def _add(tar: tarfile.TarFile, path: Path, name: str) -> None:
     with path.open("rb") as file:
         info.size = os.fstat(file.fileno()).st_size
         if info.size <= SMALL:
-            # It may change: what is read is what there is.
-            data = file.read(SMALL)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+            # The file may change: its size in the tar is what was read.
+            content = file.read(SMALL)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
         else:
             tar.addfile(info, file)
 
 
 def give(mounts: Path) -> None:
-    """Unpack the tar beside what is in each of them, and only then put it in its place."""
-    for mount in _numbers(mounts):
-        _settle(mount)
+    """Unpack the tar into a new directory in each mount, then replace the mount's content by it. Raises OSError."""
+    for mount in _list_mounts(mounts):
+        _recover(mount)
     with tarfile.open(Path(__file__).with_name("mounts.tar"), "r|", bufsize=1 << 20) as tar:
         for info in tar:
             number, _, path = info.name.partition("/")
             _unpack(tar, info, mounts / number / f"{PREFIX}new" / path)
-    for mount in _numbers(mounts):
+    for mount in _list_mounts(mounts):
         if (mount / f"{PREFIX}new").is_dir():
-            _place(mount)
+            _replace(mount)
 
 
 def _unpack(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
@@ -80,51 +80,57 @@ def _unpack(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> None:
         os.utime(path, (info.mtime, info.mtime), follow_symlinks=False)
 
 
-def _place(mount: Path) -> None:
-    """Each step can be told from what is there: a kill in the middle is undone or finished by the next run."""
+def _replace(mount: Path) -> None:
+    """Move the content to `old`, and that of `new` to the mount.
+
+    The directories show which step was the last one: after a kill the next run undoes or finishes the rest.
+    """
     old = mount / f"{PREFIX}old"
     old.mkdir(0o700)
     for path in list(mount.iterdir()):
         if not path.name.startswith(PREFIX):
             path.rename(old / path.name)
     (mount / f"{PREFIX}new").rename(mount / f"{PREFIX}go")
-    _settle(mount)
+    _recover(mount)
 
 
-def _settle(mount: Path) -> None:
-    """Finish what a run was about to do here, or undo it, and remove what is left of it."""
+def _recover(mount: Path) -> None:
+    """Finish an interrupted replacement if its new content is complete, else undo it; delete our directories."""
     go, old = mount / f"{PREFIX}go", mount / f"{PREFIX}old"
     source = go if go.is_dir() else old
     for path in list(source.iterdir()) if source.is_dir() else []:
-        there = mount / path.name
-        if os.path.lexists(there):
-            # A build that shares the mount made it meanwhile.
+        destination = mount / path.name
+        if os.path.lexists(destination):
+            # A build that shares the mount created it meanwhile.
             aside = mount / f"{PREFIX}aside"
             aside.mkdir(0o700, exist_ok=True)
-            there.rename(aside / path.name)
-        path.rename(there)
-    for left in mount.glob(f"{PREFIX}*"):
-        shutil.rmtree(left)
+            destination.rename(aside / path.name)
+        path.rename(destination)
+    for directory in mount.glob(f"{PREFIX}*"):
+        shutil.rmtree(directory)
 
 
-def _numbers(mounts: Path) -> list[Path]:
+def _list_mounts(mounts: Path) -> list[Path]:
     return sorted(mounts.iterdir(), key=lambda path: int(path.name))
 
 
-def _below(mount: Path) -> Iterator[Path]:
-    """Directories before what is in them; no sockets and devices, and nothing that a killed restore left."""
+def _list_entries(mount: Path) -> Iterator[Path]:
+    """Yield directories before their content; without sockets, devices, and directories of a killed restore."""
     for top, folders, files in os.walk(mount):
-        here = Path(top)
-        folders[:] = sorted(name for name in folders if here != mount or not name.startswith(PREFIX))
+        parent = Path(top)
+        folders[:] = sorted(name for name in folders if parent != mount or not name.startswith(PREFIX))
         for name in [*folders, *sorted(files)]:
             with contextlib.suppress(FileNotFoundError):
-                mode = (here / name).lstat().st_mode
+                mode = (parent / name).lstat().st_mode
                 if stat.S_ISDIR(mode) or stat.S_ISREG(mode) or stat.S_ISLNK(mode):
-                    yield here / name
+                    yield parent / name
 
 
 def main(verb: str, mounts: str) -> int:
-    """`agent.py take|give MOUNTS TOKEN`; that the disk is full is told in what is taken, which is all that is read."""
+    """Run `agent.py take|give MOUNTS TOKEN`, and return its exit code.
+
+    A full disk in `take` is reported as a member FULL of the tar, because the caller reads nothing else.
+    """
     try:
         take(Path(mounts)) if verb == "take" else give(Path(mounts))
     except OSError as error:

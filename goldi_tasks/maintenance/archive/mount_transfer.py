@@ -1,4 +1,4 @@
-"""The builder's cache mounts, reached without being root: by throw-away builds that leave nothing behind."""
+"""Read and fill the builder's cache mounts without root: by helper builds whose records are deleted afterwards."""
 
 import itertools
 import shutil
@@ -18,64 +18,71 @@ from goldi_tasks.maintenance.archive.cache_mounts import Mount
 from goldi_tasks.maintenance.archive.packer import CHUNK
 
 _FULL = NoSpace("the builder's disk is full", "Free some, see `docker system df`")
-# The number of a mount, and what is in it.
+# The number of a mount, and its entries.
 Taken = Generator[tuple[int, reader.Found], None, None]
-# A record goes when nothing is built on it any more.
+# The builder deletes a record only when no other depends on it, so each round deletes the next layer of records.
 _ROUNDS = 4
 
 
 def filled(docker: Docker, declared: Sequence[Mount]) -> list[Mount]:
-    """Those of the `declared` mounts that builds have filled here. Raises CommandFailed."""
-    known = cache_mounts.filled(process.capture(cache_mounts.listed(docker)))
-    return [mount for mount in declared if mount.id in known]
+    """Return those of the `declared` mounts that exist in the builder. Raises CommandFailed."""
+    ids = cache_mounts.filled(process.capture(cache_mounts.listed(docker)))
+    return [mount for mount in declared if mount.id in ids]
 
 
-def take(docker: Docker, base: str, mounts: Sequence[Mount], left: reader.Left) -> Taken:
-    """What is in each of `mounts`, with its number, as it comes. Raises CommandFailed, NoSpace, CacheRefused."""
-    with tempdir.directory() as top, _forgetting(docker):
+def take(docker: Docker, base: str, mounts: Sequence[Mount], skipped: reader.Left) -> Taken:
+    """Yield the number of each of `mounts` with its entries, read from a helper build on the image `base`.
+
+    Entries that are not saved are counted in `skipped`. Raises CommandFailed, NoSpace, CacheRefused.
+    """
+    with tempdir.directory() as top, _deleting_records(docker):
         folder = top / cache_mounts.MARK
         folder.mkdir()
-        _write(folder, base, mounts, "take")
+        _write_context(folder, base, mounts, "take")
         try:
-            with process.pipe(cache_mounts.build(docker, folder, "type=tar,dest=-", "quiet")) as out:
-                yield from _numbered(out, mounts, left)
+            with process.pipe(cache_mounts.build(docker, folder, "type=tar,dest=-", "quiet")) as output:
+                yield from _read_mounts(output, mounts, skipped)
         except tarfile.TarError as error:
-            problem = f"the builder did not hand out its cache mounts: {error}"
+            problem = f"the cache mounts cannot be read from the builder: {error}"
             raise CommandFailed(problem, 1, "Save without them: --no-mounts") from error
 
 
 def give(docker: Docker, base: str, mounts: Sequence[Mount], folder: Path) -> None:
-    """Put `in/mounts.tar` of `folder` into `mounts`. Raises CommandFailed, NoSpace, Interrupted."""
-    _write(folder, base, mounts, "give")
-    heard: list[str] = []
-    with _forgetting(docker):
+    """Unpack `in/mounts.tar` of `folder` into `mounts`, with a helper build on the image `base`.
+
+    Raises CommandFailed, NoSpace, Interrupted.
+    """
+    _write_context(folder, base, mounts, "give")
+    chunks: list[str] = []
+    with _deleting_records(docker):
         try:
-            with process.stream(cache_mounts.build(docker, folder, "type=cacheonly", "plain"), quiet=True) as texts:
-                heard.extend(texts)
+            with process.stream(cache_mounts.build(docker, folder, "type=cacheonly", "plain"), quiet=True) as stream:
+                chunks.extend(stream)
         except CommandFailed as error:
-            said = "".join(heard)
-            if is_disk_full(said):
+            output = "".join(chunks)
+            if is_disk_full(output):
                 raise _FULL from None
-            last = next((line for line in reversed(said.splitlines()) if "goldi:" in line or "ERROR" in line), "")
-            raise CommandFailed(f"the builder did not take the cache mounts: {last.strip()}", error.code) from None
+            last = next((line for line in reversed(output.splitlines()) if "goldi:" in line or "ERROR" in line), "")
+            raise CommandFailed(f"the builder's cache mounts cannot be filled: {last.strip()}", error.code) from None
 
 
-def _write(folder: Path, base: str, mounts: Sequence[Mount], verb: str) -> None:
-    for inside in ("in", "context"):
-        (folder / inside).mkdir(exist_ok=True)
+def _write_context(folder: Path, base: str, mounts: Sequence[Mount], verb: str) -> None:
+    """Write the Dockerfile and build contexts of a helper build that runs the agent with the command `verb`."""
+    for name in ("in", "context"):
+        (folder / name).mkdir(exist_ok=True)
     text = cache_mounts.dockerfile(base, mounts, verb, uuid.uuid4().hex)
     (folder / "Dockerfile").write_text(text, encoding="utf-8")
     shutil.copyfile(mount_agent.__file__, folder / "in" / cache_mounts.AGENT)
 
 
 @contextmanager
-def _forgetting(docker: Docker) -> Iterator[None]:
-    """What the builder remembers of the block's builds it forgets in the end, and of killed ones before."""
+def _deleting_records(docker: Docker) -> Iterator[None]:
+    """Run the block, then delete the builder's records of its helper builds, and of earlier killed ones."""
     before = process.capture(cache_mounts.listed(docker))
     try:
         yield
     finally:
-        # The client has ended; a second Ctrl-C leaves the rest to the next one.
+        # After a second Ctrl-C the next save or restore deletes the remaining records.
         with suppress(CommandFailed, Interrupted):
             for _ in range(_ROUNDS):
                 records = cache_mounts.left(process.capture(cache_mounts.listed(docker)), before)
@@ -85,8 +92,9 @@ def _forgetting(docker: Docker) -> Iterator[None]:
                     break
 
 
-def _numbered(out: IO[bytes], mounts: Sequence[Mount], left: reader.Left) -> Taken:
-    with tarfile.open(fileobj=out, mode="r|", bufsize=1 << 20) as image:
+def _read_mounts(output: IO[bytes], mounts: Sequence[Mount], skipped: reader.Left) -> Taken:
+    """Yield each mount's number and entries from the agent's tar, which is in the image tar `output`."""
+    with tarfile.open(fileobj=output, mode="r|", bufsize=1 << 20) as image:
         for member in image:
             if member.name.removeprefix("./") == cache_mounts.TAKEN:
                 with tarfile.open(fileobj=image.extractfile(member), mode="r|", bufsize=1 << 20) as tar:
@@ -95,28 +103,33 @@ def _numbered(out: IO[bytes], mounts: Sequence[Mount], left: reader.Left) -> Tak
                         if number == mount_agent.FULL:
                             raise _FULL
                         mount = mounts[int(number)]
-                        yield int(number), _entries(tar, infos, mount, left)
+                        yield int(number), _read_entries(tar, infos, mount, skipped)
                 return
-    raise tarfile.TarError("there is nothing in what it made")
+    raise tarfile.TarError(f"the helper build wrote no {cache_mounts.TAKEN}")
 
 
-def _entries(tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo], mount: Mount, left: reader.Left) -> reader.Found:
-    """What is in a mount; what is in a directory that is left out is left out, too."""
+def _read_entries(
+    tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo], mount: Mount, skipped: reader.Left
+) -> reader.Found:
+    """Yield the entries of a mount with their content; those that are not saved are counted in `skipped`.
+
+    The content of a directory that is not saved is not saved either.
+    """
     folders = {""}
     for info in infos:
         path = info.name.partition("/")[2]
         if path.rpartition("/")[0] not in folders or not archive_manifest.path_is_sound(path):
-            left.add("with a name that is no text, or too long")
+            skipped.add("with a name that is no text, or too long")
             continue
         target = link_rules.kept(path, info.linkname, (mount.target,)) if info.issym() else ""
         if target is None or not archive_manifest.is_text(target):
-            left.add("that are links out of their cache")
+            skipped.add("that are links out of their cache")
             continue
         if info.isdir():
             folders.add(path)
         kind: archive_manifest.Kind = "d" if info.isdir() else "l" if info.issym() else "f"
-        plain = reader.entry(kind, path, info.mode, info.mtime, info.size if kind == "f" else 0, target)
+        clean = reader.entry(kind, path, info.mode, info.mtime, info.size if kind == "f" else 0, target)
         uid, gid = min(info.uid, archive_manifest.OWNER), min(info.gid, archive_manifest.OWNER)
-        entry = Entry(kind, path, plain.mode, plain.mtime, plain.size, target=target, uid=uid, gid=gid)
+        entry = Entry(kind, path, clean.mode, clean.mtime, clean.size, target=target, uid=uid, gid=gid)
         content = tar.extractfile(info) if kind == "f" else None
         yield entry, iter(lambda file=content: file.read(CHUNK) if file else b"", b"")  # type: ignore[misc]

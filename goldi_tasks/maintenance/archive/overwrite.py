@@ -1,4 +1,4 @@
-"""What a save would write over."""
+"""Find out whether a save would overwrite a file that is not an archive of the same project."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from goldi_tasks.maintenance.archive import unpacker
 from goldi_tasks.maintenance.archive.packer import MANIFEST, zstd
 from goldi_tasks.maintenance.archive.save_archive import STDOUT
 
-# Names that the first member of an archive of ours begins with.
+# How the name of the first tar member begins in an archive of `cache.save`.
 _FIRST = (b"caches/", b"mounts/", b"pax\0", MANIFEST.encode())
 
 
@@ -31,13 +31,13 @@ def find_loss(file: str, key: str) -> str:
             saved_by = unpacker.Unpack(archive).manifest.key
         except CacheRefused:
             return "" if _is_ours(archive) else f"{path} is a file that was not written by cache.save"
-    # The rest of a key stands for the path, and a CI checks the same project out in many.
-    same = saved_by.rpartition("-")[0] == key.rpartition("-")[0]
-    return "" if same else f"{path} has the caches of another project, {saved_by}"
+    # The part of a key after the last "-" is a hash of the project's path, which differs between runs of a CI.
+    is_same_project = saved_by.rpartition("-")[0] == key.rpartition("-")[0]
+    return "" if is_same_project else f"{path} has the caches of another project, {saved_by}"
 
 
 def _is_ours(archive: IO[bytes]) -> bool:
-    """Whether a damaged archive begins as ours do."""
+    """Return whether a damaged archive begins like one of `cache.save`."""
     archive.seek(0)
     try:
         with zstd().ZstdFile(archive) as plain:

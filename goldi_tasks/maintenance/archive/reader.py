@@ -1,4 +1,7 @@
-"""What of a cache directory goes into an archive: read from open directories, no link followed, on one file system."""
+"""Read the entries of a cache directory for an archive: relative to open directories, on one file system.
+
+No symbolic link is followed.
+"""
 
 import errno
 import os
@@ -13,59 +16,60 @@ from goldi_tasks.maintenance.archive.archive_manifest import Entry
 from goldi_tasks.maintenance.archive.packer import CHUNK
 
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
-# What is not there any more, or not ours to read.
-_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-_LAST = (1 << 33) - 1
+# Errors of a file that was deleted or replaced after its directory was listed.
+_DELETED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
+_MAX_MTIME = (1 << 33) - 1
 
 
 @dataclass
 class Left:
-    """How much was left out, by reason."""
+    """The number of entries that were not saved, by reason."""
 
     reasons: dict[str, int] = field(default_factory=dict)
 
     def add(self, reason: str) -> None:
-        """One more."""
+        """Count one entry."""
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
 Found = Generator[tuple[Entry, Iterator[bytes]], None, None]
 
 
-def tree(top: int, skip: frozenset[str], places: tuple[str, ...], left: Left) -> Found:
-    """Every entry below the open directory `top`, a directory before what is in it, with its content.
+def tree(top: int, skip: frozenset[str], places: tuple[str, ...], skipped: Left) -> Found:
+    """Yield every entry below the open directory `top` with its content, a directory before its content.
 
-    What is at the top and in `skip`, or begins with `.goldi-`, is passed over; `places` are where the directory is
-    seen. What is left out is counted in `left`. Raises CacheRefused where a file shrinks while it is read.
+    Names at the top that are in `skip` or begin with `.goldi-` are ignored. `places` are the paths of the directory on
+    the host and in containers. Entries that are not saved are counted in `skipped`. Raises CacheRefused if a file
+    shrinks while it is read.
     """
     device = os.fstat(top).st_dev
-    # A handle for each level: the depth is limited.
-    levels = [("", os.dup(top), iter(_names(top, skip)))]
+    # One file descriptor for each level: path_is_sound limits the depth.
+    levels = [("", os.dup(top), iter(_list_names(top, skip)))]
     try:
         while levels:
-            path, handle, names = levels[-1]
+            parent, handle, names = levels[-1]
             name = next(names, None)
             if name is None:
                 os.close(levels.pop()[1])
                 continue
-            whole = f"{path}/{name}" if path else name
-            if not archive_manifest.path_is_sound(whole):
-                left.add("with a name that is no text, or too long")
+            path = f"{parent}/{name}" if parent else name
+            if not archive_manifest.path_is_sound(path):
+                skipped.add("with a name that is no text, or too long")
                 continue
             try:
-                entry, inside = _look(handle, name, whole, places, left, device)
+                entry, entry_handle = _open_entry(handle, path, places, skipped, device)
             except OSError as error:
-                if error.errno not in _GONE:
-                    left.add("that may not be read")
+                if error.errno not in _DELETED:
+                    skipped.add("that may not be read")
                 continue
             if entry is None:
                 continue
             if entry.kind == "d":
-                levels.append((whole, inside, iter(_names(inside))))
+                levels.append((path, entry_handle, iter(_list_names(entry_handle))))
                 yield entry, iter(())
             elif entry.kind == "f":
-                with os.fdopen(inside, "rb", buffering=0) as file:
-                    yield _read(entry, file.fileno())
+                with os.fdopen(entry_handle, "rb", buffering=0) as file:
+                    yield _read_content(entry, file.fileno())
             else:
                 yield entry, iter(())
     finally:
@@ -74,63 +78,67 @@ def tree(top: int, skip: frozenset[str], places: tuple[str, ...], left: Left) ->
 
 
 def entry(kind: archive_manifest.Kind, path: str, mode: int, mtime: float, size: int = 0, target: str = "") -> Entry:
-    """An entry without what may do harm or cannot be kept: set-uid bits, times before 1970."""
-    return Entry(kind, path, mode & 0o777, int(min(max(0, mtime), _LAST)), size, target=target)
+    """Return an entry without set-uid, set-gid and sticky bits, and with an mtime that a manifest can hold."""
+    return Entry(kind, path, mode & 0o777, int(min(max(0, mtime), _MAX_MTIME)), size, target=target)
 
 
 def names_in(handle: int) -> list[str]:
-    """The names in an open directory, sorted."""
+    """Return the names in an open directory, sorted."""
     with os.scandir(handle) as entries:
-        return sorted(found.name for found in entries)
+        return sorted(entry.name for entry in entries)
 
 
-def _names(handle: int, skip: frozenset[str] | None = None) -> list[str]:
+def _list_names(handle: int, skip: frozenset[str] | None = None) -> list[str]:
     names = names_in(handle)
     return names if skip is None else [name for name in names if name not in skip and not name.startswith(".goldi-")]
 
 
-def _look(
-    handle: int, name: str, whole: str, places: tuple[str, ...], left: Left, device: int
+def _open_entry(
+    handle: int, path: str, places: tuple[str, ...], skipped: Left, device: int
 ) -> tuple[Entry | None, int]:
-    """What `name` is in the directory that is open as `handle`, and a handle of it, -1 of a link."""
-    found = os.stat(name, dir_fd=handle, follow_symlinks=False)
-    if stat.S_ISLNK(found.st_mode):
-        target = link_rules.kept(whole, os.readlink(name, dir_fd=handle), places)
+    """Return the entry at `path`, whose parent directory is open as `handle`, and its file descriptor: -1 for a link.
+
+    The entry is None if it is not saved; then it is counted in `skipped`. Raises OSError.
+    """
+    name = path.rpartition("/")[2]
+    status = os.stat(name, dir_fd=handle, follow_symlinks=False)
+    if stat.S_ISLNK(status.st_mode):
+        target = link_rules.kept(path, os.readlink(name, dir_fd=handle), places)
         if target is None or not archive_manifest.is_text(target) or len(target) > archive_manifest.PATH:
-            left.add("that are links out of their cache")
+            skipped.add("that are links out of their cache")
             return None, -1
-        return entry("l", whole, 0o777, found.st_mtime, target=target), -1
-    if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
-        left.add("that are no file, directory or link")
+        return entry("l", path, 0o777, status.st_mtime, target=target), -1
+    if not stat.S_ISDIR(status.st_mode) and not stat.S_ISREG(status.st_mode):
+        skipped.add("that are no file, directory or link")
         return None, -1
-    inside = os.open(name, DIRECTORY if stat.S_ISDIR(found.st_mode) else _FILE, dir_fd=handle)
-    found = os.fstat(inside)
-    folder = stat.S_ISDIR(found.st_mode)
-    if found.st_dev != device or not (folder or stat.S_ISREG(found.st_mode)):
-        os.close(inside)
-        left.add("on another file system")
+    entry_handle = os.open(name, DIRECTORY if stat.S_ISDIR(status.st_mode) else _FILE, dir_fd=handle)
+    status = os.fstat(entry_handle)
+    is_directory = stat.S_ISDIR(status.st_mode)
+    if status.st_dev != device or not (is_directory or stat.S_ISREG(status.st_mode)):
+        os.close(entry_handle)
+        skipped.add("on another file system")
         return None, -1
-    size = 0 if folder else found.st_size
-    return entry("d" if folder else "f", whole, found.st_mode, found.st_mtime, size), inside
+    size = 0 if is_directory else status.st_size
+    return entry("d" if is_directory else "f", path, status.st_mode, status.st_mtime, size), entry_handle
 
 
-def _read(found: Entry, handle: int) -> tuple[Entry, Iterator[bytes]]:
-    """The entry as large as it is, and what it holds; a small file is read at once, since it may change."""
-    if found.size > CHUNK:
-        return found, _chunks(found, handle)
-    data = b""
-    while len(data) <= CHUNK and (more := os.read(handle, CHUNK + 1 - len(data))):
-        data += more
-    data = data[:CHUNK]
-    return entry("f", found.path, found.mode, found.mtime, len(data)), iter((data,))
+def _read_content(file_entry: Entry, handle: int) -> tuple[Entry, Iterator[bytes]]:
+    """Return the entry of a file and its content; a small file is read at once, and the entry gets the size read."""
+    if file_entry.size > CHUNK:
+        return file_entry, _read_chunks(file_entry, handle)
+    content = b""
+    while len(content) <= CHUNK and (chunk := os.read(handle, CHUNK + 1 - len(content))):
+        content += chunk
+    content = content[:CHUNK]
+    return entry("f", file_entry.path, file_entry.mode, file_entry.mtime, len(content)), iter((content,))
 
 
-def _chunks(found: Entry, handle: int) -> Iterator[bytes]:
-    left = found.size
-    while left:
-        data = os.read(handle, min(left, CHUNK))
-        if not data:
-            problem = f"{found.path} became shorter while it was saved"
+def _read_chunks(file_entry: Entry, handle: int) -> Iterator[bytes]:
+    remaining = file_entry.size
+    while remaining:
+        chunk = os.read(handle, min(remaining, CHUNK))
+        if not chunk:
+            problem = f"{file_entry.path} became shorter while being saved"
             raise CacheRefused(problem, "Save again when nothing writes to that cache")
-        left -= len(data)
-        yield data
+        remaining -= len(chunk)
+        yield chunk

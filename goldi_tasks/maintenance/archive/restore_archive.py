@@ -1,4 +1,4 @@
-"""Putting the caches of an archive in place, once all of it is unpacked and found to be what it says."""
+"""Restore caches from an archive: unpack and verify all of it first, then replace the current caches."""
 
 import os
 import time
@@ -21,99 +21,105 @@ from goldi_tasks.paths import BY_NAME, TAG_FILE, Cache, build_cache
 from goldi_tasks.settings import Settings
 from goldi_tasks.units import format_size
 
-# A file takes whole blocks, and its name takes some.
-_BLOCK = 4096
+# Bytes added for each entry when the required disk space is estimated: a partly filled block, and the inode.
+_BYTES_PER_ENTRY = 4096
 
-# Takes an entry with its content.
+# A function that writes an entry with its content.
 Sink = Callable[[Entry, Iterator[bytes]], None]
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What came of it: what is in place now, what the archive has more, and seconds."""
+    """The result of a restore: `key` is the project that saved the archive, `parts` are the restored caches.
+
+    `not_restored` are the other caches of the archive.
+    """
 
     key: str
     parts: Sequence[Part]
-    left: Sequence[Part]
+    not_restored: Sequence[Part]
     seconds: float
 
 
 def restore(settings: Settings, names: Sequence[str], platform: str, builder: Builder | None, file: Path) -> Restored:
-    """Put what is in `file` in place: the caches in `names`, all for (), and the cache mounts that `builder` reaches.
+    """Restore from `file` the caches in `names`, all for (), and the cache mounts that `builder` declares.
 
-    Raises CacheRefused for an archive that is not what it says or a cache that cannot be replaced, NoSpace,
-    CommandFailed, Interrupted; then every cache is as it was.
+    Raises CacheRefused for an invalid archive or a cache that cannot be replaced, NoSpace, CommandFailed, Interrupted;
+    then every cache is unchanged.
     """
-    began = time.monotonic()
+    start = time.monotonic()
     with ExitStack() as stack:
         archive = Unpack(stack.enter_context(opened(file)))
-        _check(archive, platform)
+        _check_archive(archive, platform)
         parts = archive.manifest.parts
-        places = {number: _place(settings, part) for number, part in enumerate(parts) if part.kind == "dir"}
+        places = {number: _find_place(settings, part) for number, part in enumerate(parts) if part.kind == "dir"}
         places = {number: place for number, place in places.items() if not names or place.cache.name in names}
         declared = {mount.id: mount for mount in builder.declared} if builder else {}
-        given = [number for number, part in enumerate(parts) if part.kind == "mount" and part.name in declared]
-        work = _Work(settings, stack)
-        work.room([parts[number] for number in (*places, *given)])
-        sinks: dict[int, Sink] = {number: work.directory(place) for number, place in places.items()}
-        if given:
-            sinks |= work.mounts(given)
-        _fill(archive, sinks)
-        if given and builder:
-            work.give(builder, [declared[parts[number].name] for number in given])
-        work.commit()
-    done = {*places, *given}
+        mounts = [number for number, part in enumerate(parts) if part.kind == "mount" and part.name in declared]
+        restoration = _Restoration(settings, stack)
+        restoration.check_space([parts[number] for number in (*places, *mounts)])
+        sinks: dict[int, Sink] = {number: restoration.stage_directory(place) for number, place in places.items()}
+        if mounts:
+            sinks |= restoration.stage_mounts(mounts)
+        _unpack(archive, sinks)
+        if mounts and builder:
+            restoration.fill_mounts(builder, [declared[parts[number].name] for number in mounts])
+        restoration.commit()
+    restored = {*places, *mounts}
     return Restored(
         archive.manifest.key,
-        [part for number, part in enumerate(parts) if number in done],
-        [part for number, part in enumerate(parts) if number not in done],
-        time.monotonic() - began,
+        [part for number, part in enumerate(parts) if number in restored],
+        [part for number, part in enumerate(parts) if number not in restored],
+        time.monotonic() - start,
     )
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cache of an archive goes: `only` is the project's directory in the cache's, "" for a shared cache."""
+    """Where a cache is restored: `only` is the project's directory in the cache's `folder`, "" for a shared cache."""
 
     cache: Cache
     folder: Path
     only: str
 
 
-class _Work:
-    """The staging directories of a restore; `stack` removes them."""
+class _Restoration:
+    """A restore in progress: its locked cache directories, by path, and its staging directories; `stack` closes them.
+
+    `mounts_staging` is the staging directory of the cache mounts, with the file descriptor of its open tar.
+    """
 
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self.settings, self.stack = settings, stack
-        self.tops: dict[Path, int] = {}
+        self.locked: dict[Path, int] = {}
         self.staged: list[tuple[Place, staging.Stage]] = []
-        self.mounted: tuple[staging.Stage, int] | None = None
+        self.mounts_staging: tuple[staging.Stage, int] | None = None
 
-    def room(self, parts: Sequence[Part]) -> None:
-        """Raises NoSpace where they cannot all be unpacked."""
+    def check_space(self, parts: Sequence[Part]) -> None:
+        """Raise NoSpace if a file system has too little free space for `parts`."""
         roots = self.settings.roots
         needed: dict[int, int] = {}
         free: dict[int, int] = {}
         for part in parts:
             cache = BY_NAME[part.name] if part.kind == "dir" else build_cache("builder")
             cache_directories.ensure(roots, roots.folder(cache))
-            found = os.statvfs(roots.folder(cache))
+            file_system = os.statvfs(roots.folder(cache))
             device = roots.folder(cache).stat().st_dev
-            free[device] = found.f_bavail * found.f_frsize
-            needed[device] = needed.get(device, 0) + part.bytes + _BLOCK * len(part.entries)
+            free[device] = file_system.f_bavail * file_system.f_frsize
+            needed[device] = needed.get(device, 0) + part.bytes + _BYTES_PER_ENTRY * len(part.entries)
             if needed[device] > free[device]:
-                problem = f"{roots.of(cache)} has {format_size(free[device])} free, which the archive does not fit in"
+                problem = f"{roots.of(cache)} has {format_size(free[device])} free, too little for the archive"
                 raise NoSpace(problem, "Free some, see `inv cache.status`, or restore less with --name")
 
-    def directory(self, place: Place) -> Sink:
-        """What fills a cache's staging directory."""
+    def stage_directory(self, place: Place) -> Sink:
+        """Create the staging directory of a cache, and return the function that writes entries to it."""
         cache_directories.ensure(self.settings.roots, place.folder / place.only)
-        top = self._locked(place.folder)
+        top = self._lock(place.folder)
         _check_place(place, top)
-        made = self.stack.enter_context(staging.staged(place.folder, top, f"{place.only or 'all'}.d"))
-        tree = writer.Tree(staging.new(made))
+        directory = self.stack.enter_context(staging.staged(place.folder, top, f"{place.only or 'all'}.d"))
+        tree = writer.Tree(staging.new(directory))
         self.stack.callback(tree.close)
-        self.staged.append((place, made))
+        self.staged.append((place, directory))
 
         def add(entry: Entry, content: Iterator[bytes]) -> None:
             try:
@@ -123,56 +129,59 @@ class _Work:
 
         return add
 
-    def mounts(self, numbers: Sequence[int]) -> dict[int, Sink]:
-        """What fills the tar that the builder is given."""
+    def stage_mounts(self, numbers: Sequence[int]) -> dict[int, Sink]:
+        """Create the tar for the builder, and return for each of `numbers` the function that writes entries to it."""
         cache = build_cache("builder")
         folder = self.settings.roots.folder(cache)
         cache_directories.ensure(self.settings.roots, folder)
-        made = self.stack.enter_context(staging.staged(folder, self._locked(folder), f"{self.settings.key}.mounts"))
-        os.mkdir("in", 0o700, dir_fd=made.handle)
-        handle = os.open("in/mounts.tar", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=made.handle)
-        out = self.stack.enter_context(os.fdopen(handle, "wb"))
-        self.mounted = (made, handle)
+        top = self._lock(folder)
+        directory = self.stack.enter_context(staging.staged(folder, top, f"{self.settings.key}.mounts"))
+        os.mkdir("in", 0o700, dir_fd=directory.handle)
+        handle = os.open("in/mounts.tar", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory.handle)
+        tar = self.stack.enter_context(os.fdopen(handle, "wb"))
+        self.mounts_staging = (directory, handle)
 
-        def sink(mount: int) -> Sink:
+        def create_sink(mount: int) -> Sink:
             def add(entry: Entry, content: Iterator[bytes]) -> None:
                 try:
-                    out.write(tar_headers.head(f"{mount}/{entry.path}", entry))
-                    for data in content:
-                        out.write(data)
-                    out.write(tar_headers.padding(entry.size))
-                    out.flush()
+                    tar.write(tar_headers.head(f"{mount}/{entry.path}", entry))
+                    for chunk in content:
+                        tar.write(chunk)
+                    tar.write(tar_headers.padding(entry.size))
+                    tar.flush()
                 except OSError as error:
                     raise failure(error, f"{folder} cannot be written to", str(folder)) from error
 
             return add
 
-        return {number: sink(mount) for mount, number in enumerate(numbers)}
+        return {number: create_sink(mount) for mount, number in enumerate(numbers)}
 
-    def give(self, builder: Builder, given: Sequence[Mount]) -> None:
-        """Let the builder fill its mounts."""
-        assert self.mounted  # noqa: S101 - who gives has filled; mypy cannot know
-        made, handle = self.mounted
+    def fill_mounts(self, builder: Builder, mounts: Sequence[Mount]) -> None:
+        """Unpack the tar into the builder's `mounts`. Raises CommandFailed, NoSpace, Interrupted."""
+        assert self.mounts_staging  # noqa: S101 - stage_mounts was called before; mypy cannot know
+        directory, handle = self.mounts_staging
         os.write(handle, tar_headers.END)
-        mount_transfer.give(builder.docker, builder.base, given, made.path)
+        mount_transfer.give(builder.docker, builder.base, mounts, directory.path)
 
     def commit(self) -> None:
-        """Put every cache in place."""
-        for place, made in self.staged:
-            # Of a build cache each set of platforms is a cache of its own.
+        """Replace every cache by its staged content. Raises CacheRefused."""
+        for place, directory in self.staged:
+            # A local build cache has a directory for each set of platforms: those that the archive lacks stay.
             others = place.cache.mount is None
-            staging.commit(made, self.tops[place.folder], place.only, keep=skipped(place.cache), others=others)
+            staging.commit(directory, self.locked[place.folder], place.only, keep=skipped(place.cache), others=others)
 
-    def _locked(self, folder: Path) -> int:
-        if folder not in self.tops:
+    def _lock(self, folder: Path) -> int:
+        """Lock the cache directory `folder` once, and return its file descriptor. Raises CacheRefused."""
+        if folder not in self.locked:
             top = self.stack.enter_context(staging.locked(folder))
             if top is None:
-                raise CacheRefused(f"{folder} is not there", "Run `inv cache.setup`")
-            self.tops[folder] = top
-        return self.tops[folder]
+                raise CacheRefused(f"{folder} does not exist", "Run `inv cache.setup`")
+            self.locked[folder] = top
+        return self.locked[folder]
 
 
-def _check(archive: Unpack, platform: str) -> None:
+def _check_archive(archive: Unpack, platform: str) -> None:
+    """Raise CacheRefused for another platform, an unknown cache, or a name that a restore must not write."""
     if archive.manifest.platform != platform:
         archive_manifest.refuse(f"it was saved on {archive.manifest.platform}, and this is {platform}")
     for part in archive.manifest.parts:
@@ -180,35 +189,35 @@ def _check(archive: Unpack, platform: str) -> None:
             archive_manifest.refuse(f"there is no cache '{part.name}'")
         tops = {entry.path for entry in part.entries if "/" not in entry.path}
         if any(top.startswith(staging.PREFIX) for top in tops):
-            archive_manifest.refuse("it has what looks like a restore of ours")
+            archive_manifest.refuse(f"it contains a name that is reserved for restores: {staging.PREFIX}*")
         if part.kind == "dir" and TAG_FILE in tops & skipped(BY_NAME[part.name]):
-            archive_manifest.refuse(f"it has a {TAG_FILE} for a cache that has one")
+            archive_manifest.refuse(f"it contains a {TAG_FILE} for a cache that has one")
 
 
-def _place(settings: Settings, part: Part) -> Place:
+def _find_place(settings: Settings, part: Part) -> Place:
     cache = BY_NAME[part.name]
     return Place(cache, settings.roots.folder(cache), settings.key if cache.scope == "project" else "")
 
 
 def _check_place(place: Place, top: int) -> None:
-    """That what is there can be put aside. Raises CacheRefused."""
+    """Raise CacheRefused if we lack the permission to delete the current content of a cache."""
     if os.geteuid() == 0:
         return
-    inside, tally = os.open(place.only or ".", DIRECTORY, dir_fd=top), Tally()
+    handle, tally = os.open(place.only or ".", DIRECTORY, dir_fd=top), Tally()
     try:
-        walk(inside, str(place.folder / place.only), tally, act=False, owner=ownership.owner()[0])
+        walk(handle, str(place.folder / place.only), tally, act=False, owner=ownership.owner()[0])
     finally:
-        os.close(inside)
+        os.close(handle)
     if tally.foreign or tally.unreadable:
-        problem = f"{place.folder / place.only} holds files of another user"
+        problem = f"{place.folder / place.only} contains files of another user"
         raise CacheRefused(problem, f"Remove them with `inv cache.clear --name {place.cache.name}`")
 
 
-def _fill(archive: Unpack, sinks: dict[int, Sink]) -> None:
-    """Give every entry to the sink of its part, and read all of the archive."""
+def _unpack(archive: Unpack, sinks: dict[int, Sink]) -> None:
+    """Pass every entry to the sink of its part. All of the archive is read, so that all of it is verified."""
     parts = archive.manifest.parts
-    with progress_line.shown(archive.manifest.bytes) as tell:
+    with progress_line.shown(archive.manifest.bytes) as report_progress:
         for number, entry, content in archive.contents():
             if sink := sinks.get(number):
                 sink(entry, content)
-            tell(parts[number].name, entry.size)
+            report_progress(parts[number].name, entry.size)

@@ -1,4 +1,4 @@
-"""Writing caches to one file, in one go: nothing is held in memory, nothing is there by its name until it is whole."""
+"""Save caches to an archive file, written as a stream; it gets its name once it is complete."""
 
 import json
 import os
@@ -25,13 +25,14 @@ from goldi_tasks.paths import CACHES, TAG_FILE, Cache
 from goldi_tasks.settings import Settings, image_names
 
 STDOUT = "-"
-# What an empty machine makes as fast as it unpacks it, and what holds links to the machine that made it.
-_SELDOM = ("goldilocks-venv", "goldilocks-node-modules")
+# Caches that are not saved by default: a new machine creates them as fast as it unpacks them, and they contain symbolic
+# links to files outside the cache.
+_NOT_SAVED = ("goldilocks-venv", "goldilocks-node-modules")
 
 
 @dataclass(frozen=True)
 class Builder:
-    """What is needed to reach cache mounts: the engine, an image with Python that is there, the project's mounts."""
+    """Access to cache mounts: the engine, a base image with Python, and the mounts that the Dockerfiles declare."""
 
     docker: Docker
     base: str
@@ -39,7 +40,7 @@ class Builder:
 
 
 def find_builder(settings: Settings) -> Builder:
-    """Return what reaches the cache mounts of the project's Dockerfiles. Raises what bake and the engine raise."""
+    """Return the engine, base image and cache mounts of the project. Raises what bake and the engine raise."""
     docker, mounts = system_info.docker(), dict[str, Mount]()
     command = builds.print_command(settings, build_request.public(bakefile.load(settings)))
     for target in json.loads(process.capture(command, cwd=settings.project))["target"].values():
@@ -52,54 +53,59 @@ def find_builder(settings: Settings) -> Builder:
 
 @dataclass(frozen=True)
 class Saved:
-    """What came of it: bytes of the archive, what is in it, how much was left out by reason, and seconds."""
+    """The result of a save: the archive's size in bytes, its caches, and the number of entries left out, by reason."""
 
     file: str
     bytes: int
     parts: Sequence[Part]
-    left: dict[str, int]
+    left_out: dict[str, int]
     seconds: float
 
 
 def usual(project: bool) -> tuple[Cache, ...]:
-    """The caches that help a build and a check on an empty machine; only the project's own if so wanted."""
-    return tuple(cache for cache in CACHES if cache.name not in _SELDOM and not (project and cache.scope == "shared"))
+    """Return the caches that are saved by default; with `project` without those that projects share."""
+    return tuple(
+        cache for cache in CACHES if cache.name not in _NOT_SAVED and not (project and cache.scope == "shared")
+    )
 
 
 def save(settings: Settings, caches: Sequence[Cache], platform: str, builder: Builder | None, file: str) -> Saved:
-    """Save `caches` of the project, and the cache mounts that `builder` reaches, to `file`, or `-` for standard output.
+    """Save `caches` of the project and the cache mounts that `builder` declares to `file`, or `-` for standard output.
 
     Raises CacheRefused, NoSpace, CommandFailed, Interrupted.
     """
-    began, left, parts = time.monotonic(), reader.Left(), list[Part]()
+    start, left_out, parts = time.monotonic(), reader.Left(), list[Part]()
     try:
-        with written(file) as out, progress_line.shown() as tell:
-            pack = Pack(out)
+        with written(file) as output, progress_line.shown() as report_progress:
+            pack = Pack(output)
             for cache in caches:
-                _directory(settings, cache, pack, parts, left, tell)
+                _save_directory(settings, cache, pack, parts, left_out, report_progress)
             if builder and (filled := mount_transfer.filled(builder.docker, builder.declared)):
-                with closing(mount_transfer.take(builder.docker, builder.base, filled, left)) as found:
-                    for number, entries in found:
-                        _part(pack, parts, "mount", filled[number].id, entries, tell)
+                with closing(mount_transfer.take(builder.docker, builder.base, filled, left_out)) as mounts:
+                    for number, entries in mounts:
+                        _save_part(pack, parts, "mount", filled[number].id, entries, report_progress)
             pack.end(Manifest(settings.key, platform, parts))
     except OSError as error:
         raise failure(error, f"{file} cannot be written", "the archive") from error
-    return Saved(file, pack.bytes, parts, left.reasons, time.monotonic() - began)
+    return Saved(file, pack.bytes, parts, left_out.reasons, time.monotonic() - start)
 
 
-def failure(error: OSError, what: str, whose: str) -> CacheRefused | NoSpace:
-    """What to tell of an error of the system."""
+def failure(error: OSError, problem: str, path: str) -> CacheRefused | NoSpace:
+    """Return the exception to raise for `error`: NoSpace if the disk of `path` is full, else CacheRefused."""
     if is_disk_full(error):
-        return NoSpace(f"the disk of {whose} is full", "Free some, see `inv cache.status`")
-    return CacheRefused(f"{what}: {error.strerror or error}", "Choose another place")
+        return NoSpace(f"the disk of {path} is full", "Free some, see `inv cache.status`")
+    return CacheRefused(f"{problem}: {error.strerror or error}", "Choose another place")
 
 
 @contextmanager
 def written(file: str) -> Iterator[IO[bytes]]:
-    """Something to write to, which is called `file` once the block has ended well. Raises CacheRefused, OSError."""
+    """Open a temporary file that is renamed to `file` when the block ends without an exception; "-" is standard output.
+
+    Raises CacheRefused, OSError.
+    """
     if file == STDOUT:
         if sys.stdout.isatty():
-            problem = "standard output is a terminal, and an archive is no text"
+            problem = "standard output is a terminal, and an archive is binary"
             raise CacheRefused(problem, "Redirect it: `inv cache.save - > FILE`")
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
@@ -107,75 +113,81 @@ def written(file: str) -> Iterator[IO[bytes]]:
     path = Path(file)
     if path.is_dir():
         raise CacheRefused(f"{path} is a directory", "Name a file")
-    # Always the same name: what a killed one has left is taken over by the next.
+    # The name is constant, so that a save overwrites the file of a killed one.
     draft = path.with_name(f".{path.name}.goldi-part")
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(handle, "wb") as out:
+    with os.fdopen(handle, "wb") as output:
         if not locks.try_acquire(handle):
-            raise CacheRefused(f"{path} is being written by another", "Wait for it, or name another file")
+            raise CacheRefused(f"{path} is being written by another process", "Wait for it, or name another file")
         try:
             os.ftruncate(handle, 0)
-            yield out
-            out.flush()
+            yield output
+            output.flush()
             atomic.give(draft, ownership.owner())
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)
             with suppress(OSError):
-                # What cannot be written must not be tried again when it is closed.
+                # Without this, closing the file would try to write the rest again.
                 os.ftruncate(handle, 0)
             raise
 
 
-def _directory(
-    settings: Settings, cache: Cache, pack: Pack, parts: list[Part], left: reader.Left, tell: progress_line.Tell
+def _save_directory(
+    settings: Settings,
+    cache: Cache,
+    pack: Pack,
+    parts: list[Part],
+    left_out: reader.Left,
+    report_progress: progress_line.Tell,
 ) -> None:
-    """Write a cache of the project, if it is there."""
+    """Write a cache of the project to `pack` and add it to `parts`, if it exists. Raises CacheRefused."""
     folder = settings.roots.folder(cache)
     with staging.locked(folder) as top:
         if top is None:
             return
         only = settings.key if cache.scope == "project" else "."
         try:
-            inside = os.open(only, DIRECTORY, dir_fd=top)
+            handle = os.open(only, DIRECTORY, dir_fd=top)
         except FileNotFoundError:
             return
         except OSError as error:
             raise CacheRefused(f"{folder / only} cannot be opened: {error.strerror}", "Remove it yourself") from error
         try:
-            found = reader.tree(inside, skipped(cache), _places(settings, cache), left)
-            _part(pack, parts, "dir", cache.name, found, tell)
+            entries = reader.tree(handle, skipped(cache), _list_paths(settings, cache), left_out)
+            _save_part(pack, parts, "dir", cache.name, entries, report_progress)
         finally:
-            os.close(inside)
+            os.close(handle)
 
 
 def skipped(cache: Cache) -> frozenset[str]:
-    """What stays where it is at the top of a cache: the mark of the directory that all projects share."""
+    """Return the names at the top of a cache that are neither saved nor replaced: the tag of a shared cache."""
     return frozenset({TAG_FILE}) if cache.scope == "shared" else frozenset()
 
 
-def _places(settings: Settings, cache: Cache) -> tuple[str, ...]:
-    """Where a cache is seen, here and in containers."""
+def _list_paths(settings: Settings, cache: Cache) -> tuple[str, ...]:
+    """Return the paths of a cache in containers and on the host."""
     mounted = (str(cache.mount),) if cache.mount is not None and cache.mount.is_absolute() else ()
     return (*mounted, str(settings.roots.path(cache, settings.key)))
 
 
-def _part(
+def _save_part(
     pack: Pack,
     parts: list[Part],
     kind: archive_manifest.PartKind,
     name: str,
-    found: reader.Found,
-    tell: progress_line.Tell,
+    entries: reader.Found,
+    report_progress: progress_line.Tell,
 ) -> None:
+    """Write `entries` to `pack`, and add their cache to `parts` unless it is empty. Raises CacheRefused."""
     number, part = len(parts), Part(kind, name, [])
-    with closing(found) as entries:
-        rows = []
+    saved = []
+    with closing(entries):
         for entry, content in entries:
             try:
-                rows.append(pack.add(archive_manifest.member(number, part, entry.path), entry, content))
+                saved.append(pack.add(archive_manifest.member(number, part, entry.path), entry, content))
             except ValueError as error:
                 raise CacheRefused(str(error), "Save again when nothing writes to that cache") from error
-            tell(name, entry.size)
-    if rows:
-        parts.append(Part(kind, name, rows))
+            report_progress(name, entry.size)
+    if saved:
+        parts.append(Part(kind, name, saved))

@@ -1,7 +1,7 @@
-"""Where a cache is unpacked before anybody sees it, and how it takes the place of the one that is there.
+"""Unpack a cache into a staging directory, and exchange its content with that of the current cache.
 
-The directory of a cache stays the same one, since containers have it mounted: what is at its top changes places, name
-by name. What that will be is written down first, so that a kill in the middle is finished by whoever comes next.
+The directory of a cache itself stays, because containers have it mounted: the names at its top are exchanged, one by
+one. A journal with these names is written first, so that the next save or restore finishes an interrupted exchange.
 """
 
 import json
@@ -27,7 +27,7 @@ _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 @dataclass(frozen=True)
 class Stage:
-    """A staging directory, open: its path and its handle."""
+    """An open staging directory: its path and its file descriptor."""
 
     path: Path
     handle: int
@@ -35,107 +35,107 @@ class Stage:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[int | None]:
-    """The cache directory `folder`, open, while nobody else saves or restores it; what a killed one left is settled.
+    """Open and lock the cache directory `folder`, and yield its file descriptor, None if it does not exist.
 
-    None if it is not there. Raises CacheRefused.
+    An interrupted restore in it is finished or undone. Raises CacheRefused.
     """
     with cache_directories.opened(folder) as top:
         if top is not None:
             locks.acquire(top)
             cache_directories.check_ours(folder, top)
             for name in [name for name in names_in(top) if name.startswith(PREFIX)]:
-                _settle(top, folder, name)
+                _recover(top, folder, name)
         yield top
 
 
 @contextmanager
 def staged(folder: Path, top: int, name: str) -> Iterator[Stage]:
-    """A new staging directory in the cache directory `folder`, open as `top`; what is left in it goes in the end."""
+    """Create a staging directory in the cache directory `folder`, open as `top`; delete it in the end."""
     try:
         _mkdir(f"{PREFIX}{name}", top)
         handle = os.open(f"{PREFIX}{name}", DIRECTORY, dir_fd=top)
         try:
-            for inside in (_NEW, _OLD):
-                _mkdir(inside, handle)
+            for subdirectory in (_NEW, _OLD):
+                _mkdir(subdirectory, handle)
             yield Stage(folder / f"{PREFIX}{name}", handle)
         finally:
             os.close(handle)
     finally:
-        _settle(top, folder, f"{PREFIX}{name}")
+        _recover(top, folder, f"{PREFIX}{name}")
 
 
-def commit(stage: Stage, top: int, only: str, *, keep: frozenset[str], others: bool) -> None:
-    """Let what was staged take the place of what is in `only` of the cache directory `top` ("" for that itself).
+def commit(staging: Stage, top: int, only: str, *, keep: frozenset[str], others: bool) -> None:
+    """Replace the content of the directory `only` in the cache directory `top`, "" for that itself, by the staged one.
 
-    What is called as in `keep` stays, and with `others` all that the staged has no name for. Raises CacheRefused with
-    everything as it was.
+    Names in `keep` stay; with `others` also all names that are not staged. Raises CacheRefused, with the cache
+    unchanged.
     """
     target = os.open(only or ".", DIRECTORY, dir_fd=top)
-    new = os.open(_NEW, DIRECTORY, dir_fd=stage.handle)
+    new_handle = os.open(_NEW, DIRECTORY, dir_fd=staging.handle)
     try:
-        names = {name: _inode(name, new) for name in names_in(new)}
-        gone = [] if others else [name for name in names_in(target) if name not in names and name not in keep]
-        gone = [name for name in gone if not name.startswith(".goldi-")]
-        _write(stage.handle, {"only": only, "new": names, "gone": gone})
+        inodes = {name: _get_inode(name, new_handle) for name in names_in(new_handle)}
+        removed = [] if others else [name for name in names_in(target) if name not in inodes and name not in keep]
+        removed = [name for name in removed if not name.startswith(".goldi-")]
+        _write_journal(staging.handle, {"only": only, "new": inodes, "gone": removed})
         try:
-            _forward(stage.handle, target, names, gone)
+            _roll_forward(staging.handle, target, inodes, removed)
         except OSError as error:
-            _back(stage.handle, target, names, gone)
-            os.unlink(_JOURNAL, dir_fd=stage.handle)
-            raise CacheRefused(f"{stage.path.parent / only}: {error.strerror}: left as it was") from error
-        os.unlink(_JOURNAL, dir_fd=stage.handle)
+            _roll_back(staging.handle, target, inodes, removed)
+            os.unlink(_JOURNAL, dir_fd=staging.handle)
+            raise CacheRefused(f"{staging.path.parent / only}: {error.strerror}: left as it was") from error
+        os.unlink(_JOURNAL, dir_fd=staging.handle)
     finally:
-        os.close(new)
+        os.close(new_handle)
         os.close(target)
 
 
-def new(stage: Stage) -> int:
-    """A handle of the directory that is filled."""
-    return os.open(_NEW, DIRECTORY, dir_fd=stage.handle)
+def new(staging: Stage) -> int:
+    """Open the directory to unpack into, and return its file descriptor."""
+    return os.open(_NEW, DIRECTORY, dir_fd=staging.handle)
 
 
-def _forward(handle: int, target: int, names: dict[str, int], gone: list[str]) -> None:
-    """Do what is left to do of it."""
-    new, old = (os.open(name, DIRECTORY, dir_fd=handle) for name in (_NEW, _OLD))
+def _roll_forward(handle: int, target: int, inodes: dict[str, int], removed: list[str]) -> None:
+    """Do the steps that are not done yet: exchange the names in `inodes`, and move those in `removed` to `old`."""
+    new_handle, old_handle = (os.open(name, DIRECTORY, dir_fd=handle) for name in (_NEW, _OLD))
     try:
-        for name, inode in names.items():
-            if _inode(name, new) != inode:
-                continue  # it is in its place already
-            if _inode(name, target):
-                exchange(name, target, name, new)
+        for name, inode in inodes.items():
+            if _get_inode(name, new_handle) != inode:
+                continue  # it is exchanged already
+            if _get_inode(name, target):
+                exchange(name, target, name, new_handle)
             else:
-                os.rename(name, name, src_dir_fd=new, dst_dir_fd=target)
-        for name in gone:
-            # A tool may have made one again meanwhile: then that one stays.
-            if not _inode(name, old):
+                os.rename(name, name, src_dir_fd=new_handle, dst_dir_fd=target)
+        for name in removed:
+            # A name that is in `old` already was created again by a tool: it stays.
+            if not _get_inode(name, old_handle):
                 with suppress(FileNotFoundError):
-                    os.rename(name, name, src_dir_fd=target, dst_dir_fd=old)
+                    os.rename(name, name, src_dir_fd=target, dst_dir_fd=old_handle)
     finally:
-        os.close(new)
-        os.close(old)
+        os.close(new_handle)
+        os.close(old_handle)
 
 
-def _back(handle: int, target: int, names: dict[str, int], gone: list[str]) -> None:
-    """Undo what can be undone of it."""
-    new, old = (os.open(name, DIRECTORY, dir_fd=handle) for name in (_NEW, _OLD))
+def _roll_back(handle: int, target: int, inodes: dict[str, int], removed: list[str]) -> None:
+    """Undo the steps that are done, as far as possible."""
+    new_handle, old_handle = (os.open(name, DIRECTORY, dir_fd=handle) for name in (_NEW, _OLD))
     try:
-        for name, inode in names.items():
+        for name, inode in inodes.items():
             with suppress(OSError):
-                if _inode(name, target) == inode and _inode(name, new):
-                    exchange(name, target, name, new)
-                elif _inode(name, target) == inode:
-                    os.rename(name, name, src_dir_fd=target, dst_dir_fd=new)
-        for name in gone:
+                if _get_inode(name, target) == inode and _get_inode(name, new_handle):
+                    exchange(name, target, name, new_handle)
+                elif _get_inode(name, target) == inode:
+                    os.rename(name, name, src_dir_fd=target, dst_dir_fd=new_handle)
+        for name in removed:
             with suppress(OSError):
-                if not _inode(name, target):
-                    os.rename(name, name, src_dir_fd=old, dst_dir_fd=target)
+                if not _get_inode(name, target):
+                    os.rename(name, name, src_dir_fd=old_handle, dst_dir_fd=target)
     finally:
-        os.close(new)
-        os.close(old)
+        os.close(new_handle)
+        os.close(old_handle)
 
 
-def _settle(top: int, folder: Path, name: str) -> None:
-    """Finish what a staging directory was about to do, if it came that far, and remove it."""
+def _recover(top: int, folder: Path, name: str) -> None:
+    """Finish an interrupted exchange if there is a journal, and delete the staging directory `name`."""
     try:
         handle = os.open(name, DIRECTORY, dir_fd=top)
     except FileNotFoundError:
@@ -143,51 +143,52 @@ def _settle(top: int, folder: Path, name: str) -> None:
     except OSError as error:
         raise CacheRefused(f"{folder / name} is in the way", "Remove it yourself") from error
     try:
-        if (plan := _read(handle)) is not None:
+        if (journal := _read_journal(handle)) is not None:
             with suppress(FileNotFoundError):
-                target = os.open(plan["only"] or ".", DIRECTORY, dir_fd=top)
+                target = os.open(journal["only"] or ".", DIRECTORY, dir_fd=top)
                 try:
-                    _forward(handle, target, plan["new"], plan["gone"])
+                    _roll_forward(handle, target, journal["new"], journal["gone"])
                 finally:
                     os.close(target)
             os.unlink(_JOURNAL, dir_fd=handle)
         walk(handle, str(folder / name), Tally(), act=True, owner=ownership.owner()[0])
     except OSError as error:
-        raise CacheRefused(f"{folder / name} cannot be settled: {error.strerror}", "Remove it yourself") from error
+        problem = f"the restore in {folder / name} cannot be finished or removed: {error.strerror}"
+        raise CacheRefused(problem, "Remove it yourself") from error
     finally:
         os.close(handle)
-    # What another user left in it stays, and is tried again by the next one.
+    # Files of another user stay; the next save or restore tries again.
     with suppress(OSError):
         os.rmdir(name, dir_fd=top)
 
 
-def _write(handle: int, plan: dict[str, Any]) -> None:
-    """As a whole or not at all."""
+def _write_journal(handle: int, journal: dict[str, Any]) -> None:
+    """Write the journal atomically: to a temporary file that is then renamed."""
     draft = os.open(f"{_JOURNAL}.new", _FILE, 0o600, dir_fd=handle)
     with os.fdopen(draft, "w", encoding="ascii") as file:
-        json.dump(plan, file)
+        json.dump(journal, file)
     os.rename(f"{_JOURNAL}.new", _JOURNAL, src_dir_fd=handle, dst_dir_fd=handle)
 
 
-def _read(handle: int) -> dict[str, Any] | None:
-    """What was written down, None if it was not, or is not what we write."""
+def _read_journal(handle: int) -> dict[str, Any] | None:
+    """Return the journal, None if it does not exist or is invalid."""
     try:
-        draft = os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
-        with os.fdopen(draft, encoding="ascii") as file:
-            plan = json.load(file)
-        names = [plan["only"] or "here", *plan["new"], *plan["gone"]]
-        sound = all(isinstance(name, str) and "/" not in name and name not in ("", ".", "..") for name in names)
+        journal_handle = os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
+        with os.fdopen(journal_handle, encoding="ascii") as file:
+            journal = json.load(file)
+        names = [*([journal["only"]] if journal["only"] else []), *journal["new"], *journal["gone"]]
+        is_valid = all(isinstance(name, str) and "/" not in name and name not in ("", ".", "..") for name in names)
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return dict(plan) if sound else None
+    return dict(journal) if is_valid else None
 
 
 def _mkdir(name: str, top: int) -> None:
     os.mkdir(name, 0o700, dir_fd=top)
 
 
-def _inode(name: str, top: int) -> int:
-    """The number of what is called `name`, 0 if nothing is."""
+def _get_inode(name: str, top: int) -> int:
+    """Return the inode number of `name` in the open directory `top`, 0 if it does not exist."""
     try:
         return os.stat(name, dir_fd=top, follow_symlinks=False).st_ino
     except FileNotFoundError:

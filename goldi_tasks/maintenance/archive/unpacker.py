@@ -1,4 +1,4 @@
-"""Reading an archive: its manifest first, then what that says comes, to the byte. Nothing that was made up gets far."""
+"""Read an archive: first its manifest, then the rest, which must match the manifest byte by byte."""
 
 import hashlib
 import os
@@ -12,55 +12,58 @@ from goldi_tasks.maintenance.archive import archive_manifest, tar_headers
 from goldi_tasks.maintenance.archive.archive_manifest import Entry, Manifest, refuse
 from goldi_tasks.maintenance.archive.packer import CHUNK, MANIFEST, OURS, SKIPPED, TRAILER, entry_of, zstd
 
-# A manifest is 150 bytes an entry; caches shrink to a third. What promises to become more than this is made to do harm.
-_MANIFEST, _RATIO, _FREE = 1 << 29, 250, 1 << 24
+# Limits against archives that are made to fill a disk or memory: bytes of a manifest, compression ratio, and bytes that
+# are allowed at any ratio. A manifest has about 150 bytes per entry; caches are compressed to about a third.
+_MAX_MANIFEST, _MAX_RATIO, _FREE_BYTES = 1 << 29, 250, 1 << 24
 
 
 class Unpack:
-    """An archive in `file`, which is open. Raises CacheRefused for one that is none or promises too much."""
+    """A reader of the archive in the open `file`. Raises CacheRefused if it is no archive, or unpacks to too much."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.size = os.fstat(file.fileno()).st_size
-        self.place, length, digest = self._trailer()
-        self.manifest = self._manifest(length, digest)
-        if self.manifest.bytes > self.size * _RATIO + _FREE:
-            refuse("it would unpack to far more than a cache does")
+        self.manifest_offset, length, digest = self._read_trailer()
+        self.manifest = self._read_manifest(length, digest)
+        if self.manifest.bytes > self.size * _MAX_RATIO + _FREE_BYTES:
+            refuse("it would unpack to far more than a cache holds")
         file.seek(0)
-        self._source = _Piece(file, self.place)
+        self._entries = _FileSection(file, self.manifest_offset)
 
     def contents(self) -> Iterator[tuple[int, Entry, Iterator[bytes]]]:
-        """Every entry with the number of its part and its content.
+        """Yield every entry with the number of its part and its content.
 
-        Raises CacheRefused as soon as something else comes than the manifest says.
+        Raises CacheRefused at the first byte that differs from the manifest.
         """
-        with zstd().ZstdFile(self._source) as plain:
+        with zstd().ZstdFile(self._entries) as plain:
             for number, part in enumerate(self.manifest.parts):
                 for entry in part.entries:
                     _expect(plain, tar_headers.head(archive_manifest.member(number, part, entry.path), entry))
-                    content = _content(plain, entry)
+                    content = _read_content(plain, entry)
                     yield number, entry, content
                     drained(content)
                     _expect(plain, tar_headers.padding(entry.size))
             if _read(plain, 1):
-                refuse("it holds more than its manifest says")
+                refuse("it contains more than its manifest lists")
 
-    def _trailer(self) -> tuple[int, int, bytes]:
+    def _read_trailer(self) -> tuple[int, int, bytes]:
+        """Return the offset of the manifest's frame, and the length and sha256 of the manifest. Raises CacheRefused."""
         self.file.seek(max(0, self.size - TRAILER.size))
-        last = self.file.read(TRAILER.size)
-        if len(last) < TRAILER.size:
+        trailer = self.file.read(TRAILER.size)
+        if len(trailer) < TRAILER.size:
             refuse("it was not written by cache.save, or is cut off")
-        magic, length, ours, place, unpacked, digest = TRAILER.unpack(last)
-        if (magic, length, ours) != (SKIPPED, TRAILER.size - 8, OURS) or place > self.size - TRAILER.size:
+        zstd_magic, frame_length, magic, offset, manifest_length, digest = TRAILER.unpack(trailer)
+        is_valid = (zstd_magic, frame_length, magic) == (SKIPPED, TRAILER.size - 8, OURS)
+        if not is_valid or offset > self.size - TRAILER.size:
             refuse("it was not written by cache.save, or is cut off")
-        return place, unpacked, digest
+        return offset, manifest_length, digest
 
-    def _manifest(self, length: int, digest: bytes) -> Manifest:
-        packed = self.size - TRAILER.size - self.place
-        if length > min(_MANIFEST, packed * _RATIO + _FREE):
+    def _read_manifest(self, length: int, digest: bytes) -> Manifest:
+        compressed = self.size - TRAILER.size - self.manifest_offset
+        if length > min(_MAX_MANIFEST, compressed * _MAX_RATIO + _FREE_BYTES):
             refuse("its manifest is too large")
-        self.file.seek(self.place)
-        with zstd().ZstdFile(_Piece(self.file, packed)) as plain:
+        self.file.seek(self.manifest_offset)
+        with zstd().ZstdFile(_FileSection(self.file, compressed)) as plain:
             _expect(plain, tar_headers.head(MANIFEST, entry_of(length)))
             text = _read_all(plain, length)
         if len(text) != length or hashlib.sha256(text).digest() != digest:
@@ -68,53 +71,56 @@ class Unpack:
         return archive_manifest.load(text)
 
 
-def _content(plain: IO[bytes], entry: Entry) -> Iterator[bytes]:
-    digest, left = hashlib.sha256(), entry.size
-    while left:
-        data = _read(plain, min(left, CHUNK))
-        if not data:
-            refuse("it is cut or damaged")
-        digest.update(data)
-        left -= len(data)
-        yield data
+def _read_content(plain: IO[bytes], entry: Entry) -> Iterator[bytes]:
+    """Yield the content of `entry` in chunks. Raises CacheRefused if it is cut off or does not match the sha256."""
+    digest, remaining = hashlib.sha256(), entry.size
+    while remaining:
+        chunk = _read(plain, min(remaining, CHUNK))
+        if not chunk:
+            refuse("it is cut off or damaged")
+        digest.update(chunk)
+        remaining -= len(chunk)
+        yield chunk
     if entry.kind == "f" and digest.hexdigest() != entry.sha256:
-        refuse("a file in it is not what its digest says")
+        refuse("a file in it does not match its digest")
 
 
-def _expect(plain: IO[bytes], wanted: bytes) -> None:
-    if _read_all(plain, len(wanted)) != wanted:
-        refuse("it holds something else than its manifest says")
+def _expect(plain: IO[bytes], expected: bytes) -> None:
+    """Read as many bytes as `expected` has. Raises CacheRefused if they differ."""
+    if _read_all(plain, len(expected)) != expected:
+        refuse("its content does not match its manifest")
 
 
 def _read_all(plain: IO[bytes], length: int) -> bytes:
-    found = bytearray()
-    while len(found) < length and (data := _read(plain, length - len(found))):
-        found += data
-    return bytes(found)
+    """Read `length` bytes, fewer at the end of the file. Raises CacheRefused."""
+    content = bytearray()
+    while len(content) < length and (chunk := _read(plain, length - len(content))):
+        content += chunk
+    return bytes(content)
 
 
 def _read(plain: IO[bytes], length: int) -> bytes:
-    """Wherever it is called from, what zstd finds wrong is told as what it means."""
+    """Read at most `length` bytes. Raises CacheRefused for an error of zstd."""
     try:
         return plain.read(length)
     except (EOFError, zstd().ZstdError):
-        refuse("it is cut or damaged")
+        refuse("it is cut off or damaged")
 
 
-class _Piece:
-    """So many bytes of a file from where it stands, as a file that is read once."""
+class _FileSection:
+    """The next `length` bytes of an open file, as a file that can be read once."""
 
     def __init__(self, file: IO[bytes], length: int) -> None:
-        self.file, self.left = file, length
+        self.file, self.remaining = file, length
 
     def read(self, size: int = -1) -> bytes:
-        data = self.file.read(self.left if size < 0 else min(size, self.left))
-        self.left -= len(data)
-        return data
+        chunk = self.file.read(self.remaining if size < 0 else min(size, self.remaining))
+        self.remaining -= len(chunk)
+        return chunk
 
 
 def opened(path: Path) -> IO[bytes]:
-    """The file of an archive, open. Raises CacheRefused."""
+    """Open the file of an archive. Raises CacheRefused."""
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         file = os.fdopen(handle, "rb")
@@ -127,5 +133,5 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def drained(content: Iterator[bytes]) -> None:
-    """Read `content` to its end, where its digest is compared."""
+    """Read `content` to its end, where its digest is checked."""
     deque(content, maxlen=0)
