@@ -222,7 +222,7 @@ def test_a_port_that_is_taken_is_told_with_who_and_what_to_set(dev: Stack) -> No
         other.listen()
         port = other.getsockname()[1]
         said = sentence(dev.goldi("compose.up", code=18, GOLDI_PORT=str(port)))
-    assert f"port {port} of 127.0.0.1, which goldilocks-backend-dev publishes, is taken by " in said
+    assert f"port {port} of 127.0.0.1, which goldilocks-backend-dev publishes, is in use by " in said
     assert "(process " in said
     assert said.endswith("Stop it, or set GOLDI_PORT to another.")
     assert dev.containers() == before
@@ -233,7 +233,7 @@ def test_a_volume_whose_options_changed_is_told(dev: Stack, tmp_path: Path) -> N
     written = env.read_text()
     said = sentence(dev.goldi("compose.up", code=18, GOLDI_CACHE_ROOT=str(tmp_path / "elsewhere")))
     assert f"goldi: the volume {NAME}_bytecode is {dev.cache_root}" in said
-    assert "Run `goldi compose.down`, which loses nothing of it" in said
+    assert "Run `goldi compose.down`, which keeps its content" in said
     assert dev.containers() == before
     assert env.read_text() == written
     assert not (tmp_path / "elsewhere").exists()
