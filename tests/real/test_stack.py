@@ -269,7 +269,7 @@ def test_an_app_that_does_not_start_is_told_at_once(dev: Stack) -> None:
         app.write_text(text)
     error = "SystemExit: no porridge today (goldilocks/app.py, line 1)"
     # The traceback is the app's.
-    assert f"\ngoldi: goldilocks-backend-dev does not start: {error}. Mend that" in said
+    assert f"\ngoldi: goldilocks-backend-dev does not start: {error}. Fix this error" in said
     assert "waiting for" not in said
     dev.goldi("compose.up")
 
@@ -351,7 +351,7 @@ def test_a_service_that_dies_shows_its_last_lines(stack: Stack) -> None:
     files = f"infrastructure/docker/docker-compose.yml:{over}"
     said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
     assert "goldilocks-backend | no porridge\n" in said
-    assert "goldi: goldilocks-backend ended with exit code 1: no porridge. Mend that" in sentence(said)
+    assert "goldi: goldilocks-backend ended with exit code 1: no porridge. Fix this error" in sentence(said)
     stack.goldi("compose.up", "--profile", "prod")
 
 
