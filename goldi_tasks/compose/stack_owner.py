@@ -36,12 +36,12 @@ def remember(
     settings: Settings, volumes: Sequence[Mapping[str, Any]], earlier_volumes: Sequence[Mapping[str, Any]]
 ) -> None:
     """Record that this checkout created the volumes that did not exist before. A failure is ignored."""
-    earlier_identities = {_identity(volume) for volume in earlier_volumes}
+    earlier_identities = {_identify(volume) for volume in earlier_volumes}
     for volume in volumes:
-        if _identity(volume) not in earlier_identities:
+        if _identify(volume) not in earlier_identities:
             with suppress(OSError):
                 state.write(
-                    _record_file(volume), json.dumps({"made": _identity(volume), "project": str(settings.project)})
+                    _record_file(volume), json.dumps({"made": _identify(volume), "project": str(settings.project)})
                 )
 
 
@@ -49,7 +49,7 @@ def maker(volume: Mapping[str, Any]) -> Path | None:
     """Return the checkout that created a volume; None if no task of ours created it."""
     with suppress(OSError, ValueError, TypeError, KeyError):
         record = json.loads(_record_file(volume).read_text(encoding="utf-8"))
-        if record["made"] == _identity(volume):
+        if record["made"] == _identify(volume):
             return Path(record["project"])
     return None
 
@@ -94,6 +94,6 @@ def _record_file(volume: Mapping[str, Any]) -> Path:
     return state.folder("compose", "volumes") / f"{volume['Name']}.json"
 
 
-def _identity(volume: Mapping[str, Any]) -> str:
+def _identify(volume: Mapping[str, Any]) -> str:
     """Return the name and creation time of a volume, which identify it."""
     return f"{volume['Name']} {volume.get('CreatedAt', '')}"

@@ -45,14 +45,14 @@ def summary(result: Result) -> list[str]:
 def as_json(services: Sequence[Service], stack_containers: Sequence[Container]) -> list[Row]:
     """Return the rows of the containers of `services`, for scripts."""
     by_name = {service.name: service for service in services}
-    return [_row(container, by_name.get(container.service)) for container in stack_containers]
+    return [_build_row(container, by_name.get(container.service)) for container in stack_containers]
 
 
 def rows(settings: Settings) -> list[Row]:
     """Return every container of the stack, by service. Raises SettingsError, NoEngine."""
     stack = compose_project.load(settings, compose_project.open_project(settings))
     stack_containers = sorted(containers.listed(project=stack.name), key=lambda container: container.service)
-    return [_row(container, stack.services.get(container.service)) for container in stack_containers]
+    return [_build_row(container, stack.services.get(container.service)) for container in stack_containers]
 
 
 def table(container_rows: Sequence[Row]) -> list[str]:
@@ -79,10 +79,10 @@ def health(settings: Settings, profiles: Sequence[str]) -> list[Row]:
         else sorted(containers_by_service)
     )
     health_by_id = health_.inspected(container.id for container in containers_by_service.values())
-    return [_health_row(name, stack, containers_by_service.get(name), health_by_id) for name in names]
+    return [_build_health_row(name, stack, containers_by_service.get(name), health_by_id) for name in names]
 
 
-def _health_row(name: str, stack: Stack, container: Container | None, health_by_id: Mapping[str, Health]) -> Row:
+def _build_health_row(name: str, stack: Stack, container: Container | None, health_by_id: Mapping[str, Health]) -> Row:
     """Return the row of a service: `missing` without a container, or with one that was removed meanwhile."""
     if container is None or container.id not in health_by_id:
         return {"service": name, "state": "missing", "health": "missing", "up": False, "check": ""}
@@ -119,7 +119,7 @@ def _health_or_state(container: Container) -> str:
     return container.health or container.state
 
 
-def _row(container: Container, service: Service | None) -> Row:
+def _build_row(container: Container, service: Service | None) -> Row:
     return {
         "service": container.service,
         "container": container.name,

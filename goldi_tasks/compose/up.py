@@ -89,12 +89,14 @@ def up(settings: Settings, request: Asked) -> Result | None:
         if not process.is_dry():
             # All checks have passed: write to this machine.
             write_host_files()
-        targets = _bake_targets(settings, services)
+        targets = _list_bake_targets(settings, services)
         if not (targets == last_built and up_to_date.result()):
             _build_images(settings, compose, services, targets)
             if not process.is_dry():
                 last_targets.remember(settings, request_key, targets)
-    built_images = {image for image in _external_images(starting, earlier) if database_image.provide(settings, image)}
+    built_images = {
+        image for image in _find_external_images(starting, earlier) if database_image.provide(settings, image)
+    }
     if built_images:
         compose, stack, services = _select_services(settings, request)
     flags = ("--force-recreate",) if request.recreate else ()
@@ -134,7 +136,7 @@ def watch(settings: Settings, request: Asked) -> None:
 def build(settings: Settings, request: Asked) -> None:
     """Bring the images of the requested services up to date. Raises UnknownName, SettingsError, a build's errors."""
     compose, _, services = _select_services(settings, request)
-    _build_images(settings, compose, services, _bake_targets(settings, services))
+    _build_images(settings, compose, services, _list_bake_targets(settings, services))
 
 
 def _select_services(settings: Settings, request: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
@@ -152,13 +154,13 @@ def _are_up_to_date(settings: Settings, targets: Sequence[str]) -> bool:
         return False
 
 
-def _bake_targets(settings: Settings, services: Sequence[Service]) -> tuple[str, ...]:
+def _list_bake_targets(settings: Settings, services: Sequence[Service]) -> tuple[str, ...]:
     """Return the bake targets of services."""
     bake_targets = bakefile.load(settings)["target"]
     return tuple(dict.fromkeys(service.target for service in services if service.target in bake_targets))
 
 
-def _external_images(services: Sequence[Service], containers_before: Sequence[Container]) -> list[str]:
+def _find_external_images(services: Sequence[Service], containers_before: Sequence[Container]) -> list[str]:
     """Return images that are not built here and that no container of the stack uses: they may be missing."""
     present_images = {container.image for container in containers_before}
     return sorted({service.image for service in services if not service.target} - present_images)

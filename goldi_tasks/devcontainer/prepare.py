@@ -43,16 +43,16 @@ def early(settings: Settings) -> None:
 def ready(settings: Settings, file: Path, container: Found) -> bool:
     """Whether the CLI has made this container ready since its last start, by the present configuration `file`."""
     record = links(settings) / "ready"
-    return record.is_file() and record.read_text(encoding="utf-8") == _identity(file, container)
+    return record.is_file() and record.read_text(encoding="utf-8") == _identify(file, container)
 
 
 def remember(settings: Settings, file: Path, containers: list[Found]) -> None:
     """Record that the first container is ready, to save the CLI's check, which takes half a second."""
     if containers and containers[0].running and links(settings).is_dir():
         with suppress(OSError):
-            state.write(links(settings) / "ready", _identity(file, containers[0]))
+            state.write(links(settings) / "ready", _identify(file, containers[0]))
 
 
-def _identity(file: Path, container: Found) -> str:
+def _identify(file: Path, container: Found) -> str:
     """Return what identifies a start of the container with a configuration."""
     return f"{container.id} {container.started} {hashlib.sha256(file.read_bytes()).hexdigest()}\n"
