@@ -52,7 +52,7 @@ class Container:
 
     @property
     def is_up(self) -> bool:
-        """Whether it runs, and is healthy if it has a health check."""
+        """Return whether it runs, and is healthy if it has a health check."""
         return self.state == "running" and self.health in ("", "healthy")
 
 

@@ -34,6 +34,6 @@ def running(settings: Settings, service: str) -> Container:
 
 
 def _belongs_to(settings: Settings, container: Container) -> bool:
-    """Whether the container belongs to this checkout."""
+    """Return whether the container belongs to this checkout."""
     folders = (settings.project, settings.env_file.parent)
     return container.folder in map(str, folders)

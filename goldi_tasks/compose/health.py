@@ -56,7 +56,7 @@ class Health:
         return " ".join(self.checks[-1].output.split()) if self.state == "running" and self.checks else ""
 
     def is_unhealthy_since(self, moment: datetime) -> bool:
-        """Whether Docker calls it unhealthy for checks that ended after `moment`."""
+        """Return whether Docker calls it unhealthy for checks that ended after `moment`."""
         if self.state != "running" or self.status != "unhealthy":
             return False
         failed = sum(check.end > moment for check in self.checks)

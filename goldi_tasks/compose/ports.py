@@ -15,7 +15,7 @@ _TCP_LISTEN = "0A"
 
 
 def taken(port: Port) -> bool:
-    """Whether a process on this machine listens on the port."""
+    """Return whether a process on this machine listens on the port."""
     family = socket.AF_INET6 if ":" in port.host else socket.AF_INET
     kind = socket.SOCK_DGRAM if port.protocol == "udp" else socket.SOCK_STREAM
     with socket.socket(family, kind) as probe:

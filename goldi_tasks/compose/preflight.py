@@ -116,7 +116,7 @@ def _check_devices(settings: Settings, stack: Stack, services: Sequence[Service]
 
 
 def _is_remote() -> bool:
-    """Whether the engine runs on another machine."""
+    """Return whether the engine runs on another machine."""
     return not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
 
 

@@ -27,7 +27,7 @@ def expect_ours(settings: Settings, name: str, containers: Sequence[Container]) 
 
 
 def is_in(folder: Path, project: Path) -> bool:
-    """Whether a directory belongs to the checkout `project`, and not to another checkout inside it."""
+    """Return whether a directory belongs to the checkout `project`, and not to another checkout inside it."""
     parents = takewhile(lambda directory: directory != project, (folder, *folder.parents))
     return folder.is_relative_to(project) and not any((directory / ".git").exists() for directory in parents)
 

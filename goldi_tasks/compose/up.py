@@ -147,7 +147,7 @@ def _select_services(settings: Settings, request: Asked) -> tuple[Compose, Stack
 
 
 def _are_up_to_date(settings: Settings, targets: Sequence[str]) -> bool:
-    """Whether bake targets are up to date. An error counts as no: the build reports it."""
+    """Return whether bake targets are up to date. An error counts as no: the build reports it."""
     try:
         return bool(targets) and builds.is_up_to_date(settings, BuildRequest(tuple(targets)))
     except GoldiError:
@@ -233,7 +233,7 @@ def _run(command: Command, project: Path, stack: Stack, lines: list[str]) -> boo
 
 
 def _reports_change(line: str) -> bool:
-    """Whether a line says that compose changed something."""
+    """Return whether a line says that compose changed something."""
     return line.rstrip().endswith(_CHANGE_ENDINGS)
 
 

@@ -71,7 +71,7 @@ def expect_alive(service_containers: Iterable[Container]) -> None:
 
 
 def is_unhealthy(container: Container, verdicts: Mapping[str, datetime]) -> bool:
-    """Whether a container that Docker calls unhealthy is so by checks since `verdicts`."""
+    """Return whether a container that Docker calls unhealthy is so by checks since `verdicts`."""
     if not (moment := verdicts.get(container.id)):
         return True
     current_health = health.inspected([container.id]).get(container.id)
@@ -85,7 +85,7 @@ def _quote_last_line(container: Container | None) -> str:
 
 
 def _has_failed(container: Container, stack: Stack) -> bool:
-    """Whether it has ended without success, or restarts."""
+    """Return whether it has ended without success, or restarts."""
     if container.state in ("exited", "dead"):
         return container.service not in stack.jobs or bool(container.exit_code)
     return container.state == "restarting"

@@ -116,6 +116,6 @@ def _find_agent_socket() -> str:
 
 
 def _has_stale_agent(container: Found) -> bool:
-    """Whether the ssh agent that it mounts is gone or another one, as after each login: it cannot be started then."""
+    """Return whether its ssh agent is gone or another one, as after each login: then it cannot be started."""
     mounted_agent = container.mounts.get(devcontainer_arguments.AGENT)
     return mounted_agent is not None and mounted_agent != _find_agent_socket()

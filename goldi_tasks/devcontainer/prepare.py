@@ -41,7 +41,7 @@ def early(settings: Settings) -> None:
 
 
 def ready(settings: Settings, file: Path, container: Found) -> bool:
-    """Whether the CLI has made this container ready since its last start, by the present configuration `file`."""
+    """Return whether the CLI made this container ready since its last start, by the present configuration `file`."""
     record = links(settings) / "ready"
     return record.is_file() and record.read_text(encoding="utf-8") == _identify(file, container)
 

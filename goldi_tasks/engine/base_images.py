@@ -63,8 +63,8 @@ def adopt(settings: Settings, *, database: bool = False) -> bool:
 def _find_unavailable(images: Mapping[str, str]) -> list[str]:
     """Return the variables of images that are not available."""
     with ThreadPoolExecutor() as pool:
-        is_available = dict(zip(images, pool.map(can_be_had, images.values()), strict=True))
-    return [variable for variable in images if not is_available[variable]]
+        availability = dict(zip(images, pool.map(can_be_had, images.values()), strict=True))
+    return [variable for variable in images if not availability[variable]]
 
 
 def _write(settings: Settings, values: Mapping[str, str]) -> bool:
@@ -171,7 +171,7 @@ def _get_mmdebstrap(paths: Place) -> None:
 
 
 def can_be_had(name: str) -> bool:
-    """Whether the engine or a registry has the image, within ten seconds.
+    """Return whether the engine or a registry has the image, within ten seconds.
 
     The engine is asked to pull, too: it may know mirrors of its own.
     """
@@ -184,7 +184,7 @@ def can_be_had(name: str) -> bool:
 
 
 def is_here(name: str) -> bool:
-    """Whether the engine has the image."""
+    """Return whether the engine has the image."""
     return _succeeds("docker", "image", "inspect", name)
 
 

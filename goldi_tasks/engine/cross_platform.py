@@ -42,7 +42,7 @@ def ensure(images: Mapping[str, str], platforms: Sequence[str], paths: Place = H
 
 
 def has(name: str, platform: str) -> bool:
-    """Whether the engine has the image for `platform`; a build would take another platform's, with a warning."""
+    """Return whether the engine has the image for `platform`; a build would take another platform's, with a warning."""
     command = ("docker", "create", "--platform", platform, "--pull", "never", name, "true")
     try:
         container = process.capture(Command(command)).strip()

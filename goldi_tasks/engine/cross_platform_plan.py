@@ -49,7 +49,7 @@ def mmdebstrap(image: distribution.Image, folder: str, architecture: str) -> Com
     native = distribution.mmdebstrap(image, folder)
     start = native.argv.index("mmdebstrap") + 1
     hook = next(index for index, argument in enumerate(native.argv) if argument.startswith("--customize-hook"))
-    # This variant has hooks of one kind only.
+    # --variant=extract runs extract hooks only.
     replacements = {"--variant=apt": "--variant=extract"}
     options = [replacements.get(argument, argument) for argument in native.argv[start:hook]]
     hooks = [argument.replace("--customize-hook", "--extract-hook") for argument in native.argv[hook:]]
@@ -60,10 +60,10 @@ def mmdebstrap(image: distribution.Image, folder: str, architecture: str) -> Com
 
 
 def is_generated(name: str) -> bool:
-    """Whether scripts generate the file `name` of a layer."""
+    """Return whether scripts generate the file `name` of a layer."""
     return bool(_GENERATED.match(name))
 
 
 def is_for_all(name: str) -> bool:
-    """Whether the generated file `name` is the same for every processor; one of Python's files is not."""
+    """Return whether the generated file `name` is the same for every processor; one of Python's files is not."""
     return is_generated(name) and "/_sysconfigdata_" not in name

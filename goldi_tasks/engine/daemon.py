@@ -51,7 +51,7 @@ def start(paths: Place, names: tuple[str, ...] = ()) -> None:
         uninstall.remember(paths)
         packages.link(paths)
     binfmt.register(paths)
-    # The release's packages too, where there is no systemd to start their service.
+    # The release's dockerd is started here, too, if there is no systemd to start its service.
     if running or _ping(paths):
         _wait(paths)
     else:
@@ -183,7 +183,7 @@ def _wait(paths: Place) -> None:
 
 
 def _ping(paths: Place) -> bool:
-    """Whether an engine answers at the socket."""
+    """Return whether an engine answers at the socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)
         try:

@@ -150,7 +150,10 @@ def daemon_config(data: str, run: str, socket: str, mtu: int | None, gc: Mapping
 
 
 def is_alive(status: str, cmdline: str, names: tuple[str, ...], mark: str) -> bool:
-    """Whether a process is one of `names` and no zombie, by its /proc status, and has `mark` in its /proc cmdline."""
+    """Return whether a process is one of `names`, no zombie, and has `mark` in its arguments.
+
+    `status` and `cmdline` are the texts of these files in /proc.
+    """
     state = dict(re.findall(r"^(Name|State):\t(\S+)", status, re.M))
     return state.get("Name") in names and state.get("State") not in ("Z", "X") and mark in cmdline
 

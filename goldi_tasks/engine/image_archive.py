@@ -41,7 +41,7 @@ class Layer:
 
 
 def packed(tar: Path) -> Layer:
-    """Pack `tar` as a layer, like one from a registry, and remove it.
+    """Pack `tar` as a layer, like one from a registry, and remove it; return the layer.
 
     Caches of builds on this image contain the layer as it is; packed it is less than half as large. The fastest level
     suffices (measured: 48 MB of 117 in 2.8 s; level 6 makes 44 MB in 6.9 s).

@@ -197,7 +197,7 @@ def _configure_apt(folder: Path, suite: str) -> tuple[Path, Path]:
 
 
 def _download(folder: Path, package_set: distribution.Packages) -> list[Path]:
-    """Download the suite's packages, and those of the host's release whose program the host lacks."""
+    """Download the suite's packages and those of the host's release whose program it lacks; return the .deb files."""
     private, host = _configure_apt(folder, package_set.suite)
     _run_tool("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
     _run_tool("apt-get", "download", *package_set.names, config=private, cwd=folder)

@@ -145,7 +145,7 @@ def _cgroups(paths: Place, part: str) -> list[Path]:
 
 
 def _shares_network(pid: int) -> bool:
-    """Whether the process has our network namespace."""
+    """Return whether the process has our network namespace."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/ns/net").readlink() == Path("/proc/self/ns/net").readlink()
     return False
