@@ -45,7 +45,7 @@ GOOD = ("07:00:20", 0)
 )
 def test_the_last_check_since_the_start_decides(row: dict[str, Any], word: str, output: str) -> None:
     found = health.parse(row)
-    assert (found.word, found.output) == (word, output)
+    assert (found.summary, found.output) == (word, output)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_stack_belongs_to_the_checkout_that_its_compose_file_is_in(here: Setti
         folder.mkdir(exist_ok=True, parents=True)
         with pytest.raises(StackRefused, match=rf"^the stack 'bears' belongs to {folder}\. Take it down there"):
             stack_owner.expect_ours(here, "bears", [container(folder)])
-    gone = r"belongs to .*/gone\. That directory is gone: `docker compose --project-name bears down` ends"
+    gone = r"belongs to .*/gone\. That directory no longer exists: run `docker compose --project-name bears down`"
     with pytest.raises(StackRefused, match=gone):
         stack_owner.expect_ours(here, "bears", [container(tmp_path / "gone")])
 

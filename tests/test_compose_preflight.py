@@ -31,7 +31,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody listens there; nobody is asked what the compose file says."""
     monkeypatch.setattr(ports, "taken", lambda port: True)
     monkeypatch.setattr(ports, "holder", lambda port: "somebody")
-    monkeypatch.setattr(preflight, "_remedy", lambda *_: "Stop it")
+    monkeypatch.setattr(preflight, "_suggest_remedy", lambda *_: "Stop it")
     monkeypatch.delenv("DOCKER_HOST", raising=False)
 
 
@@ -53,7 +53,7 @@ def test_a_service_that_dies_again_and_again_holds_its_ports_while_it_lists_none
     ],
 )
 def test_a_port_of_somebody_else_is_refused(before: tuple[Container, ...], who: str) -> None:
-    with pytest.raises(StackRefused, match=f"port 8000 of 127.0.0.1, which web publishes, is taken by {who}"):
+    with pytest.raises(StackRefused, match=f"port 8000 of 127.0.0.1, which web publishes, is in use by {who}"):
         refuse(*before)
 
 
@@ -76,6 +76,6 @@ def test_a_secret_is_for_whom_its_owner_is_inside(
     file.touch(mode)
     service = Service("db", "bears:latest", secrets=("password",), user=user)
     stack = Stack("bears", {"db": service}, {}, {"password": str(file)})
-    refused = pytest.raises(StackRefused, match=r"db could not read its secret .*, which is for its owner alone")
+    refused = pytest.raises(StackRefused, match=r"db cannot read its secret .*, which only the file's owner can read")
     with nullcontext() if reads else refused:
         preflight.refuse(Settings(PROJECT), Compose({}), stack, [service], [], [])

@@ -26,14 +26,17 @@ GONE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is t
         (
             f"{DAEMON}driver failed programming external connectivity on endpoint x: Bind for 127.0.0.1:8000 failed: "
             "port is already allocated",
-            "port 8000 of 127.0.0.1 is taken. Stop what holds it",
+            "port 8000 of 127.0.0.1 is in use. Stop what uses it",
         ),
         (
             f"{DAEMON}failed to populate volume: error while mounting volume '/v': failed to mount local volume: mount "
             "/tmp/pip-cache:/v, flags: 0x1000: no such file or directory",
-            "the directory /tmp/pip-cache of a volume is not there. Make it with `inv cache.setup`",
+            "the directory /tmp/pip-cache of a volume does not exist. Create it with `inv cache.setup`",
         ),
-        (f"{DAEMON}invalid mount config: bind source path does not exist: /x", "/x is to be mounted and is not there"),
+        (
+            f"{DAEMON}invalid mount config: bind source path does not exist: /x",
+            "/x cannot be mounted: it does not exist",
+        ),
         (
             f'{DAEMON}failed to resolve reference "docker.io/library/nope:1": pull access denied',
             "docker.io/library/nope:1 cannot be pulled: ",
@@ -70,5 +73,5 @@ def test_an_engine_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_the_engine_lists(state: str, status: str, health: str, code: int | None, up: bool) -> None:
     found = Container("id", "name", state, status, "image", "", "bears", "web", "/p")
-    assert (found.health, found.code, found.up) == (health, code, up)
+    assert (found.health, found.exit_code, found.is_up) == (health, code, up)
     assert containers.FIELDS.count("{{.Status}}") == 1

@@ -130,7 +130,7 @@ def test_the_root_container_that_changes_owners_sees_git_only() -> None:
 
 def heard(*events: object) -> tuple[Story, list[str]]:
     story = Story()
-    return story, list(story.hear("".join(json.dumps(event) + "\n" for event in events) + "a trace\n"))
+    return story, list(story.feed("".join(json.dumps(event) + "\n" for event in events) + "a trace\n"))
 
 
 def test_progress_for_people() -> None:

@@ -1,1 +1,1 @@
-"""The stack: started from images that are up to date, waited for, looked at, ended."""
+"""Start, wait for, inspect and stop the compose stack. Images are brought up to date before a start."""

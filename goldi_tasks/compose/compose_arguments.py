@@ -1,4 +1,4 @@
-"""How docker compose is called for a project, what it is told of the machine, and by what its containers are known."""
+"""Build the `docker compose` command line and environment of a project; name the labels of its containers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ FOLDER_LABEL = f"{PROJECT_LABEL}.working_dir"
 
 
 def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[str, str]:
-    """What the compose file asks of this machine: where the source is, and whose it and the caches are.
+    """Return the variables with which the compose file learns about this machine: paths, and the owner of files.
 
     `owner` is a uid and a gid, as containers know them.
     `network` is a file for scripts/online.sh. The root of a cache is "" where it is the common one.
@@ -23,7 +23,7 @@ def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[s
     return {
         "GOLDI_CA_BUNDLE": settings.ca_bundle,
         "GOLDI_NETWORK": str(network),
-        # In the order in which setup-cache.sh, which does not know the others, puts them at the end.
+        # setup-cache.sh, which knows only these variables, writes them last and in this order.
         **settings.roots.variables,
         "GOLDI_PROJECT": str(settings.project),
         "GOLDI_PROJECT_KEY": settings.key,
@@ -34,18 +34,21 @@ def machine(settings: Settings, owner: tuple[int, int], network: Path) -> dict[s
 
 @dataclass(frozen=True)
 class Compose:
-    """How `docker compose` is called for a project: its `files`, () for what it finds, and what they ask for."""
+    """A way to call `docker compose` for a project: its `files`, () for those that compose finds, and variables."""
 
     env: Mapping[str, str]
     files: tuple[str, ...] = ()
 
     def command(self, profiles: Sequence[str], *argv: str, secrets: Mapping[str, str] | None = None) -> Command:
-        """`docker compose ARGV` with some profiles; to be run in the project's directory."""
+        """Return `docker compose ARGV` with some profiles; to be run in the project's directory."""
         files = (part for file in self.files for part in ("--file", file))
         flags = (part for profile in profiles for part in ("--profile", profile))
         return Command(("docker", "compose", *files, *flags, *argv), self.env, secrets or {})
 
 
 def exec_in(host: Host, container: str, argv: Sequence[str]) -> Command:
-    """`docker exec`: `docker compose exec` takes longer, with ports ten times as long (docker/compose#12552)."""
+    """Return `docker exec` of `argv` in a container.
+
+    `docker compose exec` takes longer, with ports ten times as long (docker/compose#12552).
+    """
     return Command(("docker", "exec", *terminal(host), container, *argv))

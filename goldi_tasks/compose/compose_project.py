@@ -1,4 +1,4 @@
-"""The project's stack: how compose is called for it, and what its file says."""
+"""Open a project's compose stack: choose its compose files and read its configuration."""
 
 import json
 import os
@@ -14,9 +14,9 @@ from goldi_tasks.errors import CommandFailed, NoDocker, NotAProject
 from goldi_tasks.settings import Settings, image_names
 
 # What compose looks for by itself (compose-spec, "Compose file").
-_NAMES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
-_OURS = "infrastructure/docker/docker-compose.yml"
-_WATCH = "infrastructure/docker/docker-compose.watch.yml"
+_DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+_COMPOSE_FILE = "infrastructure/docker/docker-compose.yml"
+_WATCH_FILE = "infrastructure/docker/docker-compose.watch.yml"
 
 
 def environment(settings: Settings) -> dict[str, str]:
@@ -26,23 +26,26 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 def open_project(settings: Settings, *, watched: bool = False) -> Compose:
-    """Return how compose is called; with `watched` it sends what is saved. Raises NotAProject for a missing file."""
+    """Return how compose is called for the project. Raises NotAProject for a missing file.
+
+    With `watched` the file with the `develop` sections is included: `docker compose watch` copies saved files.
+    """
     env = environment(settings)
     if watched:
-        if not (settings.project / _WATCH).is_file():
-            problem = f"{settings.project} has no {_WATCH}"
-            raise NotAProject(problem, "Write what is to be watched there, see compose's `develop`")
-        return Compose(env, (_OURS, _WATCH))
-    if os.environ.get("COMPOSE_FILE") or any((settings.project / name).is_file() for name in _NAMES):
+        if not (settings.project / _WATCH_FILE).is_file():
+            problem = f"{settings.project} has no {_WATCH_FILE}"
+            raise NotAProject(problem, "Write the file with compose's `develop` sections")
+        return Compose(env, (_COMPOSE_FILE, _WATCH_FILE))
+    if os.environ.get("COMPOSE_FILE") or any((settings.project / name).is_file() for name in _DEFAULT_FILES):
         return Compose(env)
-    if not (settings.project / _OURS).is_file():
-        problem = f"{settings.project} has no compose.yaml and no {_OURS}"
-        raise NotAProject(problem, "Write one, or copy infrastructure/docker into this project")
-    return Compose(env, (_OURS,))
+    if not (settings.project / _COMPOSE_FILE).is_file():
+        problem = f"{settings.project} has no compose.yaml and no {_COMPOSE_FILE}"
+        raise NotAProject(problem, "Write a compose file, or copy infrastructure/docker into this project")
+    return Compose(env, (_COMPOSE_FILE,))
 
 
 def load(settings: Settings, compose: Compose) -> Stack:
-    """The stack. Raises SettingsError where the file is wrong, NoDocker."""
+    """Return the stack that the compose file describes. Raises SettingsError for an invalid file, NoDocker."""
     command = compose.command(("*",), "config", "--format", "json")
     try:
         return stack_model.parse(json.loads(process.capture(command, cwd=settings.project)))
@@ -52,11 +55,11 @@ def load(settings: Settings, compose: Compose) -> Stack:
 
 
 def check_version() -> None:
-    """Raises NoDocker where docker has no compose, or one older than 2."""
+    """Require compose 2 or newer. Raises NoDocker."""
     system_info.client()
-    found = system_info.compose()
-    if not found:
+    version = system_info.compose()
+    if not version:
         raise NoDocker("docker has no compose plugin", "Install docker-compose-v2, or run `inv engine.up`")
-    if found < (2,):
-        told = ".".join(map(str, found))
-        raise NoDocker(f"compose {told} is too old", "Install compose 2 or newer, or run `inv engine.up`")
+    if version < (2,):
+        version_text = ".".join(map(str, version))
+        raise NoDocker(f"compose {version_text} is too old", "Install compose 2 or newer, or run `inv engine.up`")

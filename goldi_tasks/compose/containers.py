@@ -1,4 +1,4 @@
-"""The containers of stacks, as the engine lists them."""
+"""List the containers of compose stacks and read their logs."""
 
 import re
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FIELDS = (
 
 @dataclass(frozen=True)
 class Container:
-    """A container of a service. `health` is "" where nothing checks it, `code` its exit code once it has ended."""
+    """A container of a service. `health` is "" without a health check; `exit_code` is None until it has ended once."""
 
     id: str
     name: str
@@ -40,43 +40,43 @@ class Container:
 
     @property
     def health(self) -> str:
-        """`healthy`, `unhealthy`, `starting`, or "" where nothing checks it."""
-        found = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", self.status)
-        return found[1] if found else ""
+        """Return `healthy`, `unhealthy`, `starting`, or "" without a health check."""
+        match = re.search(r"\((?:health: )?(healthy|unhealthy|starting)\)", self.status)
+        return match[1] if match else ""
 
     @property
-    def code(self) -> int | None:
-        """The exit code of the last run that ended."""
-        found = re.match(r"(?:Exited|Restarting) \((\d+)\)", self.status)
-        return int(found[1]) if found else None
+    def exit_code(self) -> int | None:
+        """Return the exit code of the last run that ended."""
+        match = re.match(r"(?:Exited|Restarting) \((\d+)\)", self.status)
+        return int(match[1]) if match else None
 
     @property
-    def up(self) -> bool:
-        """Whether it runs, and is healthy if something checks that."""
+    def is_up(self) -> bool:
+        """Return whether it runs, and is healthy if it has a health check."""
         return self.state == "running" and self.health in ("", "healthy")
 
 
 def listed(service: str = "", project: str = "") -> list[Container]:
-    """The containers of a service or of a project's stack, running or not. Raises NoEngine, NoPermission."""
+    """Return the containers of a service or of a project's stack, running or not. Raises NoEngine, NoPermission."""
     filters = [f"{label}={value}" for label, value in ((PROJECT_LABEL, project), (SERVICE_LABEL, service)) if value]
-    flags = (part for one in filters or [PROJECT_LABEL] for part in ("--filter", f"label={one}"))
+    flags = (part for label_filter in filters or [PROJECT_LABEL] for part in ("--filter", f"label={label_filter}"))
     argv = ("docker", "ps", "--all", "--no-trunc", *flags, "--format", "\t".join(FIELDS))
     try:
-        said = process.capture(Command(argv))
+        output = process.capture(Command(argv))
     except CommandFailed:
-        # Raises what there is to say where none answers.
+        # Raises the precise error where no engine answers.
         system_info.engine_info()
         raise
-    rows = (line.split("\t") for line in said.splitlines())
+    rows = (line.split("\t") for line in output.splitlines())
     return [Container(*row) for row in rows if len(row) == len(FIELDS) and row[-1] != "True"]
 
 
 def last_lines(container: Container, number: int = 20, since: str = "") -> list[str]:
-    """The end of what a container wrote, or of that `since` a moment."""
+    """Return the last `number` lines of a container's log, or of its log `since` a moment; [] if docker fails."""
     flags = ("--since", since) if since else ()
     command = Command(("docker", "logs", *flags, "--tail", str(number), container.id))
     try:
-        with process.stream(command, whole=True) as texts:
-            return "".join(texts).splitlines()
+        with process.stream(command, whole=True) as chunks:
+            return "".join(chunks).splitlines()
     except CommandFailed:
         return []

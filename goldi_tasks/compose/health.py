@@ -1,4 +1,4 @@
-"""How containers are since their last start: a health check of an earlier run counts for nothing."""
+"""Read the health of containers since their last start; checks of earlier runs are ignored."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,8 +11,8 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed
 
-# What Docker takes where the health check gives no number of retries, and how many results it keeps.
-_RETRIES, _KEPT = 3, 5
+# Docker's default number of retries, and how many results of a health check it keeps.
+_RETRIES, _MAX_CHECKS = 3, 5
 _NEVER = datetime.fromisoformat("0001-01-01T00:00:00Z")
 
 
@@ -27,9 +27,9 @@ class Check:
 
 @dataclass(frozen=True)
 class Health:
-    """What `docker inspect` says of a container: its state, its last start, the `checks` since then, oldest first.
+    """What `docker inspect` reports of a container: its state, its last start, the `checks` since then, oldest first.
 
-    `status` is Docker's verdict, "" where nothing checks. `retries` is how many failures in a row make it unhealthy.
+    `status` is Docker's verdict, "" without a health check. After `retries` failures in a row it is unhealthy.
     """
 
     state: str
@@ -39,10 +39,10 @@ class Health:
     retries: int
 
     @property
-    def word(self) -> str:
-        """`healthy`, `unhealthy` or `starting`; the state where it does not run, or nothing checks it.
+    def summary(self) -> str:
+        """Return `healthy`, `unhealthy` or `starting`; the state where it does not run, or has no health check.
 
-        The last check decides: Docker calls a container healthy until several have failed.
+        The last check decides: Docker calls a container healthy until several checks have failed.
         """
         if self.state != "running" or not self.status:
             return self.state
@@ -52,36 +52,36 @@ class Health:
 
     @property
     def output(self) -> str:
-        """What the last check printed, in one line."""
+        """Return what the last check printed, in one line."""
         return " ".join(self.checks[-1].output.split()) if self.state == "running" and self.checks else ""
 
     def is_unhealthy_since(self, moment: datetime) -> bool:
-        """Whether Docker calls it unhealthy for checks that ended after `moment`."""
+        """Return whether Docker calls it unhealthy for checks that ended after `moment`."""
         if self.state != "running" or self.status != "unhealthy":
             return False
         failed = sum(check.end > moment for check in self.checks)
-        return self.started > moment or failed >= min(self.retries, _KEPT)
+        return self.started > moment or failed >= min(self.retries, _MAX_CHECKS)
 
 
-def inspected(ids: Iterable[str]) -> dict[str, Health]:
-    """The health of containers, by id; none where one has gone meanwhile."""
-    if not (named := tuple(ids)):
+def inspected(container_ids: Iterable[str]) -> dict[str, Health]:
+    """Return the health of containers, by id; without those that were removed meanwhile."""
+    if not (ids := tuple(container_ids)):
         return {}
     try:
-        said = process.capture(Command(("docker", "inspect", "--type", "container", *named)))
+        output = process.capture(Command(("docker", "inspect", "--type", "container", *ids)))
     except CommandFailed:
         return {}
-    return {str(row["Id"]): parse(row) for row in json.loads(said or "[]")}
+    return {str(row["Id"]): parse(row) for row in json.loads(output or "[]")}
 
 
 def parse(row: Mapping[str, Any]) -> Health:
-    """The health of a container that `docker inspect` describes."""
-    state, check = row["State"], row["Config"].get("Healthcheck") or {}
-    started, health = _time(state.get("StartedAt")), state.get("Health") or {}
+    """Return the health of a container that `docker inspect` describes."""
+    state, healthcheck = row["State"], row["Config"].get("Healthcheck") or {}
+    started, health = _parse_time(state.get("StartedAt")), state.get("Health") or {}
     results = (
-        Check(_time(one.get("End")), one.get("ExitCode") == 0, str(one.get("Output", "")))
-        for one in health.get("Log") or ()
-        if _time(one.get("Start")) >= started
+        Check(_parse_time(result.get("End")), result.get("ExitCode") == 0, str(result.get("Output", "")))
+        for result in health.get("Log") or ()
+        if _parse_time(result.get("Start")) >= started
     )
     status = health.get("Status", "none")
     return Health(
@@ -89,18 +89,21 @@ def parse(row: Mapping[str, Any]) -> Health:
         started,
         "" if status == "none" else status,
         tuple(results),
-        check.get("Retries") or _RETRIES,
+        healthcheck.get("Retries") or _RETRIES,
     )
 
 
-def verdicts(there: Iterable[Container]) -> dict[str, datetime]:
-    """When the last check ended of those containers that are unhealthy: a start may make them healthy."""
-    found = inspected(one.id for one in there if one.health == "unhealthy")
-    return {key: one.checks[-1].end if one.checks else one.started for key, one in found.items()}
+def verdicts(containers: Iterable[Container]) -> dict[str, datetime]:
+    """Return, by id, when the last check of each unhealthy container ended.
+
+    Checks up to that moment are ignored after a start, which may make the container healthy.
+    """
+    health_by_id = inspected(container.id for container in containers if container.health == "unhealthy")
+    return {key: health.checks[-1].end if health.checks else health.started for key, health in health_by_id.items()}
 
 
-def _time(text: Any) -> datetime:
-    """A moment as the engine writes it, in one of two time zones."""
+def _parse_time(text: Any) -> datetime:
+    """Parse a moment as the engine writes it, in one of two time zones."""
     try:
         return datetime.fromisoformat(str(text))
     except ValueError:

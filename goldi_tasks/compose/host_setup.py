@@ -15,25 +15,25 @@ from goldi_tasks.settings import Settings
 
 
 def plan(settings: Settings) -> Callable[[], None]:
-    """Look at what the containers need of this machine; return the function that makes and writes it.
+    """Determine what the containers need on this machine; return the function that creates it.
 
-    That one makes what they mount, and writes the network file and `.env`. It raises CacheRefused, NoPermission.
+    The function creates the mounted directories, the network file and `.env`. It raises CacheRefused, NoPermission.
     """
     inside_container.expect_outside()
     from goldi_tasks import network  # 5 ms
 
-    file, text, values = _network_file(settings), network.text(settings, "npm"), variables(settings)
+    network_file, network_text, values = _network_file(settings), network.text(settings, "npm"), variables(settings)
     roots = {name: values[name] or None for name in settings.roots.variables}
 
     def write() -> None:
         container_mounts.prepare(settings)
         try:
-            # Who called sudo is whom the services run as.
-            state.rewrite(file, text, ownership.owner())
+            # The services run as the user who called sudo.
+            state.rewrite(network_file, network_text, ownership.owner())
             envfile.write(settings.env_file, values | roots)
         except OSError as error:
             path = error.filename or settings.env_file
-            raise NoPermission(f"{path} cannot be written: {error.strerror}", "Make it yours") from error
+            raise NoPermission(f"{path} cannot be written: {error.strerror}", "Change its owner to yourself") from error
 
     return write
 
@@ -55,22 +55,22 @@ def prepare_project(start: Path) -> None:
     try:
         plan(settings)()
     except GoldiError as error:
-        # The engine is up all the same; what needs the caches fails by itself.
+        # The engine is up anyway. A task that needs the caches reports its own error.
         print(f"goldi: {error}", file=sys.stderr, flush=True)
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """Return what compose has to know of this machine, as variables."""
+    """Return the variables with which compose learns about this machine."""
     user = rootless.numbers(ownership.owner())
     return compose_arguments.machine(settings, user, _network_file(settings))
 
 
 def forget_logins(settings: Settings) -> None:
-    """Empty the file that tells services of the network; compose needs the file to exist."""
+    """Empty the network file, which may hold passwords of proxies; compose needs the file to exist."""
     if (file := _network_file(settings)).is_file():
         state.rewrite(file, "")
 
 
 def _network_file(settings: Settings) -> Path:
-    """Return the file that tells containers of the host's network as long as they run."""
+    """Return the file with the host's network settings that the running containers mount."""
     return state.folder("network") / settings.key

@@ -1,4 +1,4 @@
-"""The bake targets that a stack was built from last: while compose reads its file, they can be looked at already."""
+"""Remember the bake targets that a stack was last built from, to check them while compose reads its file."""
 
 import json
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from goldi_tasks import state
 from goldi_tasks.settings import Settings
 
 
-def recall(settings: Settings, asked: str) -> tuple[str, ...]:
-    """The targets of what was `asked`, () if that is not known."""
+def recall(settings: Settings, key: str) -> tuple[str, ...]:
+    """Return the targets of the request `key`, () if they are not known."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        return tuple(map(str, json.loads(_file(settings).read_text(encoding="utf-8")).get(asked, ())))
+        return tuple(map(str, json.loads(_record_file(settings).read_text(encoding="utf-8")).get(key, ())))
     return ()
 
 
-def remember(settings: Settings, asked: str, targets: Sequence[str]) -> None:
-    """Keep them. That they cannot be kept is no failure."""
+def remember(settings: Settings, key: str, targets: Sequence[str]) -> None:
+    """Save the targets of the request `key`. A failure is ignored: they are looked up again."""
     with suppress(OSError):
-        state.write(_file(settings), json.dumps({asked: list(targets)}))
+        state.write(_record_file(settings), json.dumps({key: list(targets)}))
 
 
-def _file(settings: Settings) -> Path:
+def _record_file(settings: Settings) -> Path:
     return state.folder("compose") / f"{settings.key}.json"

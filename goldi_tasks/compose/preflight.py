@@ -1,4 +1,4 @@
-"""What would fail halfway is found before anything is touched: ports, secrets, volumes, another checkout's stack."""
+"""Check before a start what would fail halfway: ports, secrets, volumes, another checkout's stack."""
 
 import json
 import os
@@ -17,119 +17,139 @@ from goldi_tasks.compose.stack_model import Port, Service, Stack, Volume
 from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.settings import Settings
 
-# What the engine says of a volume.
+# A volume as `docker volume inspect` prints it.
 Inspected = Mapping[str, Any]
 
 
 def refuse(
     settings: Settings,
     compose: Compose,
-    found: Stack,
+    stack: Stack,
     services: Sequence[Service],
-    before: Sequence[Container],
-    there: Sequence[Inspected],
+    containers: Sequence[Container],
+    volumes: Sequence[Inspected],
 ) -> None:
-    """Raises StackRefused where the stack cannot start; `before` and `there` are on the engine."""
-    stack_owner.expect_ours(settings, found.name, before)
-    # Ours, which is written when nothing stands against the start.
-    secrets = {name: file for name, file in found.secrets.items() if file != compose.env.get("GOLDI_NETWORK")}
+    """Check that the stack can start. Raises StackRefused.
+
+    `containers` are those of the stack, `volumes` those of all stacks.
+    """
+    stack_owner.expect_ours(settings, stack.name, containers)
+    # The network file is ours: it is written after these checks.
+    secrets = {name: file for name, file in stack.secrets.items() if file != compose.env.get("GOLDI_NETWORK")}
     for service in services:
         for name in service.secrets:
             if name in secrets:
-                _secret(name, Path(secrets[name]), service)
-    used = {name for service in services for name, _ in service.mounts}
-    mounted = [found.volumes[name] for name in sorted(used) if name in found.volumes]
-    _options(mounted, there)
-    data = {volume.name for volume in mounted if not volume.device and not volume.external}
-    stack_owner.expect_not_theirs(settings, [one for one in there if one["Name"] in data])
-    _devices(settings, found, services)
-    _ports(settings, compose, services, before)
+                _check_secret(name, Path(secrets[name]), service)
+    used_keys = {name for service in services for name, _ in service.mounts}
+    mounted_volumes = [stack.volumes[name] for name in sorted(used_keys) if name in stack.volumes]
+    _check_options(mounted_volumes, volumes)
+    data_names = {mounted.name for mounted in mounted_volumes if not mounted.device and not mounted.external}
+    stack_owner.expect_not_theirs(settings, [volume for volume in volumes if volume["Name"] in data_names])
+    _check_devices(settings, stack, services)
+    _check_ports(settings, compose, services, containers)
 
 
 def volumes(project: str = "") -> list[Inspected]:
-    """The volumes of a stack, or of all stacks."""
+    """Return the volumes of a stack, or of all stacks, as `docker volume inspect` prints them."""
     label = f"label={PROJECT_LABEL}={project}" if project else f"label={PROJECT_LABEL}"
     names = process.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
     try:
         return list(json.loads(process.capture(Command(("docker", "volume", "inspect", *names))))) if names else []
     except CommandFailed:
-        # One went meanwhile.
+        # A volume was removed meanwhile.
         return []
 
 
-def _secret(name: str, file: Path, service: Service) -> None:
-    """Compose mounts the file as it is: who reads it in the container is somebody else than its owner."""
+def _check_secret(name: str, file: Path, service: Service) -> None:
+    """Require a secret's file that the service can read.
+
+    Compose mounts the file with its owner and mode, and a service may run as another user.
+    """
     if not file.exists():
-        make = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
-        raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Make it: {make}")
-    found = file.stat()
-    owner, _ = rootless.numbers((found.st_uid, found.st_gid))
-    if not found.st_mode & stat.S_IROTH and str(owner) != service.user:
-        problem = f"{service.name} could not read its secret {file}, which is for its owner alone"
+        command = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
+        raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Create it: {command}")
+    file_status = file.stat()
+    owner, _ = rootless.numbers((file_status.st_uid, file_status.st_gid))
+    if not file_status.st_mode & stat.S_IROTH and str(owner) != service.user:
+        problem = f"{service.name} cannot read its secret {file}, which only the file's owner can read"
         raise StackRefused(
             problem, f"Run `chmod 700 {file.parent} && chmod 644 {file}`: the directory keeps others out"
         )
 
 
-def _options(volumes: Sequence[Volume], there: Sequence[Inspected]) -> None:
-    """A volume that is there keeps the options that it was made with, whatever the file says now."""
-    made = {one["Name"]: one.get("Options") or {} for one in there}
+def _check_options(volumes: Sequence[Volume], existing: Sequence[Inspected]) -> None:
+    """Require that existing volumes have the options of the compose file: a volume keeps those it was created with."""
+    options_by_name = {inspected["Name"]: inspected.get("Options") or {} for inspected in existing}
     for volume in volumes:
-        if volume.external or volume.name not in made or dict(volume.options) == made[volume.name]:
+        options = options_by_name.get(volume.name)
+        if volume.external or options is None or dict(volume.options) == options:
             continue
-        was, now = made[volume.name].get("device", "kept by the engine"), volume.device or "kept by the engine"
+        current, configured = options.get("device", "kept by the engine"), volume.device or "kept by the engine"
         remedy = f"Back up what is in it, then `docker volume rm {volume.name}`"
-        if made[volume.name].get("o") == "bind":
-            remedy = "Run `inv compose.down`, which loses nothing of it, and this again"
-        raise StackRefused(f"the volume {volume.name} is {was}, and the compose file says {now}", remedy)
+        if options.get("o") == "bind":
+            remedy = "Run `inv compose.down`, which keeps its content, then run this again"
+        raise StackRefused(f"the volume {volume.name} is {current}, and the compose file says {configured}", remedy)
 
 
-def _devices(settings: Settings, found: Stack, services: Sequence[Service]) -> None:
-    """A directory that the compose file names is there; we make the caches', and in the place of a cache it is ours."""
-    if process.is_dry() or _far():
+def _check_devices(settings: Settings, stack: Stack, services: Sequence[Service]) -> None:
+    """Require that the directories of volumes exist; in the place of a cache they must be private, too.
+
+    The directories of caches may be missing: they are created before the start.
+    """
+    if process.is_dry() or _is_remote():
         return
     mounts = run_arguments.mounts(settings)
-    # What is missing of these is made when nothing stands against the start.
-    caches, made = {target for _, _, target in mounts}, {directory for _, directory, _ in mounts}
+    # Missing directories of caches are created after these checks.
+    cache_targets, cache_directories = {target for _, _, target in mounts}, {directory for _, directory, _ in mounts}
     for name, target in (mount for service in services for mount in service.mounts):
-        volume = found.volumes.get(name)
+        volume = stack.volumes.get(name)
         if volume is None or not volume.device or volume.external:
             continue
-        device, instead = Path(volume.device), "another directory in the compose file"
-        if not device.is_dir() and (device.exists() or device not in made):
+        device, alternative = Path(volume.device), "another directory in the compose file"
+        if not device.is_dir() and (device.exists() or device not in cache_directories):
             problem = f"the volume {volume.name} is {device}, which is not a directory"
-            raise StackRefused(problem, f"Make it, with `mkdir -m 700 '{device}'`, or name {instead}")
-        if target in caches and (wrong := ownership.trouble(device, instead)):
-            raise StackRefused(f"the volume {volume.name} is {device}, and {wrong[0]}", wrong[1])
+            raise StackRefused(problem, f"Create it with `mkdir -m 700 '{device}'`, or name {alternative}")
+        if target in cache_targets and (problem_and_remedy := ownership.trouble(device, alternative)):
+            raise StackRefused(
+                f"the volume {volume.name} is {device}, and {problem_and_remedy[0]}", problem_and_remedy[1]
+            )
 
 
-def _far() -> bool:
-    """Whether the engine's machine is another one."""
+def _is_remote() -> bool:
+    """Return whether the engine runs on another machine."""
     return not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://")
 
 
-def _ports(settings: Settings, compose: Compose, services: Sequence[Service], before: Sequence[Container]) -> None:
-    if _far():
+def _check_ports(
+    settings: Settings, compose: Compose, services: Sequence[Service], containers: Sequence[Container]
+) -> None:
+    """Require that published ports are free, or used by this service."""
+    if _is_remote():
         return
-    running = [one for one in before if one.state == "running"]
-    # Between two starts the engine holds the ports of a service that dies again and again, and lists none.
-    restarting = {one.service for one in before if one.state == "restarting"}
+    running = [container for container in containers if container.state == "running"]
+    # Between two restarts of a failing service the engine keeps its ports, but lists none.
+    restarting = {container.service for container in containers if container.state == "restarting"}
     for service in services:
         for port in service.ports if service.name not in restarting else ():
-            ours = [one for one in running if f":{port.number}->" in one.ports]
-            if any(one.service == service.name for one in ours):
+            publishing = [container for container in running if f":{port.number}->" in container.ports]
+            if any(container.service == service.name for container in publishing):
                 continue
-            if ours or ports.taken(port):
-                who = f"{ours[0].service} of this stack" if ours else ports.holder(port)
-                raise StackRefused(_told(service, port, who), _remedy(settings, compose, service, port, bool(ours)))
+            if publishing or ports.taken(port):
+                holder = f"{publishing[0].service} of this stack" if publishing else ports.holder(port)
+                raise StackRefused(
+                    _describe_conflict(service, port, holder),
+                    _suggest_remedy(settings, compose, service, port, bool(publishing)),
+                )
 
 
-def _told(service: Service, port: Port, who: str) -> str:
-    return f"port {port.number} of {port.host}, which {service.name} publishes, is taken by {who}"
+def _describe_conflict(service: Service, port: Port, holder: str) -> str:
+    return f"port {port.number} of {port.host}, which {service.name} publishes, is in use by {holder}"
 
 
-def _remedy(settings: Settings, compose: Compose, service: Service, port: Port, ours: bool) -> str:
-    """The variable of the compose file that says the port, if one does."""
-    first = "Run `inv compose.down` first" if ours else "Stop it"
+def _suggest_remedy(settings: Settings, compose: Compose, service: Service, port: Port, is_ours: bool) -> str:
+    """Return how to free the port, with the variable of the compose file that sets it, if there is one."""
+    first = "Run `inv compose.down` first" if is_ours else "Stop it"
     name = port_variables.variable(settings, compose, service, port)
-    return f"{first}, or set {name} to another" if name else f"{first}, or publish another in the compose file"
+    return (
+        f"{first}, or set {name} to another port" if name else f"{first}, or publish another port in the compose file"
+    )

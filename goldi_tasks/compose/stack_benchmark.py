@@ -1,4 +1,4 @@
-"""How long the stack's tasks take here, beside docker's own commands, and a saved file until it is served."""
+"""Measure how long the stack's tasks take beside docker's own commands, and how soon a saved file is served."""
 
 import os
 import sys
@@ -21,34 +21,34 @@ LIMITS = (
     Limit("a saved Python file is served", "reload", "saved", "saved at", "more", 1.0),
 )
 _GOLDI = str(Path(sys.executable).with_name("goldi"))
-# What uvicorn writes when it serves.
-_SERVES = "Application startup complete"
-# Seconds between two changes: file systems keep times to 10 ms, and the last reload has to be over.
-_REST, _PATIENCE = 1.0, 20.0
+# uvicorn logs this when it begins to serve.
+_STARTUP_LINE = "Application startup complete"
+# Seconds before a change (file systems keep times to 10 ms, and a reload has to be over), and for a reload at most.
+_SETTLE_SECONDS, _TIMEOUT = 1.0, 20.0
 
 
-def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> Report:
-    """`number` rounds with the dev stack, which is taken down again if it was not up. Raises as `up` does."""
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> Report:
+    """Measure `number` rounds with the dev stack, which is taken down again if it was not up. Raises as `up` does."""
     compose = compose_project.open_project(settings)
-    found = compose_project.load(settings, compose)
-    was_up = bool(containers.listed(project=found.name))
-    tell("the dev stack")
+    stack = compose_project.load(settings, compose)
+    was_up = bool(containers.listed(project=stack.name))
+    report("the dev stack")
     up.up(settings, up.Asked(("dev",)))
     try:
-        times = Times(tell)
-        for current in range(number):
-            times.heading = f"round {current + 1} of {number}: "
-            service = _service(found.name)
-            plain = compose.command(("dev",), "up", "--detach", "--no-build")
+        times = Times(report)
+        for index in range(number):
+            times.heading = f"round {index + 1} of {number}: "
+            container = _find_uvicorn_container(stack.name)
+            compose_up = compose.command(("dev",), "up", "--detach", "--no-build")
             with times.timed("up, docker"):
-                _quiet(plain, settings)
+                _run_quietly(compose_up, settings)
             with times.timed("up, ours"):
-                _quiet(Command((_GOLDI, "compose.up"), COMPILED), settings)
+                _run_quietly(Command((_GOLDI, "compose.up"), COMPILED), settings)
             with times.timed("exec, docker"):
-                _quiet(Command(("docker", "exec", service.id, "true")), settings)
+                _run_quietly(Command(("docker", "exec", container.id, "true")), settings)
             with times.timed("exec, ours"):
-                _quiet(Command((_GOLDI, "compose.exec", service.service, "--", "true"), COMPILED), settings)
-            times.seconds.setdefault("reload", []).append(_reload(settings, service))
+                _run_quietly(Command((_GOLDI, "compose.exec", container.service, "--", "true"), COMPILED), settings)
+            times.seconds.setdefault("reload", []).append(_measure_reload(settings, container))
             times.seconds.setdefault("saved", []).append(0.0)
     finally:
         if not was_up:
@@ -56,30 +56,30 @@ def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> Rep
     return Report(number, os.cpu_count() or 1, times.medians(), LIMITS, "task")
 
 
-def _quiet(command: Command, settings: Settings) -> None:
+def _run_quietly(command: Command, settings: Settings) -> None:
     process.capture(command, cwd=settings.project)
 
 
-def _service(project: str) -> Container:
-    """The service that serves Python: the one that wrote so."""
+def _find_uvicorn_container(project: str) -> Container:
+    """Return the container of the service that serves Python, by what uvicorn logs at its start."""
     for container in containers.listed(project=project):
-        if any(_SERVES in line for line in containers.last_lines(container, 500)):
+        if any(_STARTUP_LINE in line for line in containers.last_lines(container, 500)):
             return container
     raise StackFailed("no service of the dev profile serves with uvicorn", "There is nothing to measure here")
 
 
-def _reload(settings: Settings, service: Container) -> float:
-    """Seconds from the moment at which a file of the app is saved until it is served."""
+def _measure_reload(settings: Settings, container: Container) -> float:
+    """Measure the seconds from saving a file of the app until it is served."""
     packages = sorted((settings.project / settings.app).glob("*/__init__.py"))
     if not packages:
         raise NotAProject(f"{settings.project / settings.app} has no Python package", "Set `app` in [tool.goldi]")
-    time.sleep(_REST)
+    time.sleep(_SETTLE_SECONDS)
     began, since = time.monotonic(), f"{time.time():.6f}"
     packages[0].touch()
-    while time.monotonic() - began < _PATIENCE:
-        said = process.capture(Command(("sh", "-c", 'docker logs --since "$0" "$1" 2>&1', since, service.id)))
-        if _SERVES in said:
+    while time.monotonic() - began < _TIMEOUT:
+        log = process.capture(Command(("sh", "-c", 'docker logs --since "$0" "$1" 2>&1', since, container.id)))
+        if _STARTUP_LINE in log:
             return time.monotonic() - began
     raise StackFailed(
-        f"{service.service} did not serve a changed file within {_PATIENCE:g} s", "See `inv compose.logs`"
+        f"{container.service} did not serve a changed file within {_TIMEOUT:g} s", "See `inv compose.logs`"
     )

@@ -1,4 +1,4 @@
-"""The stack as values: what `docker compose config` says of it, and which of its services are meant."""
+"""Model the stack that `docker compose config` prints, and select its services."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from goldi_tasks.errors import SettingsError, UnknownName, did_you_mean
 
 @dataclass(frozen=True)
 class Port:
-    """A port that is published: `host` and `number` on the engine's machine, `target` in the container."""
+    """A published port: `host` and `number` on the engine's machine, `target` in the container."""
 
     host: str
     number: int
@@ -19,11 +19,11 @@ class Port:
 
 @dataclass(frozen=True)
 class Service:
-    """A service: what it is made of and what it needs.
+    """A service: its image and what it needs.
 
     `target` is the stage of the Dockerfile that its image is built from, "" if it is not built here. `after` are the
-    services that it depends on, with whether it cannot do without them. `starts` is whether it starts anything. `user`
-    is whom it runs as, "" where the image says it.
+    services that it depends on, each with whether it is required. `starts` is False for 0 replicas. `user` is the user
+    it runs as, "" for that of the image.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Service:
 
 @dataclass(frozen=True)
 class Volume:
-    """A named volume: its name on the engine, its driver's options; one `external` is somebody else's."""
+    """A named volume: its name on the engine, its driver's options; an `external` one is managed elsewhere."""
 
     name: str
     options: tuple[tuple[str, str], ...] = ()
@@ -48,14 +48,14 @@ class Volume:
 
     @property
     def device(self) -> str:
-        """The directory that it stands for, "" where the engine keeps its data: then removing it loses them."""
-        given = dict(self.options)
-        return given.get("device", "") if "bind" in given.get("o", "").split(",") else ""
+        """Return the directory of a bind mount, "" where the engine keeps the data: then removing it loses them."""
+        options = dict(self.options)
+        return options.get("device", "") if "bind" in options.get("o", "").split(",") else ""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """All services of all profiles. `secrets` are the files of those that are files.
+    """The services of all profiles. `secrets` are files by name; secrets of other kinds are left out.
 
     `jobs` are services that others wait for until they have ended.
     """
@@ -68,80 +68,88 @@ class Stack:
 
     @property
     def profiles(self) -> list[str]:
-        """Every profile that a service has."""
+        """Return every profile that a service has."""
         return sorted({profile for service in self.services.values() for profile in service.profiles})
 
 
 def parse(config: Mapping[str, Any]) -> Stack:
-    """The stack of the JSON that `docker compose config` prints for all profiles."""
-    services = {name: _service(name, said) for name, said in config.get("services", {}).items()}
-    volumes = {key: _volume(said or {}) for key, said in (config.get("volumes") or {}).items()}
-    files = {key: str(said["file"]) for key, said in (config.get("secrets") or {}).items() if said.get("file")}
-    waits = (how for said in config.get("services", {}).values() for how in (said.get("depends_on") or {}).items())
-    jobs = frozenset(name for name, how in waits if how.get("condition") == "service_completed_successfully")
+    """Return the stack of the JSON that `docker compose config` prints for all profiles."""
+    services = {name: _parse_service(name, section) for name, section in config.get("services", {}).items()}
+    volumes = {key: _parse_volume(section or {}) for key, section in (config.get("volumes") or {}).items()}
+    files = {key: str(section["file"]) for key, section in (config.get("secrets") or {}).items() if section.get("file")}
+    dependencies = (
+        dependency
+        for section in config.get("services", {}).values()
+        for dependency in (section.get("depends_on") or {}).items()
+    )
+    jobs = frozenset(
+        name for name, dependency in dependencies if dependency.get("condition") == "service_completed_successfully"
+    )
     return Stack(str(config["name"]), services, volumes, files, jobs)
 
 
-def _service(name: str, said: Mapping[str, Any]) -> Service:
-    after = said.get("depends_on") or {}
+def _parse_service(name: str, section: Mapping[str, Any]) -> Service:
+    dependencies = section.get("depends_on") or {}
     return Service(
         name,
-        str(said.get("image") or ""),
-        str((said.get("build") or {}).get("target") or ""),
-        tuple(said.get("profiles") or ()),
-        tuple((other, bool(how.get("required", True))) for other, how in after.items()),
-        tuple(_port(port) for port in said.get("ports") or () if str(port.get("published") or "").isdigit()),
-        tuple(secret["source"] for secret in said.get("secrets") or ()),
-        tuple((mount["source"], mount["target"]) for mount in said.get("volumes") or () if mount["type"] == "volume"),
-        said.get("scale", (said.get("deploy") or {}).get("replicas", 1)) != 0,
-        str(said.get("user") or "").partition(":")[0],
+        str(section.get("image") or ""),
+        str((section.get("build") or {}).get("target") or ""),
+        tuple(section.get("profiles") or ()),
+        tuple((other, bool(dependency.get("required", True))) for other, dependency in dependencies.items()),
+        tuple(_parse_port(port) for port in section.get("ports") or () if str(port.get("published") or "").isdigit()),
+        tuple(secret["source"] for secret in section.get("secrets") or ()),
+        tuple(
+            (mount["source"], mount["target"]) for mount in section.get("volumes") or () if mount["type"] == "volume"
+        ),
+        section.get("scale", (section.get("deploy") or {}).get("replicas", 1)) != 0,
+        str(section.get("user") or "").partition(":")[0],
     )
 
 
-def _port(said: Mapping[str, Any]) -> Port:
-    host = said.get("host_ip") or "0.0.0.0"  # noqa: S104 - what compose means where none is given
-    return Port(host, int(said["published"]), int(said["target"]), said.get("protocol", "tcp"))
+def _parse_port(section: Mapping[str, Any]) -> Port:
+    host = section.get("host_ip") or "0.0.0.0"  # noqa: S104 - compose's default
+    return Port(host, int(section["published"]), int(section["target"]), section.get("protocol", "tcp"))
 
 
-def _volume(said: Mapping[str, Any]) -> Volume:
-    options = tuple(sorted((str(key), str(value)) for key, value in (said.get("driver_opts") or {}).items()))
-    return Volume(str(said.get("name", "")), options, bool(said.get("external")))
+def _parse_volume(section: Mapping[str, Any]) -> Volume:
+    options = tuple(sorted((str(key), str(value)) for key, value in (section.get("driver_opts") or {}).items()))
+    return Volume(str(section.get("name", "")), options, bool(section.get("external")))
 
 
 def choose(stack: Stack, profiles: Sequence[str], names: Sequence[str] = ()) -> tuple[Service, ...]:
-    """The services of `profiles`, or those in `names` and what they depend on. Raises UnknownName, SettingsError."""
+    """Return the services of `profiles`, or `names` and their dependencies. Raises UnknownName, SettingsError."""
     for profile in profiles:
         if profile not in stack.profiles:
             raise UnknownName(
                 f"no service has the profile '{profile}'", did_you_mean(profile, stack.profiles).capitalize()
             )
     known(stack, names)
-    active = {
+    enabled = {
         name: service
         for name, service in stack.services.items()
         if name in names or not service.profiles or set(service.profiles) & set(profiles)
     }
     chosen: dict[str, Service] = {}
 
-    def take(name: str, needed_by: str = "") -> None:
+    def add(name: str, needed_by: str = "") -> None:
         if name in chosen:
             return
-        if name not in active:
+        if name not in enabled:
             profile = stack.services[needed_by].profiles or ("of every profile",)
             problem = f"{needed_by} depends on {name}, which is not in the profile '{profile[0]}'"
             raise SettingsError(problem, f"Give {name} that profile in the compose file")
-        chosen[name] = active[name]
-        for other, required in active[name].after:
-            if required or other in active:
-                take(other, name)
+        chosen[name] = enabled[name]
+        for other, required in enabled[name].after:
+            if required or other in enabled:
+                add(other, name)
 
-    for name in names or active:
-        take(name)
+    for name in names or enabled:
+        add(name)
     return tuple(chosen.values())
 
 
 def known(stack: Stack, names: Iterable[str]) -> None:
-    """That every one of `names` is a service. Raises UnknownName."""
+    """Require that each of `names` is a service. Raises UnknownName."""
     for name in names:
         if name not in stack.services:
             raise UnknownName(f"there is no service '{name}'", did_you_mean(name, list(stack.services)).capitalize())

@@ -1,4 +1,4 @@
-"""The stack looked at: what runs, how it is, where to click."""
+"""Report the state of the stack: its containers, their health, the addresses of its services."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,105 +14,112 @@ from goldi_tasks.errors import StackFailed
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import Settings
 
-# What listens there is not for a browser: PostgreSQL, MySQL, Redis, MongoDB.
-_NO_PAGES = {5432, 3306, 6379, 27017}
+# Ports of servers that are not for a browser: PostgreSQL, MySQL, Redis, MongoDB.
+_NOT_HTTP = {5432, 3306, 6379, 27017}
 Row = dict[str, Any]
 
 
 def urls(service: Service) -> list[str]:
-    """Where what a service publishes is found from this machine."""
-    found = []
+    """Return the addresses at which this machine reaches the published ports of a service."""
+    addresses = []
     for port in service.ports:
         host = "127.0.0.1" if port.host in ("0.0.0.0", "::") else port.host  # noqa: S104 - it is compared
-        at = f"[{host}]:{port.number}" if ":" in host else f"{host}:{port.number}"
-        found.append(at if port.target in _NO_PAGES or port.protocol != "tcp" else f"http://{at}")
-    return found
+        address = f"[{host}]:{port.number}" if ":" in host else f"{host}:{port.number}"
+        addresses.append(address if port.target in _NOT_HTTP or port.protocol != "tcp" else f"http://{address}")
+    return addresses
 
 
 def summary(result: Result) -> list[str]:
-    """What `up` has brought up, for people."""
-    state = {container.service: container for container in result.containers}
+    """Format what `up` has started, for people."""
+    states = {container.service: _health_or_state(container) for container in result.containers}
     width = max((len(service.name) for service in result.services), default=0)
     lines = [
-        f"{service.name:<{width}}  {_word(state[service.name]):<8}  {' '.join(urls(service))}".rstrip()
+        f"{service.name:<{width}}  {states[service.name]:<8}  {' '.join(urls(service))}".rstrip()
         for service in result.services
-        if service.name in state
+        if service.name in states
     ]
-    what = "" if result.changed else ", nothing changed"
-    return [*lines, f"{len(lines)} services are up after {result.seconds:.1f} s{what}"]
+    unchanged_note = "" if result.changed else ", nothing changed"
+    return [*lines, f"{len(lines)} services are up after {result.seconds:.1f} s{unchanged_note}"]
 
 
-def as_json(services: Sequence[Service], there: Sequence[Container]) -> list[Row]:
-    """The same, for scripts."""
+def as_json(services: Sequence[Service], stack_containers: Sequence[Container]) -> list[Row]:
+    """Return the rows of the containers of `services`, for scripts."""
     by_name = {service.name: service for service in services}
-    return [_row(container, by_name.get(container.service)) for container in there]
+    return [_build_row(container, by_name.get(container.service)) for container in stack_containers]
 
 
 def rows(settings: Settings) -> list[Row]:
-    """Every container of the stack. Raises SettingsError, NoEngine."""
-    found = compose_project.load(settings, compose_project.open_project(settings))
-    there = sorted(containers.listed(project=found.name), key=lambda one: one.service)
-    return [_row(container, found.services.get(container.service)) for container in there]
+    """Return every container of the stack, by service. Raises SettingsError, NoEngine."""
+    stack = compose_project.load(settings, compose_project.open_project(settings))
+    stack_containers = sorted(containers.listed(project=stack.name), key=lambda container: container.service)
+    return [_build_row(container, stack.services.get(container.service)) for container in stack_containers]
 
 
-def table(found: Sequence[Row]) -> list[str]:
-    """`rows` for people."""
-    if not found:
+def table(container_rows: Sequence[Row]) -> list[str]:
+    """Format `rows` for people."""
+    if not container_rows:
         return [as_typed("nothing is running; `inv compose.up` starts the stack")]
-    width = max(len(row["service"]) for row in found)
+    width = max(len(row["service"]) for row in container_rows)
     return [
         f"{row['service']:<{width}}  {row['status']:<32}  {row['image']}  {' '.join(row['urls'])}".rstrip()
-        for row in found
+        for row in container_rows
     ]
 
 
 def health(settings: Settings, profiles: Sequence[str]) -> list[Row]:
-    """How each service of `profiles` is, of those that are there if none is said. Raises UnknownName.
+    """Return the health of each service of `profiles`; without profiles, of those with a container. Raises UnknownName.
 
-    The one source is what the engine keeps of health checks since the last start; the last one decides.
+    The only source is what the engine keeps of health checks since the last start; the last check decides.
     """
-    found = compose_project.load(settings, compose_project.open_project(settings))
-    there = {one.service: one for one in containers.listed(project=found.name)}
-    wanted = [one.name for one in stack_model.choose(found, profiles) if one.starts] if profiles else sorted(there)
-    now = health_.inspected(one.id for one in there.values())
-    return [_health(name, found, there.get(name), now) for name in wanted]
+    stack = compose_project.load(settings, compose_project.open_project(settings))
+    containers_by_service = {container.service: container for container in containers.listed(project=stack.name)}
+    names = (
+        [service.name for service in stack_model.choose(stack, profiles) if service.starts]
+        if profiles
+        else sorted(containers_by_service)
+    )
+    health_by_id = health_.inspected(container.id for container in containers_by_service.values())
+    return [_build_health_row(name, stack, containers_by_service.get(name), health_by_id) for name in names]
 
 
-def _health(name: str, found: Stack, container: Container | None, now: Mapping[str, Health]) -> Row:
-    """The row of a service: `missing` without a container, or with one that has gone meanwhile."""
-    if container is None or container.id not in now:
+def _build_health_row(name: str, stack: Stack, container: Container | None, health_by_id: Mapping[str, Health]) -> Row:
+    """Return the row of a service: `missing` without a container, or with one that was removed meanwhile."""
+    if container is None or container.id not in health_by_id:
         return {"service": name, "state": "missing", "health": "missing", "up": False, "check": ""}
-    one = now[container.id]
+    current = health_by_id[container.id]
     return {
         "service": name,
-        "state": one.state,
-        "health": one.word,
-        "up": one.word in ("healthy", "running") or (name in found.jobs and container.code == 0),
-        "check": mask(one.output),
+        "state": current.state,
+        "health": current.summary,
+        "up": current.summary in ("healthy", "running") or (name in stack.jobs and container.exit_code == 0),
+        "check": mask(current.output),
     }
 
 
-def health_table(found: Sequence[Row]) -> list[str]:
-    """`health` for people."""
-    width = max((len(row["service"]) for row in found), default=0)
-    return [f"{row['service']:<{width}}  {row['health']:<10}  {row['check']}".rstrip() for row in found]
+def health_table(health_rows: Sequence[Row]) -> list[str]:
+    """Format `health` for people."""
+    width = max((len(row["service"]) for row in health_rows), default=0)
+    return [f"{row['service']:<{width}}  {row['health']:<10}  {row['check']}".rstrip() for row in health_rows]
 
 
-def expect_health(found: Sequence[Row]) -> None:
-    """Raises StackFailed unless all of them are up."""
-    ill = [row["service"] for row in found if not row["up"]]
-    if not found:
+def expect_health(health_rows: Sequence[Row]) -> None:
+    """Require that all services are up. Raises StackFailed."""
+    unhealthy_names = [row["service"] for row in health_rows if not row["up"]]
+    if not health_rows:
         raise StackFailed("nothing of the stack runs", "Start it with `inv compose.up`")
-    if ill:
-        raise StackFailed(f"{', '.join(ill)} {'is' if len(ill) == 1 else 'are'} not healthy", "See `inv compose.logs`")
+    if unhealthy_names:
+        raise StackFailed(
+            f"{', '.join(unhealthy_names)} {'is' if len(unhealthy_names) == 1 else 'are'} not healthy",
+            "See `inv compose.logs`",
+        )
 
 
-def _word(container: Container) -> str:
-    """Its health, or its state where nothing checks that."""
+def _health_or_state(container: Container) -> str:
+    """Return its health, or its state without a health check."""
     return container.health or container.state
 
 
-def _row(container: Container, service: Service | None) -> Row:
+def _build_row(container: Container, service: Service | None) -> Row:
     return {
         "service": container.service,
         "container": container.name,
@@ -121,6 +128,6 @@ def _row(container: Container, service: Service | None) -> Row:
         "state": container.state,
         "health": container.health,
         "status": container.status,
-        "exit_code": container.code,
+        "exit_code": container.exit_code,
         "urls": urls(service) if service and container.state == "running" else [],
     }

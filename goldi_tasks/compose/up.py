@@ -1,4 +1,4 @@
-"""The stack brought up: looked at before anything is touched, built, started, waited for."""
+"""Bring the stack up: check the machine, build images, start containers, wait until they are healthy."""
 
 import re
 import time
@@ -32,32 +32,33 @@ from goldi_tasks.compose.stack_model import Service, Stack
 from goldi_tasks.errors import CommandFailed, GoldiError, StackFailed
 from goldi_tasks.settings import Settings
 
-_GAVE_UP = re.compile(r"dependency failed to start: container (\S+) is unhealthy")
-_VOLUME = re.compile(r"Volume .+ Created$")
-# What compose says while it waits for a dependency, and how it ends a line about something that it did.
-_WAITS = re.compile(r"Container (\S+)\s+(Waiting|Healthy|Exited|Error)")
-# Seconds between two looks at a service that compose waits for.
-_LOOK = 1.0
-_DONE = (" Created", " Started", " Recreated", " Removed", " Pulled", " Stopped")
+_UNHEALTHY_DEPENDENCY = re.compile(r"dependency failed to start: container (\S+) is unhealthy")
+_VOLUME_CREATED = re.compile(r"Volume .+ Created$")
+# A line of compose that waits for a dependency.
+_WAIT_LINE = re.compile(r"Container (\S+)\s+(Waiting|Healthy|Exited|Error)")
+# Seconds between two checks of a service that compose waits for.
+_CHECK_INTERVAL = 1.0
+# The ends of lines that report a change.
+_CHANGE_ENDINGS = (" Created", " Started", " Recreated", " Removed", " Pulled", " Stopped")
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody wants up: the `services` of `profiles`, all of them if none is named, within so many seconds.
+    """The services to bring up: `services` of `profiles`, all of them if none is named, within `timeout` seconds.
 
-    `anew` makes every container anew; `watched` ones have the source in their image.
+    `recreate` replaces every container; `watched` services have the source in their image.
     """
 
     profiles: tuple[str, ...]
     services: tuple[str, ...] = ()
     timeout: float = 120.0
-    anew: bool = False
+    recreate: bool = False
     watched: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """What is up: the services in the order in which they start, and their containers; whether anything `changed`."""
+    """The started services in start order, their containers, the duration, and whether compose `changed` anything."""
 
     stack: Stack
     services: tuple[Service, ...]
@@ -66,182 +67,194 @@ class Result:
     changed: bool
 
 
-def up(settings: Settings, asked: Asked) -> Result | None:
-    """Bring up what is `asked`, and wait until all of it is healthy; None where all is only shown.
+def up(settings: Settings, request: Asked) -> Result | None:
+    """Bring up the requested services and wait until all are healthy; return None in a dry run.
 
-    Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is touched or written; StackFailed,
+    Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is changed or written; StackFailed,
     NoEngine, Interrupted.
     """
     inside_container.expect_outside()
-    began, name = time.monotonic(), repr((asked.profiles, asked.services, asked.watched))
-    # Each asks docker, for a twentieth of a second or more.
+    started_at, request_key = time.monotonic(), repr((request.profiles, request.services, request.watched))
+    # Each of these calls docker, which takes 50 ms or more.
     with ThreadPoolExecutor() as pool:
-        guess = () if process.is_dry() else last_targets.recall(settings, name)
-        fresh = pool.submit(_fresh, settings, guess)
-        listed, volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
-        set_up = pool.submit(host_setup.plan, settings)
-        compose, found, chosen = _looked_at(settings, asked)
-        before = [container for container in listed.result() if container.project == found.name]
-        starting = tuple(service for service in chosen if service.starts)
-        preflight.refuse(settings, compose, found, starting, before, volumes.result())
-        write = set_up.result()
+        last_built = () if process.is_dry() else last_targets.recall(settings, request_key)
+        up_to_date = pool.submit(_are_up_to_date, settings, last_built)
+        all_containers, all_volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
+        host_plan = pool.submit(host_setup.plan, settings)
+        compose, stack, services = _select_services(settings, request)
+        earlier = [container for container in all_containers.result() if container.project == stack.name]
+        starting = tuple(service for service in services if service.starts)
+        preflight.refuse(settings, compose, stack, starting, earlier, all_volumes.result())
+        write_host_files = host_plan.result()
         if not process.is_dry():
-            # From here on nothing is known to fail.
-            write()
-        targets = _targets(settings, chosen)
-        if not (targets == guess and fresh.result()):
-            _build(settings, compose, chosen, targets)
+            # All checks have passed: write to this machine.
+            write_host_files()
+        targets = _list_bake_targets(settings, services)
+        if not (targets == last_built and up_to_date.result()):
+            _build_images(settings, compose, services, targets)
             if not process.is_dry():
-                last_targets.remember(settings, name, targets)
-    renamed = {image for image in _foreign(starting, before) if database_image.provide(settings, image)}
-    if renamed:
-        compose, found, chosen = _looked_at(settings, asked)
-    flags = ("--force-recreate",) if asked.anew else ()
-    start = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *asked.services)
-    command = compose.command(asked.profiles, *start)
+                last_targets.remember(settings, request_key, targets)
+    built_images = {
+        image for image in _find_external_images(starting, earlier) if database_image.provide(settings, image)
+    }
+    if built_images:
+        compose, stack, services = _select_services(settings, request)
+    flags = ("--force-recreate",) if request.recreate else ()
+    argv = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *request.services)
+    command = compose.command(request.profiles, *argv)
     if process.is_dry():
         process.live(command, cwd=settings.project)
         return None
-    # A start may make healthy what is unhealthy; and what is called healthy may have been broken since its last check.
-    verdicts = health.verdicts(before)
-    names, lines = {service.name for service in starting}, list[str]()
+    # A start may repair an unhealthy container; a healthy one may have failed since its last check.
+    verdicts = health.verdicts(earlier)
+    starting_names, output = {service.name for service in starting}, list[str]()
     with ThreadPoolExecutor() as pool:
-        broken = pool.submit(service_failure.broken, [one for one in before if one.service in names])
+        app_errors = pool.submit(
+            service_failure.broken, [container for container in earlier if container.service in starting_names]
+        )
         try:
-            changed = _start(command, settings.project, found, starting, asked.timeout, verdicts, lines)
+            changed = _start(command, settings.project, stack, starting, request.timeout, verdicts, output)
         finally:
-            if any(map(_VOLUME.search, lines)):
-                stack_owner.remember(settings, preflight.volumes(found.name), volumes.result())
-    if broken.result():
-        wait.expect_served(one for one in containers.listed(project=found.name) if one.service in names)
-    now = wait.until_healthy(found, starting, asked.timeout, verdicts)
-    return Result(found, starting, now, time.monotonic() - began, changed)
+            if any(map(_VOLUME_CREATED.search, output)):
+                stack_owner.remember(settings, preflight.volumes(stack.name), all_volumes.result())
+    if app_errors.result():
+        wait.expect_served(
+            container for container in containers.listed(project=stack.name) if container.service in starting_names
+        )
+    ready_containers = wait.until_healthy(stack, starting, request.timeout, verdicts)
+    return Result(stack, starting, ready_containers, time.monotonic() - started_at, changed)
 
 
-def watch(settings: Settings, asked: Asked) -> None:
-    """Send what is saved to the services of `asked`, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
+def watch(settings: Settings, request: Asked) -> None:
+    """Copy saved files to the requested services, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
     compose = compose_project.open_project(settings, watched=True)
     secrets = {} if process.is_dry() else network.secrets(settings)
-    command = compose.command(asked.profiles, "watch", "--no-up", *asked.services, secrets=secrets)
+    command = compose.command(request.profiles, "watch", "--no-up", *request.services, secrets=secrets)
     process.live(command, cwd=settings.project)
 
 
-def build(settings: Settings, asked: Asked) -> None:
-    """Bring the images of what is `asked` up to date. Raises UnknownName, SettingsError, and what a build raises."""
-    compose, _, chosen = _looked_at(settings, asked)
-    _build(settings, compose, chosen, _targets(settings, chosen))
+def build(settings: Settings, request: Asked) -> None:
+    """Bring the images of the requested services up to date. Raises UnknownName, SettingsError, a build's errors."""
+    compose, _, services = _select_services(settings, request)
+    _build_images(settings, compose, services, _list_bake_targets(settings, services))
 
 
-def _looked_at(settings: Settings, asked: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
-    """What the compose file says of what is `asked`."""
-    compose = compose_project.open_project(settings, watched=asked.watched)
-    found = compose_project.load(settings, compose)
-    return compose, found, stack_model.choose(found, asked.profiles, asked.services)
+def _select_services(settings: Settings, request: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+    """Read the compose file and select the requested services."""
+    compose = compose_project.open_project(settings, watched=request.watched)
+    stack = compose_project.load(settings, compose)
+    return compose, stack, stack_model.choose(stack, request.profiles, request.services)
 
 
-def _fresh(settings: Settings, targets: Sequence[str]) -> bool:
-    """Whether they are up to date, as far as can be said; what is wrong is found where they are built."""
+def _are_up_to_date(settings: Settings, targets: Sequence[str]) -> bool:
+    """Return whether bake targets are up to date. An error counts as no: the build reports it."""
     try:
         return bool(targets) and builds.is_up_to_date(settings, BuildRequest(tuple(targets)))
     except GoldiError:
         return False
 
 
-def _targets(settings: Settings, chosen: Sequence[Service]) -> tuple[str, ...]:
-    """The bake targets of services."""
-    known = bakefile.load(settings)["target"]
-    return tuple(dict.fromkeys(service.target for service in chosen if service.target in known))
+def _list_bake_targets(settings: Settings, services: Sequence[Service]) -> tuple[str, ...]:
+    """Return the bake targets of services."""
+    bake_targets = bakefile.load(settings)["target"]
+    return tuple(dict.fromkeys(service.target for service in services if service.target in bake_targets))
 
 
-def _foreign(starting: Sequence[Service], before: Sequence[Container]) -> list[str]:
-    """Images that are not built here, and of which no container of the stack shows that they are there."""
-    there = {container.image for container in before}
-    return sorted({service.image for service in starting if not service.target} - there)
+def _find_external_images(services: Sequence[Service], containers_before: Sequence[Container]) -> list[str]:
+    """Return images that are not built here and that no container of the stack uses: they may be missing."""
+    present_images = {container.image for container in containers_before}
+    return sorted({service.image for service in services if not service.target} - present_images)
 
 
-def _build(settings: Settings, compose: Compose, chosen: Sequence[Service], ours: Sequence[str]) -> None:
-    """Bring up to date what is built here; bake's targets, `ours`, through our build, others through compose's."""
-    if ours:
-        builds.build(settings, BuildRequest(tuple(ours)), summary.show_if_built)
-    if others := [service.name for service in chosen if service.target and service.target not in ours]:
-        command = compose.command(("*",), "build", *others, secrets=network.secrets(settings))
+def _build_images(settings: Settings, compose: Compose, services: Sequence[Service], targets: Sequence[str]) -> None:
+    """Bring images up to date: the `targets` of bake through our build, others through compose's."""
+    if targets:
+        builds.build(settings, BuildRequest(tuple(targets)), summary.show_if_built)
+    if other_names := [service.name for service in services if service.target and service.target not in targets]:
+        command = compose.command(("*",), "build", *other_names, secrets=network.secrets(settings))
         process.live(command, cwd=settings.project)
 
 
 def _start(
     command: Command,
     project: Path,
-    found: Stack,
-    starting: Sequence[Service],
+    stack: Stack,
+    services: Sequence[Service],
     timeout: float,
     verdicts: Mapping[str, datetime],
     lines: list[str],
 ) -> bool:
-    """Run compose, show what it changes; all its `lines`, and whether that was anything.
+    """Run compose and show what it changes; append its output to `lines`; return whether it changed anything.
 
-    Compose gives up at once for a dependency that is unhealthy from before: that one gets the time to be healthy again.
+    Compose gives up at once for a dependency that was unhealthy before. Wait until that one is healthy, and try again.
     """
-    ends, changed = time.monotonic() + timeout, False
+    deadline, changed = time.monotonic() + timeout, False
     while True:
-        heard = len(lines)
+        first = len(lines)
         try:
-            return _run(command, project, found, lines) or changed
+            return _run(command, project, stack, lines) or changed
         except CommandFailed as error:
-            said = lines[heard:]
-            changed |= any(map(_is_done, said))
-            waited = _unhealthy(said, found, verdicts)
-            left = ends - time.monotonic()
-            if waited is None or left <= 0:
-                raise _reason(error, "\n".join(said), project, found, starting) from error
-            print(f"  {waited.service} was unhealthy: waiting until it is not", flush=True)
-            wait.until_healthy(found, [found.services[waited.service]], left, verdicts)
+            new_lines = lines[first:]
+            changed |= any(map(_reports_change, new_lines))
+            container = _find_recovering(new_lines, stack, verdicts)
+            remaining = deadline - time.monotonic()
+            if container is None or remaining <= 0:
+                raise _explain_failure(error, "\n".join(new_lines), project, stack, services) from error
+            print(f"  {container.service} was unhealthy: waiting until it is healthy", flush=True)
+            wait.until_healthy(stack, [stack.services[container.service]], remaining, verdicts)
 
 
-def _run(command: Command, project: Path, found: Stack, lines: list[str]) -> bool:
-    """Run compose and show what it does; its `lines`. Whether it did anything.
+def _run(command: Command, project: Path, stack: Stack, lines: list[str]) -> bool:
+    """Run compose and show what it changes; append its output to `lines`; return whether it changed anything.
 
     Raises CommandFailed, and StackFailed where a service that compose waits for dies.
     """
-    rest, done, waited, looked = "", False, dict[str, str](), time.monotonic()
+    partial_line, changed, wait_states, checked_at = "", False, dict[str, str](), time.monotonic()
     try:
-        with process.stream(command, cwd=project, quiet=True) as texts:
-            for text in texts:
-                *whole, rest = (rest + text).split("\n")
-                lines += whole
-                for line in filter(_is_done, whole):
+        with process.stream(command, cwd=project, quiet=True) as chunks:
+            for chunk in chunks:
+                *complete_lines, partial_line = (partial_line + chunk).split("\n")
+                lines += complete_lines
+                for line in filter(_reports_change, complete_lines):
                     print(f"  {' '.join(line.split())}", flush=True)
-                    done = True
-                waited |= {match[1]: match[2] for line in whole if (match := _WAITS.search(line))}
-                names = [name for name, word in waited.items() if word == "Waiting"]
-                if names and time.monotonic() - looked > _LOOK:
-                    wait.expect_alive(one for one in containers.listed(project=found.name) if one.name in names)
-                    looked = time.monotonic()
+                    changed = True
+                wait_states |= {match[1]: match[2] for line in complete_lines if (match := _WAIT_LINE.search(line))}
+                waiting_names = [name for name, wait_state in wait_states.items() if wait_state == "Waiting"]
+                if waiting_names and time.monotonic() - checked_at > _CHECK_INTERVAL:
+                    wait.expect_alive(
+                        container
+                        for container in containers.listed(project=stack.name)
+                        if container.name in waiting_names
+                    )
+                    checked_at = time.monotonic()
     finally:
-        lines.append(rest)
-    return done
+        lines.append(partial_line)
+    return changed
 
 
-def _is_done(line: str) -> bool:
-    """Whether compose says that it did something."""
-    return line.rstrip().endswith(_DONE)
+def _reports_change(line: str) -> bool:
+    """Return whether a line says that compose changed something."""
+    return line.rstrip().endswith(_CHANGE_ENDINGS)
 
 
-def _unhealthy(lines: Sequence[str], found: Stack, verdicts: Mapping[str, datetime]) -> Container | None:
-    """The container that compose gave up for, if it may be healthy again."""
-    names = {match[1] for line in lines if (match := _GAVE_UP.search(line))}
-    for one in containers.listed(project=found.name) if names else ():
-        if one.name in names and one.id in verdicts and not wait.is_unhealthy(one, verdicts):
-            return one
+def _find_recovering(lines: Sequence[str], stack: Stack, verdicts: Mapping[str, datetime]) -> Container | None:
+    """Return the container that compose gave up for, if it may become healthy."""
+    names = {match[1] for line in lines if (match := _UNHEALTHY_DEPENDENCY.search(line))}
+    for container in containers.listed(project=stack.name) if names else ():
+        if container.name in names and container.id in verdicts and not wait.is_unhealthy(container, verdicts):
+            return container
     return None
 
 
-def _reason(error: CommandFailed, said: str, project: Path, found: Stack, starting: Sequence[Service]) -> GoldiError:
-    """Why compose failed: a service that it waited for, or what it said itself."""
-    if "dependency failed to start" in said or "didn't complete successfully" in said:
-        by_name = {container.service: container for container in containers.listed(project=found.name)}
-        for service in starting:
+def _explain_failure(
+    error: CommandFailed, output: str, project: Path, stack: Stack, services: Sequence[Service]
+) -> GoldiError:
+    """Return why compose failed: the error of a service that it waited for, or its own."""
+    if "dependency failed to start" in output or "didn't complete successfully" in output:
+        by_name = {container.service: container for container in containers.listed(project=stack.name)}
+        for service in services:
             container = by_name.get(service.name)
-            if container and (container.health == "unhealthy" or container.code):
+            if container and (container.health == "unhealthy" or container.exit_code):
                 return service_failure.of_container(container)
-        return StackFailed(f"the stack did not start: {said.splitlines()[-1].strip()}", "See `inv compose.logs`")
-    return compose_errors.explained(CommandFailed(said or error.problem, error.code), project)
+        return StackFailed(f"the stack did not start: {output.splitlines()[-1].strip()}", "See `inv compose.logs`")
+    return compose_errors.explained(CommandFailed(output or error.problem, error.code), project)

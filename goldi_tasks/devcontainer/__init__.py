@@ -1,1 +1,1 @@
-"""The dev container: made by the dev container CLI, entered without it, removed; and git's permissions."""
+"""Create, enter and remove the dev container, and repair the permissions of git's directory."""

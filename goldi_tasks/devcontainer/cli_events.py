@@ -1,4 +1,4 @@
-"""The CLI's events as lines for people, and what it said of a failure as one sentence."""
+"""Parse the events of the dev container CLI into progress lines, and its failure into one sentence."""
 
 import json
 import re
@@ -12,57 +12,60 @@ STEPS = {
     "Removing Existing Container": "removing the old container",
 }
 _ANSI = re.compile(r"\x1b\[[\d;]*[A-Za-z]")
-# What the CLI itself says around the output of a project's commands.
-_NOISE = re.compile(r"Container started|Running the \w+ from \S+|[\da-f]{64}")
-_DAEMON = re.compile(r"Error response from daemon: (.+)")
+# Lines of the CLI around the output of a project's commands.
+_CLI_LINE = re.compile(r"Container started|Running the \w+ from \S+|[\da-f]{64}")
+_DAEMON_ERROR = re.compile(r"Error response from daemon: (.+)")
 
 
 @dataclass
 class Story:
-    """What was heard of `devcontainer up`: `result` is its last word, `said` what the project's commands printed."""
+    """The events of one `devcontainer up`.
+
+    `result` is its last event, `output` what the project's commands printed, `daemon` the engine's last error.
+    """
 
     result: dict[str, Any] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     daemon: str = ""
-    _rest: str = ""
+    _partial_line: str = ""
 
-    def hear(self, text: str) -> Iterator[str]:
-        """Lines for people that the next piece of output gives."""
-        *lines, self._rest = (self._rest + text).split("\n")
+    def feed(self, text: str) -> Iterator[str]:
+        """Parse the next piece of output; yield progress lines for people."""
+        *lines, self._partial_line = (self._partial_line + text).split("\n")
         for line in lines:
-            event = _parsed(line)
+            event = _parse_event(line)
             if "outcome" in event:
                 self.result = event
             else:
-                yield from self._lines(event)
+                yield from self._progress(event)
 
-    def _lines(self, event: dict[str, Any]) -> Iterator[str]:
+    def _progress(self, event: dict[str, Any]) -> Iterator[str]:
         text = _ANSI.sub("", str(event.get("text", "")))
-        if hit := _DAEMON.search(text):
-            self.daemon = hit[1].strip()
+        if match := _DAEMON_ERROR.search(text):
+            self.daemon = match[1].strip()
         if event.get("type") == "start":
-            yield from (f"goldi: {step}" for begin, step in STEPS.items() if text.startswith(begin))
+            yield from (f"goldi: {step}" for prefix, step in STEPS.items() if text.startswith(prefix))
         elif event.get("type") == "raw":
             for line in filter(None, (part.strip() for part in text.splitlines())):
-                if not _NOISE.match(line):
-                    self.said.append(line)
+                if not _CLI_LINE.match(line):
+                    self.output.append(line)
                     yield line
 
     def failure(self) -> tuple[str, str]:
-        """The problem and the remedy, as far as somebody named them."""
+        """Return the problem and the remedy, as far as the output names them."""
         if self.daemon:
             return (
                 f"the dev container cannot be started: {self.daemon}",
                 "See `docker info`, or `inv devcontainer.rebuild`",
             )
-        if self.said and self.said[-1].startswith(("goldi: ", "setup-cache: ")):
-            return self.said[-1].partition(": ")[2], ""
-        # Its description is the same for all that goes wrong; its message names the program.
-        said = self.result.get("message") or self.result.get("description") or "it said nothing"
-        return f"devcontainer up: {said}", "See what it printed, or run `devcontainer up` by itself"
+        if self.output and self.output[-1].startswith(("goldi: ", "setup-cache: ")):
+            return self.output[-1].partition(": ")[2], ""
+        # The description is always the same; the message names the program that failed.
+        message = self.result.get("message") or self.result.get("description") or "no message"
+        return f"devcontainer up: {message}", "See its output above, or run `devcontainer up` directly"
 
 
-def _parsed(line: str) -> dict[str, Any]:
+def _parse_event(line: str) -> dict[str, Any]:
     try:
         event = json.loads(line)
     except ValueError:

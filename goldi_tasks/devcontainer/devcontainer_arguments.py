@@ -1,4 +1,4 @@
-"""The dev container: how the dev container CLI is called, and how a command is run in the container that it made."""
+"""Build the commands of the dev container CLI, and those of docker for the container that it created."""
 
 import json
 import re
@@ -17,32 +17,32 @@ from goldi_tasks.settings import Settings
 CONFIG = Path(".devcontainer/devcontainer.json")
 PACKAGE = "@devcontainers/cli"
 VERSION = "0.89.0"
-# What the CLI and VS Code find a project's container by.
+# The label by which the CLI and VS Code find a project's container.
 LABEL = "devcontainer.local_folder"
 METADATA = "devcontainer.metadata"
 # Where the caller's ssh agent is mounted.
 AGENT = "/run/goldi/ssh-agent"
-# Tells initialize.sh what is left to do.
+# The variable that tells initialize.sh which part to run.
 INITIALIZE = "GOLDI_INITIALIZE"
-# What tells the processes of one `exec` from others, since no signal to docker's client reaches them.
+# The variable that marks the processes of one `exec`: signals to docker's client do not reach them.
 MARK = "GOLDI_EXEC"
 
-_START = (
+_START_SCRIPT = (
     'command -v -- "$1" >/dev/null || { echo "goldi: the dev container has no program \'$1\'. Correct the name." >&2; '
-    # What the host's network wants, where the image knows how to tell it.
+    # The script `online` sets the host's proxies, in images that have it.
     'exit 127; }; ! command -v online >/dev/null || exec online "$@"; exec "$@"'
 )
-_END = (
+_KILL_SCRIPT = (
     'for file in /proc/[0-9]*/environ; do if tr "\\0" "\\n" <"$file" 2>/dev/null | grep -qx "$1"; then '
     'pid=${file#/proc/}; kill -s "$2" "${pid%/environ}" 2>/dev/null; fi; done; true'
 )
 _VARIABLE = re.compile(r"\$\{(\w+)(?::([^:}]+))?(?::([^}]*))?\}")
-_MOUNT = re.compile(r"[^,]+")
+_MOUNT_VALUE = re.compile(r"[^,]+")
 
 
 @dataclass(frozen=True)
 class Found:
-    """A dev container of the project: its id, whether it runs and since when, the project, its image's id, its mounts.
+    """A dev container of the project: id, whether it is `running`, its start time, project folder and image id.
 
     `mounts` are sources by target. `metadata` are the configurations that it was made from, the later ones over the
     earlier ones; `env` is its own environment.
@@ -59,17 +59,17 @@ class Found:
 
     @property
     def user(self) -> str:
-        """Who works in it; "" is the container's own user."""
+        """Return the user who works in it; "" is the container's own user."""
         return next((str(part["remoteUser"]) for part in reversed(self.metadata) if part.get("remoteUser")), "")
 
 
 def found(inspected: str) -> list[Found]:
-    """The containers that `docker inspect` told of, those that run first."""
-    rows = [_found(row) for row in json.loads(inspected or "[]")]
-    return sorted(rows, key=lambda row: not row.running)
+    """Return the containers that `docker inspect` printed, running ones first."""
+    containers = [_parse_container(row) for row in json.loads(inspected or "[]")]
+    return sorted(containers, key=lambda container: not container.running)
 
 
-def _found(row: Mapping[str, Any]) -> Found:
+def _parse_container(row: Mapping[str, Any]) -> Found:
     try:
         metadata = json.loads(row["Config"]["Labels"].get(METADATA) or "[]")
     except ValueError:
@@ -87,39 +87,40 @@ def _found(row: Mapping[str, Any]) -> Found:
 
 
 def listed(project: Path) -> Command:
-    """Ids of every dev container of `project`, one a line."""
+    """Return the command that prints the id of every dev container of `project`, one a line."""
     return Command(("docker", "ps", "--all", "--quiet", "--no-trunc", "--filter", f"label={LABEL}={project}"))
 
 
 def inspected(ids: list[str]) -> Command:
-    """All that docker knows of containers, for `found`."""
+    """Return the command that prints the JSON for `found`."""
     return Command(("docker", "inspect", "--type", "container", *ids))
 
 
-def up(cli: str, settings: Settings, agent: str, data: Path, anew: bool) -> Command:
-    """`devcontainer up`, its progress as JSON; with the ssh `agent` if it is not "". If `anew`, the old one goes.
+def up(cli: str, settings: Settings, agent: str, data: Path, recreate: bool) -> Command:
+    """Return `devcontainer up`, with progress as JSON, and with the ssh `agent` if it is not "".
 
-    What the CLI keeps goes to `data`. Raises SettingsError for a directory that no mount can name.
+    With `recreate` an existing container is replaced. The CLI keeps its own files in `data`. Raises SettingsError for a
+    directory that cannot be written as a mount.
     """
-    if not _MOUNT.fullmatch(str(settings.project)):
+    if not _MOUNT_VALUE.fullmatch(str(settings.project)):
         problem = f"a dev container cannot be in {settings.project}, whose name has a comma"
         raise SettingsError(problem, "Rename the directory")
-    # Its mounts are text that cannot be quoted.
-    mounted = ("--mount", f"type=bind,source={agent},target={AGENT}") if _MOUNT.fullmatch(agent) else ()
+    # The syntax of --mount has no quotes.
+    agent_mount = ("--mount", f"type=bind,source={agent},target={AGENT}") if _MOUNT_VALUE.fullmatch(agent) else ()
     return Command(
         (
             *(cli, "up", "--workspace-folder", str(settings.project), "--log-format", "json"),
             *("--user-data-folder", str(data)),
-            *mounted,
-            *(("--remote-env", f"SSH_AUTH_SOCK={AGENT}") if mounted else ()),
-            *(("--remove-existing-container",) if anew else ()),
+            *agent_mount,
+            *(("--remote-env", f"SSH_AUTH_SOCK={AGENT}") if agent_mount else ()),
+            *(("--remove-existing-container",) if recreate else ()),
         ),
         variables(settings) | {INITIALIZE: "done"},
     )
 
 
 def variables(settings: Settings) -> dict[str, str]:
-    """What devcontainer.json and initialize.sh are told of the settings."""
+    """Return the settings that devcontainer.json and initialize.sh read from the environment."""
     return {
         "GOLDI_IMAGE": settings.image,
         **settings.roots.variables,
@@ -129,68 +130,70 @@ def variables(settings: Settings) -> dict[str, str]:
 
 
 def install(folder: Path) -> Command:
-    """Put the CLI into `folder`, by npm with the caller's own configuration."""
+    """Return the command that installs the CLI into `folder` with npm and the caller's configuration."""
     return Command(
         ("npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), f"{PACKAGE}@{VERSION}")
     )
 
 
-def inside(into: Found, host: Host, cwd: Path, environ: Mapping[str, str], mark: str, argv: tuple[str, ...]) -> Command:
-    """Run `argv` in the container, in `cwd`, as its user, with what of the environment a tool is told.
+def inside(
+    container: Found, host: Host, cwd: Path, environ: Mapping[str, str], mark: str, argv: tuple[str, ...]
+) -> Command:
+    """Return `docker exec` of `argv` in the container, in `cwd`, as its user, with the environment that tools get.
 
-    `mark` is for `end`. Variables are named only: values are the client's own environment.
+    `mark` identifies the processes for `end`. Variables are passed by name: the client's environment has their values.
     """
-    told = {**check_arguments.environment(environ, host), **remote_env(into, environ), MARK: mark}
-    if AGENT in into.mounts:
-        told["SSH_AUTH_SOCK"] = AGENT
-    named = (part for name in sorted(told) for part in ("--env", name))
-    user = ("--user", into.user) if into.user else ()
-    head = ("docker", "exec", *run_arguments.terminal(host), *user, "--workdir", str(cwd), *named)
-    return Command((*head, into.id, "sh", "-c", _START, "exec", *argv), told)
+    env = {**check_arguments.environment(environ, host), **remote_env(container, environ), MARK: mark}
+    if AGENT in container.mounts:
+        env["SSH_AUTH_SOCK"] = AGENT
+    env_flags = (part for name in sorted(env) for part in ("--env", name))
+    user = ("--user", container.user) if container.user else ()
+    docker_exec = ("docker", "exec", *run_arguments.terminal(host), *user, "--workdir", str(cwd), *env_flags)
+    return Command((*docker_exec, container.id, "sh", "-c", _START_SCRIPT, "exec", *argv), env)
 
 
-def end(into: Found, mark: str, signal: str) -> Command:
-    """Send `signal` to what `inside` started with `mark`, and to what that has started."""
-    user = ("--user", into.user) if into.user else ()
-    return Command(("docker", "exec", *user, into.id, "sh", "-c", _END, "end", f"{MARK}={mark}", signal))
+def end(container: Found, mark: str, signal: str) -> Command:
+    """Return the command that sends `signal` to the processes that `inside` started with `mark`, and their children."""
+    user = ("--user", container.user) if container.user else ()
+    return Command(("docker", "exec", *user, container.id, "sh", "-c", _KILL_SCRIPT, "end", f"{MARK}={mark}", signal))
 
 
-def start(there: Found) -> Command:
-    """Start a container that is stopped."""
-    return Command(("docker", "start", there.id))
+def start(container: Found) -> Command:
+    """Return the command that starts a stopped container."""
+    return Command(("docker", "start", container.id))
 
 
 def remove(ids: list[str]) -> Command:
-    """Remove containers, running or not, with the volumes that have no name."""
+    """Return the command that removes containers, running or not, and their anonymous volumes."""
     return Command(("docker", "rm", "--force", "--volumes", *ids))
 
 
-def remote_env(into: Found, environ: Mapping[str, str]) -> dict[str, str]:
-    """`remoteEnv` of devcontainer.json, its variables put in; what is null there is left out."""
-    said: dict[str, Any] = {}
-    for part in into.metadata:
-        said |= part.get("remoteEnv") or {}
-    return {name: _filled(str(value), into, environ) for name, value in said.items() if value is not None}
+def remote_env(container: Found, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return `remoteEnv` of devcontainer.json with variables substituted; a value of null is left out."""
+    values: dict[str, Any] = {}
+    for part in container.metadata:
+        values |= part.get("remoteEnv") or {}
+    return {name: _substitute(str(value), container, environ) for name, value in values.items() if value is not None}
 
 
-def _filled(text: str, into: Found, environ: Mapping[str, str]) -> str:
-    def value(match: "re.Match[str]") -> str:
+def _substitute(text: str, container: Found, environ: Mapping[str, str]) -> str:
+    def replacement(match: "re.Match[str]") -> str:
         kind, name, default = match[1], match[2] or "", match[3] or ""
-        folder = into.folder
-        known = {"localWorkspaceFolder": folder, "containerWorkspaceFolder": folder}
+        folder = container.folder
+        folders = {"localWorkspaceFolder": folder, "containerWorkspaceFolder": folder}
         for basename in ("localWorkspaceFolderBasename", "containerWorkspaceFolderBasename"):
-            known[basename] = Path(folder).name
+            folders[basename] = Path(folder).name
         if kind in {"localEnv", "env"}:
             return environ.get(name, default)
-        return into.env.get(name, default) if kind == "containerEnv" else known.get(kind, match[0])
+        return container.env.get(name, default) if kind == "containerEnv" else folders.get(kind, match[0])
 
-    return _VARIABLE.sub(value, text)
+    return _VARIABLE.sub(replacement, text)
 
 
 def owner(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Command:
-    """`docker run` of a Python program from standard input, as root, that may change owners in `folder`, at /git.
+    """Return `docker run` of a Python program from standard input, as root, that may change owners in `folder`.
 
-    Its `argv` begins with /git. It sees nothing else of the machine.
+    `folder` is mounted at /git, the first of the program's arguments; nothing else of the machine is mounted.
     """
     return Command(
         (

@@ -1,4 +1,4 @@
-"""The dev container CLI: the one on PATH, else one that npm puts into our state directory once."""
+"""Find the dev container CLI: that on PATH, or one that npm installs once into our state directory."""
 
 import shutil
 import sys
@@ -10,53 +10,53 @@ from goldi_tasks.errors import CommandFailed, NoDevcontainer
 
 
 def program() -> str:
-    """The path of the CLI, which is installed if need be. Raises NoDevcontainer."""
-    if found := shutil.which("devcontainer"):
-        return found
+    """Return the path of the CLI; install it if there is none. Raises NoDevcontainer."""
+    if path := shutil.which("devcontainer"):
+        return path
     if not own().exists() and not process.is_dry():
         _install()
     return str(own())
 
 
 def own() -> Path:
-    """The path of ours. It may not exist."""
+    """Return the path of our own CLI. It may not exist."""
     return folder() / "node_modules" / ".bin" / "devcontainer"
 
 
 def folder() -> Path:
-    """Where ours lies, by version. It may not exist."""
+    """Return the directory of our own CLI's version. It may not exist."""
     return state.folder("devcontainer-cli", devcontainer_arguments.VERSION)
 
 
 def _install() -> None:
     if not shutil.which("npm"):
         problem = "the dev container CLI is not installed, and there is no npm to install it"
-        raise NoDevcontainer(problem, f"Install Node.js and npm, or {devcontainer_arguments.PACKAGE} by yourself")
-    top = folder().parent
+        raise NoDevcontainer(problem, f"Install Node.js and npm, or {devcontainer_arguments.PACKAGE} yourself")
+    parent = folder().parent
     try:
-        state.make(top)
-        with atomic.locked(top):
-            # Another may have done it meanwhile.
+        state.make(parent)
+        with atomic.locked(parent):
+            # Another process may have installed it meanwhile.
             if not own().exists():
-                _fetch(top)
+                _fetch(parent)
     except (CommandFailed, OSError) as error:
-        said = str(error).strip().splitlines()
-        problem = f"npm could not install {devcontainer_arguments.PACKAGE}: {said[-1] if said else 'it said nothing'}"
-        raise NoDevcontainer(problem, "Mend npm's configuration, or install it by yourself") from error
+        output = str(error).strip().splitlines()
+        problem = f"npm could not install {devcontainer_arguments.PACKAGE}: {output[-1] if output else 'no output'}"
+        raise NoDevcontainer(problem, "Fix npm's configuration, or install the package yourself") from error
 
 
-def _fetch(top: Path) -> None:
-    """Have npm install it in a directory beside it: what is cut off is not taken for whole."""
+def _fetch(parent: Path) -> None:
+    """Install with npm into a hidden directory and rename that: an interrupted installation is never used."""
     print(
         f"goldi: installing {devcontainer_arguments.PACKAGE} {devcontainer_arguments.VERSION} into {folder()} (once)",
         file=sys.stderr,
         flush=True,
     )
-    # Always the same name: what a killed one has left is replaced by the next.
-    draft = top / f".{devcontainer_arguments.VERSION}"
+    # The name is fixed, so that the leftovers of a killed installation are replaced by the next.
+    draft = parent / f".{devcontainer_arguments.VERSION}"
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     process.capture(devcontainer_arguments.install(draft))
-    atomic.give_tree(draft, ownership.owner_in(top))
+    atomic.give_tree(draft, ownership.owner_in(parent))
     shutil.rmtree(folder(), ignore_errors=True)
     draft.rename(folder())

@@ -1,4 +1,4 @@
-"""A command in the running dev container: by `docker exec`, since the CLI starts several programs for one."""
+"""Run a command in the running dev container with `docker exec`: the CLI starts several programs for that."""
 
 import os
 import uuid
@@ -11,22 +11,22 @@ from goldi_tasks.settings import Settings
 
 
 def execute(settings: Settings, argv: tuple[str, ...]) -> int:
-    """Run `argv` in the current directory, or in the project if that is not in it; its exit code.
+    """Run `argv` in the current directory, or in the project if that is elsewhere; return its exit code.
 
     Raises NoDevcontainer, NoEngine, NoPermission, Interrupted.
     """
-    into = devcontainers.running(settings)
+    container = devcontainers.running(settings)
     host = system_info.host()
-    here = Path.cwd()
-    cwd = here if here.is_relative_to(settings.project) else settings.project
+    current = Path.cwd()
+    cwd = current if current.is_relative_to(settings.project) else settings.project
     mark = uuid.uuid4().hex
-    command = devcontainer_arguments.inside(into, host, cwd, os.environ, mark, argv)
+    command = devcontainer_arguments.inside(container, host, cwd, os.environ, mark, argv)
     if process.is_dry():
         print(command)
         return 0
-    ends = [
-        lambda signal=signal: process.capture(devcontainer_arguments.end(into, mark, signal))
+    end_calls = [
+        lambda signal=signal: process.capture(devcontainer_arguments.end(container, mark, signal))
         for signal in ("INT", "TERM", "KILL")
     ]
-    # On a terminal Ctrl-C reaches the program through it.
-    return process.attend(command, *ends, apart=not host.tty)
+    # With a terminal, Ctrl-C reaches the program through that.
+    return process.attend(command, *end_calls, apart=not host.tty)

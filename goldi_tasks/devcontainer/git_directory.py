@@ -1,4 +1,4 @@
-"""Git's directory, as a container may have left it: what is not the caller's or not writable, and mending that."""
+"""Find and repair files in git's directory that a container left with another owner or not writable."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from goldi_tasks.settings import Settings
 
 @dataclass(frozen=True)
 class Report:
-    """What is wrong in `folder` for its user."""
+    """The problems in `folder` for the user `uid`, `gid`."""
 
     folder: Path
     uid: int
@@ -28,38 +28,40 @@ class Report:
 
 
 def look(settings: Settings, environ: Mapping[str, str] = os.environ) -> Report:
-    """What is wrong in git's directory of the project; of a worktree, in that of all worktrees.
+    """Return what is wrong in git's directory of the project; for a worktree, in that of the main repository.
 
     Raises NotAProject without git, NoPermission if it cannot be read.
     """
     folder = directory(settings.project)
-    uid, gid = _user(settings.project, environ)
+    uid, gid = _expected_owner(settings.project, environ)
     try:
         return Report(folder, uid, gid, tuple(git_ownership.look(str(folder), uid)))
     except OSError as error:
-        raise NoPermission(f"{folder} cannot be read: {error.strerror}", f"Run {_by_hand(folder, uid, gid)}") from error
+        raise NoPermission(
+            f"{folder} cannot be read: {error.strerror}", f"Run {_chown_hint(folder, uid, gid)}"
+        ) from error
 
 
 def mend(report: Report, images: Iterable[str]) -> list[Wrong]:
-    """Mend what is wrong, what belongs to others in a container of one of `images`; what stays wrong.
+    """Repair the problems of `report`; return those that remain.
 
-    Raises NoPermission where no container could do it.
+    Files of other users are changed in a container of one of `images`. Raises NoPermission if no container can do it.
     """
     folder, uid, gid = report.folder, report.uid, report.gid
-    others = any(one.reason != "is not writable" for one in report.wrong)
-    if not others or os.getuid() == 0:
+    has_foreign_files = any(wrong.reason != "is not writable" for wrong in report.wrong)
+    if not has_foreign_files or os.getuid() == 0:
         return git_ownership.mend(str(folder), uid, gid)
     for image in images:
         with suppress(CommandFailed, ValueError):
-            # No engine, no such image, or no Python in it: the next one, or the user is told what to do.
-            return _in_container(image, report)
-    problem = f"what belongs to others in {folder} can be changed by root only, and no image of the project is there"
-    raise NoPermission(problem, f"Run {_by_hand(folder, uid, gid)}, or build one with `inv build.tools`")
+            # Without an engine, the image or Python in it: try the next image.
+            return _repair_in_container(image, report)
+    problem = f"files of other users in {folder} can only be changed by root, and no image of the project exists"
+    raise NoPermission(problem, f"Run {_chown_hint(folder, uid, gid)}, or build an image with `inv build.tools`")
 
 
 def directory(project: Path) -> Path:
-    """Where git keeps what `project` has. Raises NotAProject."""
-    # It refuses a directory that is another user's, which is what there is to mend.
+    """Return the git directory of `project`. Raises NotAProject."""
+    # Without safe.directory git refuses a directory of another user, which is a case to repair.
     git = ("git", "-c", "safe.directory=*", "-C", str(project), "rev-parse", "--path-format=absolute")
     try:
         return Path(process.capture(Command((*git, "--git-common-dir"))).strip())
@@ -69,29 +71,31 @@ def directory(project: Path) -> Path:
         raise NotAProject(f"{project} is not in a git repository", "Change to one, or run `git init`") from error
 
 
-def _user(project: Path, environ: Mapping[str, str]) -> tuple[int, int]:
-    """Whose it should be: the caller's; for root that of who called it, or who owns the project."""
+def _expected_owner(project: Path, environ: Mapping[str, str]) -> tuple[int, int]:
+    """Return the uid and gid that should own it: the caller's; for root, sudo's caller or the project's owner."""
     if os.getuid() != 0:
         return os.getuid(), os.getgid()
     if environ.get("SUDO_UID", "").isdigit():
         return int(environ["SUDO_UID"]), int(environ.get("SUDO_GID") or 0)
-    found = project.stat()
-    return found.st_uid, found.st_gid
+    status = project.stat()
+    return status.st_uid, status.st_gid
 
 
-def _in_container(image: str, report: Report) -> list[Wrong]:
+def _repair_in_container(image: str, report: Report) -> list[Wrong]:
+    """Repair as root in a container that mounts only this directory; return what remains."""
     name = f"goldi-git-{uuid.uuid4().hex[:12]}"
     numbers = rootless.numbers((report.uid, report.gid))
     command = devcontainer_arguments.owner(image, name, report.folder, tuple(map(str, numbers)))
     try:
-        said = process.capture(command, stdin=Path(git_ownership.__file__).read_text(encoding="utf-8"))
+        output = process.capture(command, stdin=Path(git_ownership.__file__).read_text(encoding="utf-8"))
     except Interrupted:
-        # The client has ended; the container would go on.
+        # Only docker's client has ended: the container still runs.
         with suppress(CommandFailed):
             process.capture(devcontainer_arguments.remove([name]))
         raise
-    return [Wrong(*row) for row in json.loads(said)]
+    return [Wrong(*row) for row in json.loads(output)]
 
 
-def _by_hand(folder: Path, uid: int, gid: int) -> str:
+def _chown_hint(folder: Path, uid: int, gid: int) -> str:
+    """Return the command with which root repairs everything, in backticks."""
     return f"`sudo chown -R -h {uid}:{gid} '{folder}'`"

@@ -1,4 +1,4 @@
-"""A dev container's life: up, again, anew, down."""
+"""Start, recreate and remove the dev container."""
 
 import os
 import shutil
@@ -20,44 +20,48 @@ from goldi_tasks.settings import Settings
 
 
 def up(settings: Settings) -> dict[str, Any]:
-    """Build the image where it is stale and have a container of it run; return what a script wants to know.
+    """Build the image if it is stale and start a container of it; return what a script needs, in plain types.
 
-    A container that runs is left alone, with a warning if its image is older; one that is stopped is recreated then.
+    A running container is left alone, with a warning if its image is older; a stopped one is recreated in that case.
     Raises what a build raises, NotAProject, NoDevcontainer, CommandFailed, NoEngine, NoPermission.
     """
-    began = time.monotonic()
+    started_at = time.monotonic()
     file = config(settings)
     with ThreadPoolExecutor() as pool:
-        # Each asks programs for a tenth of a second.
-        asked, prepared = pool.submit(_look, settings), pool.submit(prepare.early, settings)
+        # Each of these runs programs for 0.1 s.
+        listed, prepared = pool.submit(_list_and_start, settings), pool.submit(prepare.early, settings)
         image = builds.ensure_image(settings, "devcontainer")
-        there = asked.result()
+        containers = listed.result()
         prepared.result()
-    runs = any(row.running for row in there)
-    older = any(row.image != image for row in there) and not process.is_dry()
-    if runs and older:
+    is_running = any(container.running for container in containers)
+    is_outdated = any(container.image != image for container in containers) and not process.is_dry()
+    if is_running and is_outdated:
         print(
-            as_typed("goldi: the container has an older image; `inv devcontainer.rebuild` takes the new one"),
+            as_typed(
+                "goldi: the container uses an older image; `inv devcontainer.rebuild` recreates it from the new one"
+            ),
             flush=True,
         )
-    if not (runs and prepare.ready(settings, file, there[0])):
-        anew = not runs and (older or any(_lost(row) for row in there))
+    if not (is_running and prepare.ready(settings, file, containers[0])):
+        recreate = not is_running and (is_outdated or any(_has_stale_agent(container) for container in containers))
         data = state.folder("devcontainer-cli", "data")
-        there = _run(devcontainer_arguments.up(devcontainer_cli.program(), settings, _agent(), data, anew))
-        prepare.remember(settings, file, there)
+        containers = _run_cli(
+            devcontainer_arguments.up(devcontainer_cli.program(), settings, _find_agent_socket(), data, recreate)
+        )
+        prepare.remember(settings, file, containers)
     return {
-        "container": there[0].id if there else "",
-        "user": there[0].user if there else "",
+        "container": containers[0].id if containers else "",
+        "user": containers[0].user if containers else "",
         "workspace": str(settings.project),
-        "started": not runs,
-        "older": runs and older,
-        "seconds": round(time.monotonic() - began, 2),
+        "started": not is_running,
+        "older": is_running and is_outdated,
+        "seconds": round(time.monotonic() - started_at, 2),
     }
 
 
 def down(settings: Settings) -> list[str]:
-    """Remove the project's dev containers and what was made for them; the ids. Raises NoEngine, NoPermission."""
-    ids = [row.id for row in devcontainers.containers(settings)]
+    """Remove the project's dev containers and their files; return the ids. Raises NoEngine, NoPermission."""
+    ids = [container.id for container in devcontainers.containers(settings)]
     if ids and process.is_dry():
         print(devcontainer_arguments.remove(ids))
     elif ids:
@@ -69,7 +73,7 @@ def down(settings: Settings) -> list[str]:
 
 
 def config(settings: Settings) -> Path:
-    """The project's devcontainer.json. Raises NotAProject."""
+    """Return the project's devcontainer.json. Raises NotAProject."""
     file = settings.project / devcontainer_arguments.CONFIG
     if not file.is_file():
         raise NotAProject(
@@ -78,40 +82,40 @@ def config(settings: Settings) -> Path:
     return file
 
 
-def _look(settings: Settings) -> list[Found]:
-    """The project's containers, as they were. One that was stopped is started, while other things are looked at."""
-    there = devcontainers.containers(settings)
-    if there and not there[0].running and not _lost(there[0]) and not process.is_dry():
-        # The CLI tries it again, and tells why it cannot be.
+def _list_and_start(settings: Settings) -> list[Found]:
+    """Return the project's containers in their present state; start a stopped one, while other things are checked."""
+    containers = devcontainers.containers(settings)
+    if containers and not containers[0].running and not _has_stale_agent(containers[0]) and not process.is_dry():
+        # If this fails, the CLI tries it again and reports why it fails.
         with suppress(CommandFailed):
-            process.capture(devcontainer_arguments.start(there[0]))
-    return there
+            process.capture(devcontainer_arguments.start(containers[0]))
+    return containers
 
 
-def _run(command: Command) -> list[Found]:
-    """The container that is up then."""
+def _run_cli(command: Command) -> list[Found]:
+    """Run the CLI and show its progress; return the container that is up then. Raises CommandFailed."""
     if process.is_dry():
         print(command)
         return []
-    story = Story()
+    events = Story()
     try:
-        with process.stream(command, whole=True) as texts:
-            for text in texts:
-                for line in story.hear(text):
+        with process.stream(command, whole=True) as chunks:
+            for chunk in chunks:
+                for line in events.feed(chunk):
                     print(line, flush=True)
     except CommandFailed as error:
-        problem, remedy = story.failure()
+        problem, remedy = events.failure()
         raise CommandFailed(problem, error.code, remedy) from error
-    return devcontainers.inspected([str(story.result["containerId"])])
+    return devcontainers.inspected([str(events.result["containerId"])])
 
 
-def _agent() -> str:
-    """The socket of the caller's ssh agent, "" if there is none."""
+def _find_agent_socket() -> str:
+    """Return the socket of the caller's ssh agent, "" if there is none."""
     path = os.environ.get("SSH_AUTH_SOCK", "")
     return path if path and Path(path).is_socket() else ""
 
 
-def _lost(there: Found) -> bool:
-    """Whether what it mounts is gone or another one, as an ssh agent is after each login: it could not start."""
-    was = there.mounts.get(devcontainer_arguments.AGENT)
-    return was is not None and was != _agent()
+def _has_stale_agent(container: Found) -> bool:
+    """Return whether its ssh agent is gone or another one, as after each login: then it cannot be started."""
+    mounted_agent = container.mounts.get(devcontainer_arguments.AGENT)
+    return mounted_agent is not None and mounted_agent != _find_agent_socket()

@@ -1,4 +1,4 @@
-"""What initialize.sh makes for a dev container, made while the image is looked at; and what is remembered of one."""
+"""Run initialize.sh while the image is checked, and remember which container the CLI has made ready."""
 
 import hashlib
 from contextlib import suppress
@@ -13,14 +13,14 @@ from goldi_tasks.settings import Settings
 
 
 def links(settings: Settings) -> Path:
-    """The directory that it makes. It may not exist."""
+    """Return the directory that initialize.sh creates. It may not exist."""
     return settings.project / devcontainer_arguments.CONFIG.with_name(".local")
 
 
 def early(settings: Settings) -> None:
-    """Run the script now, so that it has nothing left to do when the CLI runs it. Raises CommandFailed.
+    """Run initialize.sh now, so that it has nothing left to do when the CLI runs it. Raises CommandFailed.
 
-    The host's network configuration is put where the container finds it.
+    The host's network configuration is written to a file that the container reads.
     """
     script = settings.project / devcontainer_arguments.CONFIG.with_name("initialize.sh")
     if not script.is_file() or process.is_dry():
@@ -33,25 +33,26 @@ def early(settings: Settings) -> None:
             )
         )
     except CommandFailed as error:
-        # It says who speaks, and what to do.
-        said = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")
-        problem = said.removeprefix("goldi: ").removeprefix("setup-cache: ")
+        # The last line has a prefix with the script's name, and says what to do.
+        message = error.problem.splitlines()[-1].removeprefix("initialize.sh: ")
+        problem = message.removeprefix("goldi: ").removeprefix("setup-cache: ")
         raise CommandFailed(problem, error.code) from error
     state.rewrite(links(settings) / "build_env", network.text(settings))
 
 
-def ready(settings: Settings, file: Path, there: Found) -> bool:
-    """Whether the CLI made this container ready since its last start, by what the configuration `file` says now."""
-    mark = links(settings) / "ready"
-    return mark.is_file() and mark.read_text(encoding="utf-8") == _mark(file, there)
+def ready(settings: Settings, file: Path, container: Found) -> bool:
+    """Return whether the CLI made this container ready since its last start, by the present configuration `file`."""
+    record = links(settings) / "ready"
+    return record.is_file() and record.read_text(encoding="utf-8") == _identify(file, container)
 
 
-def remember(settings: Settings, file: Path, there: list[Found]) -> None:
-    """So that the CLI, which takes half a second, need not look at it again."""
-    if there and there[0].running and links(settings).is_dir():
+def remember(settings: Settings, file: Path, containers: list[Found]) -> None:
+    """Record that the first container is ready, to save the CLI's check, which takes half a second."""
+    if containers and containers[0].running and links(settings).is_dir():
         with suppress(OSError):
-            state.write(links(settings) / "ready", _mark(file, there[0]))
+            state.write(links(settings) / "ready", _identify(file, containers[0]))
 
 
-def _mark(file: Path, there: Found) -> str:
-    return f"{there.id} {there.started} {hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+def _identify(file: Path, container: Found) -> str:
+    """Return what identifies a start of the container with a configuration."""
+    return f"{container.id} {container.started} {hashlib.sha256(file.read_bytes()).hexdigest()}\n"

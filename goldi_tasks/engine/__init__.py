@@ -1,6 +1,6 @@
-"""The door to an engine: use the one that answers, or bring one up; and base images where no registry answers.
+"""Provide a Docker engine: use the one that answers, or start a private one; make base images without a registry.
 
-`packages` fetches, `daemon` starts, stops and tells, `purge` wipes, `images` makes base images.
+`packages` fetches, `daemon` starts, stops and reports, `uninstall` removes, `base_images` makes images.
 """
 
 import os
@@ -19,9 +19,9 @@ from goldi_tasks.errors import CommandFailed, EngineFailed, NoPermission
 
 @dataclass(frozen=True)
 class Place:
-    """Where a private engine lives. Tests make a second one elsewhere; everybody else has the default.
+    """The paths of a private engine. Tests make a second engine elsewhere; all others use the default.
 
-    `local` is where links to the client and its plugins go. The last part of `run` names the cgroup.
+    Links to the client and its plugins are created below `local`. The last part of `run` also names the cgroup.
     """
 
     prefix: Path = Path("/opt/goldi-engine")
@@ -32,7 +32,7 @@ class Place:
 
     @property
     def path(self) -> str:
-        """PATH for the engine's programs: ours first (`wrap` before the programs it wraps), then the system's."""
+        """Return PATH for the engine's programs: ours first (wrappers before what they wrap), then the system's."""
         ours = [str(self.prefix / name) for name in ("wrap", "usr/bin", "usr/sbin")]
         return ":".join([*ours, os.environ.get("PATH", ""), "/usr/sbin:/usr/bin:/sbin:/bin"])
 
@@ -40,48 +40,48 @@ class Place:
 HERE = Place()
 
 
-def as_root(*words: str) -> bool:
-    """False if we are root; else `words` were done through sudo (see __main__). Raises NoPermission."""
+def as_root(*argv: str) -> bool:
+    """Return False if we are root; else run `argv` of __main__ through sudo, return True. Raises NoPermission."""
     if os.getuid() == 0:
         return False
     if not shutil.which("sudo"):
-        remedy = "Run it as root, or have Docker with its buildx and compose plugins installed"
+        remedy = "Run this as root, or install Docker with its buildx and compose plugins"
         raise NoPermission("bringing an engine up or down needs root, and sudo is not installed", remedy)
-    # Root leaves nothing of its own among the user's files: no docker configuration, no bytecode.
-    home = ("sudo", "-E", "-H", "env", "--unset=DOCKER_CONFIG")
+    # Root must not create files in the user's directories: no docker configuration, no bytecode.
+    sudo = ("sudo", "-E", "-H", "env", "--unset=DOCKER_CONFIG")
     try:
-        process.live(Command((*home, sys.executable, "-B", "-m", "goldi_tasks.engine", *words)))
+        process.live(Command((*sudo, sys.executable, "-B", "-m", "goldi_tasks.engine", *argv)))
     except CommandFailed as error:
-        # It has said why.
+        # It has printed the reason.
         raise SystemExit(error.code) from None
     return True
 
 
 @contextmanager
-def lock(place: Place) -> Iterator[None]:
-    """One of us at a time; a second one waits. What the system refuses is told as EngineFailed."""
-    path = place.run.with_suffix(".lock")
+def lock(paths: Place) -> Iterator[None]:
+    """Hold the engine's lock; a second process waits. Raises EngineFailed for an OSError in the block."""
+    path = paths.run.with_suffix(".lock")
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)) as file:
             locks.acquire(file.fileno())
-            # A purge removes the file that others wait for.
+            # A purge removes the lock file while others wait for it.
             if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
                 continue
             try:
                 yield
             except OSError as error:
-                raise EngineFailed(str(error), "Mend that and run this again") from error
+                raise EngineFailed(str(error), "Fix this error and run this again") from error
             return
 
 
 def own(path: Path, mode: int = 0o755) -> Path:
-    """`path`, a directory that only root can write to, made if need be. Raises EngineFailed if it is anything else."""
+    """Return the directory `path`, writable by root only; create it if it is missing. Raises EngineFailed."""
     try:
         path.mkdir(mode)
         path.chmod(mode)
     except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != 0 or found.st_mode & 0o022:
-            problem = f"{path} is not a directory of root's that nobody else can write to"
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != 0 or status.st_mode & 0o022:
+            problem = f"{path} is not a directory that only root can write to"
             raise EngineFailed(problem, "Move it away and run this again") from None
     return path

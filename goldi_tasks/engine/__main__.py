@@ -1,4 +1,4 @@
-"""What sudo runs for an ordinary user: `python -m goldi_tasks.engine up | down | purge | ...`."""
+"""Run an engine task as root: `sudo python -m goldi_tasks.engine up | down | purge | ...`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Base images for where no registry answers: made from Debian's packages, from the same packages the same bits."""
+"""Make base images from Debian's packages where no registry answers; the same packages give the same bits."""
 
 import shutil
 import sys
@@ -17,23 +17,25 @@ from goldi_tasks.settings import Settings
 from goldi_tasks.settings.image_names import BUILT, DATABASE, base_images, database_image, in_words
 
 
-def ensure(settings: Settings, place: Place = HERE, *, database: bool = False) -> None:
-    """Provide base images for a project that chose none, where its own cannot be had.
+def ensure(settings: Settings, paths: Place = HERE, *, database: bool = False) -> None:
+    """Provide base images for a project that chose none, if its own are not available.
 
-    A project without infrastructure/docker gets none. With `database` .env also has the stack's database built, by the
-    first command that starts it: that takes longer than this may. Raises EngineFailed, NoPermission.
+    A project without infrastructure/docker gets none. With `database`, the first start of the stack builds its database
+    image, as .env then says; here it would take too long. Raises EngineFailed, NoPermission.
     """
     if not settings.env_file.parent.is_dir():
         return
-    text = settings.made_images
-    wanted = {} if settings.images_chosen else base_images(settings, text)
-    if database and not database_image(settings, text):
-        wanted |= {"POSTGRES_IMAGE": DATABASE}
-    lacking = _lacking(wanted)
-    ours = {variable: distribution.IMAGES[variable].name for variable in lacking if variable in distribution.IMAGES}
-    if missing := [variable for variable, name in ours.items() if not is_here(name)]:
-        make(place, missing)
-    _write(settings, ours | (BUILT if "POSTGRES_IMAGE" in lacking else {}))
+    made_images = settings.made_images
+    images = {} if settings.images_chosen else base_images(settings, made_images)
+    if database and not database_image(settings, made_images):
+        images |= {"POSTGRES_IMAGE": DATABASE}
+    unavailable = _find_unavailable(images)
+    own_images = {
+        variable: distribution.IMAGES[variable].name for variable in unavailable if variable in distribution.IMAGES
+    }
+    if missing := [variable for variable, name in own_images.items() if not is_here(name)]:
+        make(paths, missing)
+    _write(settings, own_images | (BUILT if "POSTGRES_IMAGE" in unavailable else {}))
 
 
 def adopt(settings: Settings, *, database: bool = False) -> bool:
@@ -41,51 +43,51 @@ def adopt(settings: Settings, *, database: bool = False) -> bool:
 
     Only where the project chose none, its own are not on the engine and no registry has them.
     """
-    text = settings.made_images
-    wanted = {} if settings.images_chosen else base_images(settings, text)
-    ours = {
+    made_images = settings.made_images
+    images = {} if settings.images_chosen else base_images(settings, made_images)
+    own_images = {
         variable: distribution.IMAGES[variable].name
-        for variable in wanted
-        if not wanted[variable].startswith("localhost/")
+        for variable in images
+        if not images[variable].startswith("localhost/")
     }
-    if not ours:
+    if not own_images:
         return False
-    here = _listed({DATABASE, *wanted.values(), *ours.values()})
-    missing = {name: wanted[name] for name in ours if wanted[name] not in here and ours[name] in here}
-    values = {variable: ours[variable] for variable in _lacking(missing)}
-    if values and database and DATABASE not in here and not database_image(settings, text):
+    present = _list_present({DATABASE, *images.values(), *own_images.values()})
+    missing = {name: images[name] for name in own_images if images[name] not in present and own_images[name] in present}
+    values = {variable: own_images[variable] for variable in _find_unavailable(missing)}
+    if values and database and DATABASE not in present and not database_image(settings, made_images):
         values |= BUILT
     return _write(settings, values)
 
 
-def _lacking(wanted: Mapping[str, str]) -> list[str]:
-    """The variables of images that cannot be had."""
+def _find_unavailable(images: Mapping[str, str]) -> list[str]:
+    """Return the variables of images that are not available."""
     with ThreadPoolExecutor() as pool:
-        had = dict(zip(wanted, pool.map(can_be_had, wanted.values()), strict=True))
-    return [variable for variable in wanted if not had[variable]]
+        availability = dict(zip(images, pool.map(can_be_had, images.values()), strict=True))
+    return [variable for variable in images if not availability[variable]]
 
 
 def _write(settings: Settings, values: Mapping[str, str]) -> bool:
     """Name images in .env; return whether that changed anything."""
     changed = bool(values) and not process.is_dry() and envfile.write(settings.env_file, values)
     if changed:
-        later = ", which is built when the stack is first started" if "GOLDI_DATABASE" in values else ""
-        print(f"no registry answers: {settings.env_file} names {in_words(values)}{later}", flush=True)
+        note = ", which is built when the stack is first started" if "GOLDI_DATABASE" in values else ""
+        print(f"no registry answers: {settings.env_file} names {in_words(values)}{note}", flush=True)
     return changed
 
 
-def _listed(names: set[str]) -> set[str]:
-    """Those of `names` that the engine has."""
-    wanted = [part for name in sorted(names) for part in ("--filter", f"reference={name}")]
-    form = ("--format", "{{.Repository}}:{{.Tag}}")
+def _list_present(names: set[str]) -> set[str]:
+    """Return those of `names` that the engine has."""
+    filters = [part for name in sorted(names) for part in ("--filter", f"reference={name}")]
+    template = ("--format", "{{.Repository}}:{{.Tag}}")
     try:
-        return set(process.capture(Command(("docker", "image", "ls", *form, *wanted))).split())
+        return set(process.capture(Command(("docker", "image", "ls", *template, *filters))).split())
     except CommandFailed:
-        # The build says what is wrong with the engine.
+        # The build reports what is wrong with the engine.
         return set()
 
 
-def make(place: Place, variables: Sequence[str]) -> None:
+def make(paths: Place, variables: Sequence[str]) -> None:
     """Make our images for `variables` (PYTHON_IMAGE, NODE_IMAGE). Raises EngineFailed, NoPermission."""
     names = " and ".join(distribution.IMAGES[variable].name for variable in variables)
     if process.is_dry():
@@ -94,94 +96,99 @@ def make(place: Place, variables: Sequence[str]) -> None:
     if as_root("images", *variables):
         return
     print(f"making {names} from Debian packages: about a minute")
-    with lock(place), workshop(place) as work:
+    with lock(paths), workshop(paths) as work:
         for variable in variables:
             packages.secret(
                 work / f"{distribution.IMAGES[variable].title}.status",
                 distribution.stand_in(distribution.IMAGES[variable]),
             )
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda variable: _make(place, work, distribution.IMAGES[variable]), variables))
+            list(pool.map(lambda variable: _make(paths, work, distribution.IMAGES[variable]), variables))
 
 
 @contextmanager
-def workshop(place: Place) -> Iterator[Path]:
-    """A directory to make images in, with the host's sources and apt's settings. Raises EngineFailed."""
-    folder = place.data / "images"
-    _get_mmdebstrap(place)
-    _remove(folder)
-    own(place.data, 0o711)
+def workshop(paths: Place) -> Iterator[Path]:
+    """Create a directory for making images, with the host's sources and apt's settings. Raises EngineFailed."""
+    folder = paths.data / "images"
+    _get_mmdebstrap(paths)
+    _remove_tree(folder)
+    own(paths.data, 0o711)
     work = own(folder, 0o700)
     packages.secret(work / "host.sources", distribution.sources(packages.mirrors()))
     packages.secret(work / "00host", packages.acquire())
     yield work
-    _remove(folder)
+    _remove_tree(folder)
 
 
-def _make(place: Place, work: Path, image: distribution.Image) -> None:
-    """One image, made and loaded."""
-    path = f"{place.path}:{Path(sys.executable).parent}"
+def _make(paths: Place, work: Path, image: distribution.Image) -> None:
+    """Make one image and load it. Raises EngineFailed."""
+    path = f"{paths.path}:{Path(sys.executable).parent}"
     command = distribution.mmdebstrap(image, str(work))
     try:
         process.capture(Command(command.argv, {**command.env, "PATH": path, "TMPDIR": str(work)}))
-        layer = image_archive.packed(_normal(work / f"{image.title}.layer"))
-        archive = _archive(layer, image)
+        layer = image_archive.packed(_normalize(work / f"{image.title}.layer"))
+        archive = _write_archive(layer, image)
         layer.path.unlink()
         process.capture(Command(("docker", "load", "--input", str(archive)), {"PATH": path}))
     except CommandFailed as error:
-        remedy = "Set PYTHON_IMAGE and NODE_IMAGE to images that can be had, or mend that and run this again"
+        remedy = "Set PYTHON_IMAGE and NODE_IMAGE to available images, or fix this error and run this again"
         raise EngineFailed(f"{image.name} could not be made: {distribution.reason(error.problem)}", remedy) from error
 
 
-def _normal(layer: Path) -> Path:
-    """The layer with headers of one kind: tar's differ by its release, and with them the image's id."""
+def _normalize(layer: Path) -> Path:
+    """Rewrite a layer with uniform headers: tar's differ by release, and with them the image's id would."""
     normal = layer.with_suffix(".normal")
-    with tarfile.open(layer) as old, tarfile.open(normal, "w", format=tarfile.PAX_FORMAT) as new:
-        for entry in old:
-            new.addfile(entry, old.extractfile(entry) if entry.isreg() else None)
+    with tarfile.open(layer) as source, tarfile.open(normal, "w", format=tarfile.PAX_FORMAT) as target:
+        for entry in source:
+            target.addfile(entry, source.extractfile(entry) if entry.isreg() else None)
     layer.unlink()
     return normal
 
 
-def _archive(layer: image_archive.Layer, image: distribution.Image) -> Path:
-    """What `docker load` reads: the layer, the configuration and the list of both, without anything of today."""
+def _write_archive(layer: image_archive.Layer, image: distribution.Image) -> Path:
+    """Write what `docker load` reads: the layer, its configuration and the manifest, without the present date."""
     config = distribution.image_config(image, layer.diff_id, system_info.host().platform.removeprefix("linux/"))
-    described = image_archive.sha256(config)
-    manifest = oci.manifest((described, len(config)), (layer.digest, layer.size))
-    top = oci.top(image.name, oci.manifest_of(image_archive.sha256(manifest), len(manifest)))
-    legacy = oci.legacy(image.name, described, layer.digest)
-    return image_archive.write(layer.path.with_suffix(".tar"), top, (manifest, config), layer, legacy)
+    config_digest = image_archive.sha256(config)
+    manifest = oci.manifest((config_digest, len(config)), (layer.digest, layer.size))
+    index = oci.top(image.name, oci.manifest_of(image_archive.sha256(manifest), len(manifest)))
+    legacy = oci.legacy(image.name, config_digest, layer.digest)
+    return image_archive.write(layer.path.with_suffix(".tar"), index, (manifest, config), layer, legacy)
 
 
-def _remove(folder: Path) -> None:
-    # What is mounted below is not ours to empty.
+def _remove_tree(folder: Path) -> None:
+    # File systems that are mounted below must not be emptied.
     process.capture(Command(("rm", "-rf", "--one-file-system", str(folder))))
 
 
-def _get_mmdebstrap(place: Place) -> None:
-    """See to it that `place.path` finds mmdebstrap. Raises EngineFailed where it cannot be had."""
-    if shutil.which("mmdebstrap", path=place.path):
+def _get_mmdebstrap(paths: Place) -> None:
+    """Install mmdebstrap unless `paths.path` has it. Raises EngineFailed."""
+    if shutil.which("mmdebstrap", path=paths.path):
         return
     if packages.of_release():
         packages.install("mmdebstrap")
     else:
-        packages.ensure(place, renew=False)
+        packages.ensure(paths, renew=False)
 
 
 def can_be_had(name: str) -> bool:
-    """Whether `name` is here or a registry has it, found out in ten seconds; the engine may know mirrors of its own."""
+    """Return whether the engine or a registry has the image, within ten seconds.
+
+    The engine is asked to pull, too: it may know mirrors of its own.
+    """
     if is_here(name) or name.startswith("localhost/"):
         return is_here(name)
     limit = ("timeout", "5") if shutil.which("timeout") else ()
-    return _works(*limit, "docker", "buildx", "imagetools", "inspect", name) or _works(*limit, "docker", "pull", name)
+    return _succeeds(*limit, "docker", "buildx", "imagetools", "inspect", name) or _succeeds(
+        *limit, "docker", "pull", name
+    )
 
 
 def is_here(name: str) -> bool:
-    """Whether the engine has the image."""
-    return _works("docker", "image", "inspect", name)
+    """Return whether the engine has the image."""
+    return _succeeds("docker", "image", "inspect", name)
 
 
-def _works(*argv: str) -> bool:
+def _succeeds(*argv: str) -> bool:
     try:
         process.capture(Command(argv))
     except CommandFailed:

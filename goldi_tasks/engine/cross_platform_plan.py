@@ -1,7 +1,7 @@
-"""Base images for another processor than this machine's: unpacked here, and only their packages' scripts emulated.
+"""Plan base images for another processor: unpacked on this one, and only their packages' scripts emulated.
 
-Emulated from end to end mmdebstrap took 344 s. Two scripts take most of what is left, and what they generate is the
-same for every processor: the certificates' directory (two thirds of it) and Python's bytecode. Both come from the
+Emulated from end to end mmdebstrap took 344 s. Two scripts take most of the remaining time, and what they generate is
+the same for every processor: the certificates' directory (two thirds of it) and Python's bytecode. Both come from the
 native image.
 """
 
@@ -10,7 +10,7 @@ import re
 from goldi_tasks.command import Command
 from goldi_tasks.engine import distribution
 
-# dpkg of this machine unpacks for the other one; the image's own dpkg runs the scripts, so it wrote all that it knows.
+# This machine's dpkg unpacks for the other processor; the image's own dpkg runs the packages' scripts.
 CONFIGURE = """\
 set -eu
 root=$1
@@ -35,35 +35,35 @@ rm "$root/usr/sbin/policy-rc.d"
 rm -rf "$root"/usr/lib/python3*/__pycache__ "$root"/usr/share/python3/__pycache__
 """
 _GENERATED = re.compile(r"\./etc/ssl/certs/.|.*/__pycache__(/|$)")
-# Where they differ, the packages that the two generate from do.
+# If these files differ, the generated files of the native image do not fit.
 SAME = ("./etc/ca-certificates.conf",)
 
 
 def script() -> str:
-    """The shell script that unpacks and configures what mmdebstrap has downloaded."""
+    """Return the shell script that unpacks and configures what mmdebstrap has downloaded."""
     return CONFIGURE.replace("@excluded@", " ".join(f"'{option}'" for option in distribution.path_excludes()))
 
 
 def mmdebstrap(image: distribution.Image, folder: str, architecture: str) -> Command:
-    """As plan/engine.mmdebstrap, for another `architecture`; `configure.sh`, the script, is in `folder` too."""
+    """Return distribution.mmdebstrap for another `architecture`; `folder` must have `configure.sh`, too."""
     native = distribution.mmdebstrap(image, folder)
-    at = native.argv.index("mmdebstrap") + 1
-    hook = next(index for index, word in enumerate(native.argv) if word.startswith("--customize-hook"))
-    # This variant has hooks of one kind only.
-    swapped = {"--variant=apt": "--variant=extract"}
-    before = [swapped.get(word, word) for word in native.argv[at:hook]]
-    after = [word.replace("--customize-hook", "--extract-hook") for word in native.argv[hook:]]
-    # Whether it can be run was looked at before.
-    own = (f"--arch={architecture}", "--skip=check/qemu", "--include=?essential", "--include=apt")
+    start = native.argv.index("mmdebstrap") + 1
+    hook = next(index for index, argument in enumerate(native.argv) if argument.startswith("--customize-hook"))
+    # --variant=extract runs extract hooks only.
+    replacements = {"--variant=apt": "--variant=extract"}
+    options = [replacements.get(argument, argument) for argument in native.argv[start:hook]]
+    hooks = [argument.replace("--customize-hook", "--extract-hook") for argument in native.argv[hook:]]
+    # mmdebstrap's check of the emulator is skipped: it was checked before.
+    own_options = (f"--arch={architecture}", "--skip=check/qemu", "--include=?essential", "--include=apt")
     configure = f'--extract-hook=sh {folder}/configure.sh "$1"'
-    return Command((*native.argv[:at], *own, *before, configure, *after), native.env)
+    return Command((*native.argv[:start], *own_options, *options, configure, *hooks), native.env)
 
 
 def is_generated(name: str) -> bool:
-    """Whether what lies at `name` in a layer is of what scripts generate."""
+    """Return whether scripts generate the file `name` of a layer."""
     return bool(_GENERATED.match(name))
 
 
 def is_for_all(name: str) -> bool:
-    """Whether what is generated at `name` is of use to every processor: one file of Python's tells them apart."""
+    """Return whether the generated file `name` is the same for every processor; one of Python's files is not."""
     return is_generated(name) and "/_sysconfigdata_" not in name

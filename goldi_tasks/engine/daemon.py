@@ -1,4 +1,4 @@
-"""The engine's life: up, down, and what there is."""
+"""Start and stop the engine, and report its status."""
 
 import json
 import os
@@ -17,182 +17,188 @@ from goldi_tasks.engine import Place, as_root, binfmt, distribution, lock, own, 
 from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission, NotDocker
 from goldi_tasks.invocation import as_typed
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 
 
-def up(place: Place) -> None:
-    """Use the engine that answers, or bring one up, and say which. Raises EngineFailed, NoPermission."""
-    if found := _answering():
-        print(f"{found} answers: used as it is")
+def up(paths: Place) -> None:
+    """Use the engine that answers, or start one, and print which. Raises EngineFailed, NoPermission."""
+    if engine := _describe_engine():
+        print(f"{engine} answers: used as it is")
         return
     names = packages.of_release()
     if process.is_dry():
-        print(f"would install {' '.join(names)} with apt" if names else f"would start an engine from {place.prefix}")
+        print(f"would install {' '.join(names)} with apt" if names else f"would start an engine from {paths.prefix}")
         return
     if as_root("up"):
         return
-    begin = time.monotonic()
-    with lock(place):
-        start(place, names)
+    started_at = time.monotonic()
+    with lock(paths):
+        start(paths, names)
     system_info.forget()
-    if not (found := _answering()):
-        problem = f"the engine at {place.socket} is up, but `docker` does not reach it or finds no buildx and compose"
+    if not (engine := _describe_engine()):
+        problem = f"the engine at {paths.socket} is up, but `docker` does not reach it or finds no buildx and compose"
         raise EngineFailed(problem, "Unset DOCKER_HOST and DOCKER_CONTEXT and run `docker context use default`")
-    print(f"{found} is up after {time.monotonic() - begin:.1f} s")
+    print(f"{engine} is up after {time.monotonic() - started_at:.1f} s")
 
 
-def start(place: Place, names: tuple[str, ...] = ()) -> None:
-    """Packages (those `names` of the host's release, or private ones) and an engine. Raises EngineFailed."""
-    running = pid(place)
+def start(paths: Place, names: tuple[str, ...] = ()) -> None:
+    """Install packages (`names` of the host's release, or private ones) and start an engine. Raises EngineFailed."""
+    running = pid(paths)
     if names:
-        packages.install_engine(names, answers=_ping(place))
+        packages.install_engine(names, answers=_ping(paths))
     else:
-        packages.ensure(place, renew=not running)
-        uninstall.remember(place)
-        packages.link(place)
-    binfmt.register(place)
-    # The release's packages too, where there is no systemd to start their service.
-    if running or _ping(place):
-        _wait(place)
+        packages.ensure(paths, renew=not running)
+        uninstall.remember(paths)
+        packages.link(paths)
+    binfmt.register(paths)
+    # The release's dockerd is started here, too, if there is no systemd to start its service.
+    if running or _ping(paths):
+        _wait(paths)
     else:
-        _begin(place)
+        _start_and_wait(paths)
 
 
-def down(place: Place, *, purge: bool) -> None:
+def down(paths: Place, *, purge: bool) -> None:
     """Stop what `up` started; with `purge` remove it too. Raises EngineFailed, NoPermission."""
-    if not _is_there(place):
+    if not _exists(paths):
         print("there is no engine of ours: nothing to do")
     elif process.is_dry():
-        print(f"would stop the engine{f' and remove {place.prefix} and {place.data}' if purge else ''}")
+        print(f"would stop the engine{f' and remove {paths.prefix} and {paths.data}' if purge else ''}")
     elif not as_root("purge" if purge else "down"):
-        with lock(place):
-            stop(place)
+        with lock(paths):
+            stop(paths)
             if purge:
-                uninstall.wipe(place)
-        print("the engine is down" + (" and all of it is removed" if purge else ""))
+                uninstall.wipe(paths)
+        print("the engine is down" + (" and removed" if purge else ""))
 
 
-def find_loss(place: Place) -> str:
+def find_loss(paths: Place) -> str:
     """Return what `down` with `purge` destroys, as a clause; "" if there is no engine of ours."""
-    whose = f"the engine of {place.data}, which `inv engine.up` made for every project of this machine"
-    return as_typed(f"--purge deletes {whose}: all images, containers and data volumes") if _is_there(place) else ""
+    engine = f"the engine of {paths.data}, which `inv engine.up` made for every project of this machine"
+    return as_typed(f"--purge deletes {engine}: all images, containers and data volumes") if _exists(paths) else ""
 
 
-def _is_there(place: Place) -> bool:
-    return any(os.path.lexists(path) for path in (place.prefix, place.data, place.run))
+def _exists(paths: Place) -> bool:
+    return any(os.path.lexists(path) for path in (paths.prefix, paths.data, paths.run))
 
 
-def stop(place: Place) -> None:
-    """End the private engine, or what a killed one has left. Raises EngineFailed."""
-    end = time.monotonic() + _PATIENCE
-    if running := pid(place):
+def stop(paths: Place) -> None:
+    """Stop the private engine, or clean up after a killed one. Raises EngineFailed."""
+    deadline = time.monotonic() + _TIMEOUT
+    if running := pid(paths):
         os.kill(running, signal.SIGTERM)
-    while pid(place) and time.monotonic() < end:
+    while pid(paths) and time.monotonic() < deadline:
         time.sleep(0.05)
-    uninstall.end_processes(place)
-    uninstall.unmount(place)
-    _drop_pidfiles(place)
+    uninstall.end_processes(paths)
+    uninstall.unmount(paths)
+    _remove_pidfiles(paths)
 
 
-def status(place: Place) -> tuple[dict[str, Any], GoldiError | None]:
-    """What answers, in plain types, and why nothing does. `run_by` is `goldi`, `host` or None."""
+def status(paths: Place) -> tuple[dict[str, Any], GoldiError | None]:
+    """Return what answers, in plain types, and why nothing does. `run_by` is `goldi`, `host` or None."""
     names = ("engine", "buildx", "compose")
-    told = {"answers": False, **dict.fromkeys((*names, "store", "run_by")), "packages_days": packages.age(place)}
+    report = {"answers": False, **dict.fromkeys((*names, "store", "run_by")), "packages_days": packages.age(paths)}
     try:
         info = system_info.engine_info()
-        ours = info.get("DockerRootDir") == f"{place.data}/docker"
-        told |= {"answers": True, "engine": info["ServerVersion"], "run_by": "goldi" if ours else "host"}
+        ours = info.get("DockerRootDir") == f"{paths.data}/docker"
+        report |= {"answers": True, "engine": info["ServerVersion"], "run_by": "goldi" if ours else "host"}
         docker = system_info.docker()
     except (NoDocker, NoEngine, NoPermission) as error:
-        # An engine without buildx is one that answers.
-        return told, None if told["answers"] else error
-    numbers = zip(names, (docker.engine, docker.buildx, system_info.compose()), strict=True)
-    versions = {name: ".".join(map(str, found)) or None for name, found in numbers}
-    return {**told, **versions, "store": docker.store}, None
+        # An engine without buildx answers, too.
+        return report, None if report["answers"] else error
+    versions_by_name = zip(names, (docker.engine, docker.buildx, system_info.compose()), strict=True)
+    versions = {name: ".".join(map(str, number)) or None for name, number in versions_by_name}
+    return {**report, **versions, "store": docker.store}, None
 
 
-def pid(place: Place) -> int | None:
-    """The private dockerd, if it runs."""
-    return next(iter(uninstall.processes(("dockerd",), f"{place.run}/")), None)
+def pid(paths: Place) -> int | None:
+    """Return the pid of the private dockerd, None if it does not run."""
+    return next(iter(uninstall.processes(("dockerd",), f"{paths.run}/")), None)
 
 
-def _answering() -> str:
-    """The engine that answers with both plugins, as a phrase; "" if there is none. Raises NotDocker, NoPermission."""
+def _describe_engine() -> str:
+    """Return the engine that answers with both plugins, as a phrase; "" if there is none.
+
+    Raises NotDocker, NoPermission.
+    """
     try:
-        found = system_info.docker()
+        docker = system_info.docker()
     except NotDocker:
-        # One beside it would not be reached.
+        # A second engine would not be reached.
         raise
     except (NoDocker, NoEngine):
         return ""
-    engine, buildx, compose = (".".join(map(str, part)) for part in (found.engine, found.buildx, system_info.compose()))
+    engine, buildx, compose = (
+        ".".join(map(str, number)) for number in (docker.engine, docker.buildx, system_info.compose())
+    )
     return f"engine {engine} with buildx {buildx} and compose {compose}" if compose else ""
 
 
-def _begin(place: Place) -> None:
-    """Start dockerd with our rules of what BuildKit collects, or with its own where it takes offence at them."""
-    _launch(place, distribution.collection(shutil.disk_usage(place.data).total))
+def _start_and_wait(paths: Place) -> None:
+    """Start dockerd with our garbage collection rules for BuildKit, or with its defaults if it rejects ours."""
+    _launch(paths, distribution.collection(shutil.disk_usage(paths.data).total))
     try:
-        _wait(place)
+        _wait(paths)
     except EngineFailed:
-        if pid(place):
+        if pid(paths):
             raise
-        # Whatever it ended for: without them it says what else is wrong.
-        _launch(place, distribution.DEFAULT_COLLECTION)
-        _wait(place)
-        print(as_typed("the engine refused our rules for its build cache and has its own: see `inv cache.doctor`"))
+        # Try without our rules, whatever the cause was: another error appears again.
+        _launch(paths, distribution.DEFAULT_COLLECTION)
+        _wait(paths)
+        print(as_typed("the engine rejected our rules for its build cache and uses its own: see `inv cache.doctor`"))
 
 
-def _launch(place: Place, gc: Mapping[str, Any]) -> None:
+def _launch(paths: Place, gc: Mapping[str, Any]) -> None:
     """Start dockerd so that it outlives us: in a session of its own, its output in a file."""
-    uninstall.remember(place)
-    own(place.run)
-    _drop_pidfiles(place)
-    uninstall.end_processes(place, "buildkit")
-    config, log = place.run / "daemon.json", place.data / "dockerd.log"
-    settings = distribution.daemon_config(str(place.data), str(place.run), str(place.socket), _mtu(), gc)
+    uninstall.remember(paths)
+    own(paths.run)
+    _remove_pidfiles(paths)
+    uninstall.end_processes(paths, "buildkit")
+    config, log = paths.run / "daemon.json", paths.data / "dockerd.log"
+    settings = distribution.daemon_config(str(paths.data), str(paths.run), str(paths.socket), _mtu(), gc)
     config.write_text(json.dumps(settings, indent=2), encoding="utf-8")
     log.unlink(missing_ok=True)
-    daemon = ("--startas", shutil.which("dockerd", path=place.path) or "dockerd", "--", "--config-file", str(config))
-    keeper = ("start-stop-daemon", "--start", "--background", "--pidfile", str(place.run / "docker.pid"))
-    process.capture(Command((*keeper, "--output", str(log), *daemon), {"PATH": place.path}))
+    daemon = ("--startas", shutil.which("dockerd", path=paths.path) or "dockerd", "--", "--config-file", str(config))
+    start_stop = ("start-stop-daemon", "--start", "--background", "--pidfile", str(paths.run / "docker.pid"))
+    process.capture(Command((*start_stop, "--output", str(log), *daemon), {"PATH": paths.path}))
 
 
-def _drop_pidfiles(place: Place) -> None:
-    """Those of a killed engine: any process under such a number, a zombie even, would keep dockerd from starting."""
+def _remove_pidfiles(paths: Place) -> None:
+    """Remove the pid files of a killed engine: if another process, even a zombie, has the pid, dockerd fails."""
     for name, file in (("dockerd", "docker.pid"), ("containerd", "exec/containerd/containerd.pid")):
-        if not uninstall.processes((name,), f"{place.run}/"):
-            (place.run / file).unlink(missing_ok=True)
+        if not uninstall.processes((name,), f"{paths.run}/"):
+            (paths.run / file).unlink(missing_ok=True)
 
 
-def _wait(place: Place) -> None:
-    """Until the engine answers. Raises EngineFailed with the last it said."""
-    begin = time.monotonic()
-    while not _ping(place):
-        waited = time.monotonic() - begin
-        if waited > _PATIENCE or (waited > 5 and not pid(place)):
-            log = place.data / "dockerd.log"
-            said = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-            raise EngineFailed(f"the engine did not start: {said[-1] if said else 'no word from it'}", f"See {log}")
+def _wait(paths: Place) -> None:
+    """Wait until the engine answers. Raises EngineFailed with the last line of its log."""
+    started_at = time.monotonic()
+    while not _ping(paths):
+        waited = time.monotonic() - started_at
+        if waited > _TIMEOUT or (waited > 5 and not pid(paths)):
+            log = paths.data / "dockerd.log"
+            lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+            raise EngineFailed(f"the engine did not start: {lines[-1] if lines else 'no output'}", f"See {log}")
         time.sleep(0.05)
 
 
-def _ping(place: Place) -> bool:
-    with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(5)
+def _ping(paths: Place) -> bool:
+    """Return whether an engine answers at the socket."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(5)
         try:
-            line.connect(str(place.socket))
-            line.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
-            return b" 200 " in line.recv(64)
+            connection.connect(str(paths.socket))
+            connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 " in connection.recv(64)
         except OSError:
             return False
 
 
 def _mtu() -> int | None:
-    """The smallest of the default routes' interfaces: what containers send in larger packets gets lost."""
+    """Return the smallest MTU of the default routes' interfaces: larger packets of containers get lost."""
     routes = Path("/proc/net/route").read_text(encoding="utf-8")
-    found = [
+    sizes = [
         Path(f"/sys/class/net/{name}/mtu").read_text(encoding="utf-8")
         for name in distribution.default_interfaces(routes)
     ]
-    return min(map(int, found), default=None)
+    return min(map(int, sizes), default=None)

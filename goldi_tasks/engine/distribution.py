@@ -1,4 +1,4 @@
-"""The private engine as values: whose packages, from which sources, how configured, which traces to wipe."""
+"""Describe the private engine: its packages and their sources, its configuration, what to remove after it."""
 
 import ipaddress
 import json
@@ -17,7 +17,7 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 @dataclass(frozen=True)
 class Packages:
-    """What an engine is made of: packages of a `suite`, and of the host's release those whose program it lacks."""
+    """The packages of an engine: those of a `suite`, and of the host's release those whose program it lacks."""
 
     suite: str
     names: tuple[str, ...]
@@ -28,7 +28,7 @@ _NAMES = ("docker.io", "docker-cli", "containerd", "docker-buildx", "docker-comp
 # SUITE's runc needs a newer C library.
 ENGINE = Packages(SUITE, _NAMES, (("runc", "runc"), ("iptables", "iptables")))
 
-# Debian mends these packages about once a month.
+# Debian updates these packages about once a month.
 OLD_DAYS = 30
 
 # The first release that packages engine, buildx and compose, and the first whose C library runs SUITE's.
@@ -39,7 +39,7 @@ _RELEASES = {
 
 
 def release_packages(os_release: str) -> tuple[str, ...]:
-    """What to install with apt on the system that `os_release` describes; () where it needs the private engine.
+    """Return what to install with apt on the system of `os_release`; () where it needs the private engine.
 
     Raises EngineFailed where neither works.
     """
@@ -57,17 +57,17 @@ def release_packages(os_release: str) -> tuple[str, ...]:
 
 
 def sources(mirrors: dict[str, str]) -> str:
-    """An apt sources file (deb822) for `mirrors`, signed by Debian."""
+    """Return an apt sources file (deb822) for `mirrors`, signed by Debian."""
     stanza = "Types: deb\nURIs: {}\nSuites: {}\nComponents: main\nSigned-By: {}\n"
     return "\n".join(stanza.format(uri, suite, KEYRING) for suite, uri in mirrors.items())
 
 
 def apt_config(folder: str, acquire: str, private: bool) -> str:
-    """An apt configuration that keeps to `folder`: lists, downloads and, if `private`, sources and keys too.
+    """Return an apt configuration that writes only to `folder`: lists, downloads and, if `private`, sources and keys.
 
-    `acquire` is the host's `apt-config dump Acquire`: its proxy and its way of fetching hold here too.
+    `acquire` is the host's `apt-config dump Acquire`: its proxy and its transport options apply here, too.
     """
-    # The host's configuration files may hold hooks, which are not for us; its index targets need its files.
+    # The host's configuration files may have hooks: they are not read. Its index targets, which need them, are dropped.
     dirs = {"Etc::main": "/dev/null", "Etc::parts": "/dev/null", "State::lists": "lists", "Cache": "cache"}
     if private:
         etc = ("sourcelist", "preferences", "preferencesparts", "trusted", "trustedparts")
@@ -83,53 +83,54 @@ def apt_config(folder: str, acquire: str, private: bool) -> str:
     return "\n".join(lines) + "\n"
 
 
-def reason(said: str) -> str:
-    """The first error among the lines of apt, dpkg or mmdebstrap, or the last line."""
-    lines = [line.rstrip(".") for line in said.splitlines()] or ["no word from it"]
+def reason(output: str) -> str:
+    """Return the first error among the lines of apt, dpkg or mmdebstrap, or the last line."""
+    lines = [line.rstrip(".") for line in output.splitlines()] or ["no output"]
     return next((line for line in lines if "E: " in line), lines[-1])
 
 
 def default_interfaces(routes: str) -> list[str]:
-    """The interfaces of the default routes in the text of /proc/net/route."""
+    """Return the interfaces of the default routes in the text of /proc/net/route."""
     rows = [line.split() for line in routes.splitlines()[1:]]
     return [row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"]
 
 
-# What dockerd does where it is told nothing of collecting.
+# dockerd's default garbage collection.
 DEFAULT_COLLECTION: dict[str, Any] = {"enabled": True}
 
 
 def collection(disk: int) -> dict[str, Any]:
-    """What BuildKit collects on a file system of `disk` bytes, as dockerd's configuration says it; in this order.
+    """Return BuildKit's garbage collection rules for a disk of `disk` bytes, in the order of dockerd's configuration.
 
-    Every figure is held against all of the build cache. Above the first bound layers go, the least recently used first;
-    cache mounts, which no cache-to keeps, go after two months without use, or where they alone are above the second.
+    Each bound is compared with the size of the whole build cache. Above the first bound layers are removed, the least
+    recently used first. Cache mounts, which no cache-to exports, are removed after two months without use, or if what
+    remains is above the second bound.
     """
-    layers, all_of_it = min(disk // 5, 40 * 10**9), min(disk * 3 // 10, 60 * 10**9)
+    layer_bound, total_bound = min(disk // 5, 40 * 10**9), min(disk * 3 // 10, 60 * 10**9)
     rules = [
         _rule("source.local", 512 * 10**6, "48h"),
         _rule("source.git.checkout", 512 * 10**6, "48h"),
-        _rule("exec.cachemount", layers, "1440h"),
-        _rule("source.local", layers),
-        _rule("source.git.checkout", layers),
-        _rule("regular", layers),
-        # Else they are left alone.
-        _rule("internal", layers) | {"all": True},
-        _rule("frontend", layers) | {"all": True},
-        _rule("exec.cachemount", all_of_it),
+        _rule("exec.cachemount", layer_bound, "1440h"),
+        _rule("source.local", layer_bound),
+        _rule("source.git.checkout", layer_bound),
+        _rule("regular", layer_bound),
+        # Without `all` these records are never removed.
+        _rule("internal", layer_bound) | {"all": True},
+        _rule("frontend", layer_bound) | {"all": True},
+        _rule("exec.cachemount", total_bound),
     ]
     return {"enabled": True, "policy": rules}
 
 
-def _rule(kind: str, keep: int, unused: str = "") -> dict[str, Any]:
-    """A rule for one type of record: dockerd takes one value for a key, and a comma would mean `and`."""
+def _rule(kind: str, bound: int, unused_for: str = "") -> dict[str, Any]:
+    """Return a rule for one type of record: dockerd takes one value for a key, and a comma would mean `and`."""
     # Engine 28 calls `keepStorage` `reservedSpace`. A rule whose bound is not understood would empty the cache.
-    bounds = dict.fromkeys(("keepStorage", "reservedSpace"), str(keep))
-    return {"filter": [f"type={kind}", *([f"unused-for={unused}"] if unused else [])], **bounds}
+    bounds = dict.fromkeys(("keepStorage", "reservedSpace"), str(bound))
+    return {"filter": [f"type={kind}", *([f"unused-for={unused_for}"] if unused_for else [])], **bounds}
 
 
 def daemon_config(data: str, run: str, socket: str, mtu: int | None, gc: Mapping[str, Any]) -> dict[str, Any]:
-    """Dockerd's configuration; `mtu` None leaves its default, `gc` is what BuildKit collects."""
+    """Return dockerd's configuration; `mtu` None keeps its default, `gc` is for BuildKit's garbage collection."""
     config: dict[str, Any] = {
         "data-root": f"{data}/docker",
         "exec-root": f"{run}/exec",
@@ -149,42 +150,53 @@ def daemon_config(data: str, run: str, socket: str, mtu: int | None, gc: Mapping
 
 
 def is_alive(status: str, cmdline: str, names: tuple[str, ...], mark: str) -> bool:
-    """Whether a process is one of `names` and no zombie, by its /proc status, and has `mark` in its /proc cmdline."""
+    """Return whether a process is one of `names`, no zombie, and has `mark` in its arguments.
+
+    `status` and `cmdline` are the texts of these files in /proc.
+    """
     state = dict(re.findall(r"^(Name|State):\t(\S+)", status, re.M))
     return state.get("Name") in names and state.get("State") not in ("Z", "X") and mark in cmdline
 
 
 def wipe_rules(saved: str, bridges: Collection[str], alone: bool) -> str:
-    """Input for `iptables-restore --noflush` that removes from `saved` (iptables-save) what an engine left.
+    """Return input for `iptables-restore --noflush` that removes an engine's rules from `saved` (iptables-save).
 
-    Rules that name one of `bridges` or an address of its network go; if `alone` (no other dockerd here), the
-    engine's chains too. "" if there is nothing to remove.
+    Rules that name one of `bridges` or an address of its network are removed; if `alone` (no other dockerd runs here),
+    the engine's chains, too. "" if there is nothing to remove.
     """
-    nets = [
-        ipaddress.ip_network(net) for net, name in re.findall(r"-s (\S+) ! -o (\S+) -j MASQ", saved) if name in bridges
+    networks = [
+        ipaddress.ip_network(network)
+        for network, name in re.findall(r"-s (\S+) ! -o (\S+) -j MASQ", saved)
+        if name in bridges
     ]
-    doomed: list[str] = []
+    removals: list[str] = []
     for table, body in re.findall(r"^\*(\w+)\n(.*?)^COMMIT", saved, re.M | re.S):
         chains = re.findall(r"^:(DOCKER\S*) ", body, re.M) if alone else []
-        rules = [rule for rule in re.findall(r"^-A (.*)$", body, re.M) if _ours(rule, {*bridges, *chains}, nets)]
+        rules = [
+            rule
+            for rule in re.findall(r"^-A (.*)$", body, re.M)
+            if _belongs_to_engine(rule, {*bridges, *chains}, networks)
+        ]
         lines = [f"-D {rule}" for rule in rules] + [f"-{verb} {chain}" for verb in "FX" for chain in chains]
-        doomed += [f"*{table}", *lines, "COMMIT"] if lines else []
-    return "\n".join([*doomed, ""]) if doomed else ""
+        removals += [f"*{table}", *lines, "COMMIT"] if lines else []
+    return "\n".join([*removals, ""]) if removals else ""
 
 
-def _ours(rule: str, words: Collection[str], nets: "list[ipaddress.IPv4Network | ipaddress.IPv6Network]") -> bool:
-    if not set(words).isdisjoint(rule.split()):
+def _belongs_to_engine(
+    rule: str, names: Collection[str], networks: "list[ipaddress.IPv4Network | ipaddress.IPv6Network]"
+) -> bool:
+    if not set(names).isdisjoint(rule.split()):
         return True
-    froms = [ipaddress.ip_interface(address).ip for address in re.findall(r"-s ([\d.]+(?:/\d+)?) ", rule)]
-    return any(address in net for address in froms for net in nets)
+    sources = [ipaddress.ip_interface(address).ip for address in re.findall(r"-s ([\d.]+(?:/\d+)?) ", rule)]
+    return any(address in network for address in sources for network in networks)
 
 
-def describe(told: dict[str, Any]) -> str:
-    """What the engine room's `status` told, for people."""
-    runs = {"goldi": "ours, `inv engine.down` stops it", "host": "the host's", None: "nobody: no engine answers"}
-    lines = [f"{name:<9} {told[name] or 'none'}" for name in ("engine", "buildx", "compose", "store")]
-    lines.append(f"run by    {runs[told['run_by']]}")
-    if (days := told["packages_days"]) is not None:
+def describe(status: dict[str, Any]) -> str:
+    """Format the status of the engine, for people."""
+    run_by = {"goldi": "ours, `inv engine.down` stops it", "host": "the host's", None: "nobody: no engine answers"}
+    lines = [f"{name:<9} {status[name] or 'none'}" for name in ("engine", "buildx", "compose", "store")]
+    lines.append(f"run by    {run_by[status['run_by']]}")
+    if (days := status["packages_days"]) is not None:
         old = ": `inv engine.down engine.up` fetches newer ones" if days > OLD_DAYS else ""
         lines.append(f"packages  ours, fetched {days} days ago{old}")
     return "\n".join(lines)
@@ -192,7 +204,7 @@ def describe(told: dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Image:
-    """A base image that we can make: its `name`, what is in it, and dependencies it does without."""
+    """A base image that we can make: its `name`, its packages, and the dependencies that are left out."""
 
     name: str
     title: str
@@ -201,19 +213,19 @@ class Image:
 
 
 _PYTHON = ("python3", "python3-venv", "python-is-python3")
-# Names of a registry on this machine: nobody's on a public one, and builds look up no address for them.
+# `localhost/` cannot be a name in a public registry, and builds look up no address for it.
 IMAGES = {
     "PYTHON_IMAGE": Image("localhost/goldi/python:3.13-trixie", "python", _PYTHON),
-    # Debian's npm comes with webpack and a compiler's needs, which npm does not load: two thirds of 450 packages.
+    # Debian's npm depends on webpack and a compiler, which npm does not load: two thirds of 450 packages.
     "NODE_IMAGE": Image("localhost/goldi/node:20-trixie", "node", ("nodejs", "npm"), ("webpack", "gyp", "libnode-dev")),
 }
-# Debian 13's first day. Everything newer gets this date, so that the same packages make the same bits.
+# The release date of Debian 13. Newer files get this date, so that the same packages give the same bits.
 _EPOCH, _CREATED = 1754697600, "2025-08-09T00:00:00Z"
 _EXCLUDED = ("man", "locale", "doc")
 
 
 def stand_in(image: Image) -> str:
-    """An entry for dpkg's status file that stands for the packages `image` does without."""
+    """Return an entry for dpkg's status file that provides the packages that `image` leaves out."""
     fields = {
         "Package": f"goldi-{image.title}-slim",
         "Status": "install ok installed",
@@ -227,31 +239,36 @@ def stand_in(image: Image) -> str:
 
 
 def path_excludes() -> list[str]:
-    """What dpkg is told to leave out of our images."""
+    """Return dpkg's options that leave files out of our images."""
     return [f"--path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
 
 
 def mmdebstrap(image: Image, folder: str) -> Command:
-    """Make the layer `<title>.layer` in `folder`, from the files `host.sources` and `00host` (apt's settings) there."""
+    """Return the command that makes the layer `<title>.layer` in `folder`.
+
+    It reads the files `host.sources` and `00host` (apt's settings) there.
+    """
     apt, status = '"$1"/etc/apt', '"$1"/var/lib/dpkg'
     hooks = [f"--setup-hook=copy-in {folder}/00host /etc/apt/apt.conf.d"]
     if image.without:
-        listed = f"{status}/info/goldi-{image.title}-slim.list"
-        hooks += [f"--essential-hook=cat {folder}/{image.title}.status >> {status}/status; touch {listed}"]
-    # The host's proxy, passwords, name and name servers are not for the image. Bytecode differs by release.
+        file_list = f"{status}/info/goldi-{image.title}-slim.list"
+        hooks += [f"--essential-hook=cat {folder}/{image.title}.status >> {status}/status; touch {file_list}"]
+    # The host's proxy, passwords, name and name servers must not get into the image. Bytecode differs by release.
     hooks += [f"--customize-hook=rm {apt}/apt.conf.d/00host; sed -i 's#://[^/@]*@#://#' {apt}/sources.list.d/*"]
     hooks += ['--customize-hook=cd "$1" && rm -rf etc/hostname etc/resolv.conf usr/share/python3/debpython/__pycache__']
     options = [f"--dpkgopt={option.removeprefix('--')}" for option in path_excludes()] + ["--dpkgopt=force-unsafe-io"]
     options += ['--aptopt=APT::Install-Recommends "false"', "--mode=root", "--variant=apt", "--format=tar"]
     include = f"--include={','.join(('ca-certificates', *image.packages))}"
     files = (f"{folder}/{image.title}.layer", f"{folder}/host.sources")
-    # Its mounts are its own, and it ends with us, even with kill -9.
-    cage = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount-proc", "--pid", "--fork", "--kill-child")
-    return Command((*cage, "mmdebstrap", *options, *hooks, include, SUITE, *files), {"SOURCE_DATE_EPOCH": str(_EPOCH)})
+    # It has a mount namespace of its own, and is killed when this process ends, even by kill -9.
+    wrapper = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount-proc", "--pid", "--fork", "--kill-child")
+    return Command(
+        (*wrapper, "mmdebstrap", *options, *hooks, include, SUITE, *files), {"SOURCE_DATE_EPOCH": str(_EPOCH)}
+    )
 
 
 def image_config(image: Image, diff_id: str, architecture: str) -> bytes:
-    """The configuration of an image of one layer, which is `diff_id` when it is unpacked (sha256:...)."""
+    """Return the configuration of an image of one layer, whose uncompressed digest is `diff_id` (sha256:...)."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     labels = {
         "org.opencontainers.image.title": image.name,

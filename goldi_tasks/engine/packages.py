@@ -1,4 +1,4 @@
-"""Where the engine's programs come from: the host's release, or a private prefix of Debian's signed packages."""
+"""Install the engine's programs: from the host's release, or Debian's signed packages in a private prefix."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from goldi_tasks.errors import CommandFailed, EngineFailed
 from goldi_tasks.network import apt_config
 
 _IPTABLES = ("iptables", "iptables-save", "iptables-restore", "ip6tables", "ip6tables-save", "ip6tables-restore")
-# Sees to it that a wrapped program finds its libraries wherever the prefix is.
+# Sets the library paths, relative to the prefix, which may be anywhere.
 _WRAPPER = """#!/bin/sh
 here=${{0%/*}}/..
 export LD_LIBRARY_PATH="$here/{lib}" XTABLES_LIBDIR="$here/{lib}/xtables"
@@ -22,7 +22,7 @@ exec "$here/usr/sbin/xtables-nft-multi" {name} "$@"
 
 
 def of_release() -> tuple[str, ...]:
-    """The host release's own engine packages, () where the private engine is needed. Raises EngineFailed."""
+    """Return the engine packages of the host's release, () if it needs the private engine. Raises EngineFailed."""
     return distribution.release_packages(_os_release())
 
 
@@ -30,16 +30,19 @@ def install(*names: str) -> None:
     """Install packages of the host's release. Raises CommandFailed."""
     print(f"installing with apt: {' '.join(names)}")
     process.live(Command(("apt-get", "update", "-q")))
-    # An engine of another vendor must not go for one of the release.
-    quietly = {"DEBIAN_FRONTEND": "noninteractive"}
-    process.live(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), quietly))
+    # --no-remove: another vendor's engine must not be replaced by that of the release.
+    env = {"DEBIAN_FRONTEND": "noninteractive"}
+    process.live(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), env))
 
 
 def install_engine(names: tuple[str, ...], *, answers: bool) -> None:
-    """Install the host release's engine and its service, or what the one that `answers` lacks. Raises CommandFailed."""
+    """Install the host release's engine and start its service. Raises CommandFailed.
+
+    If an engine `answers`, only the missing client programs are installed.
+    """
     # An engine that answers may be another vendor's.
-    wanted = [name for name in names if name != "docker.io" or not answers]
-    if missing := [name for name in wanted if not _is_installed(name)]:
+    required = [name for name in names if name != "docker.io" or not answers]
+    if missing := [name for name in required if not _is_installed(name)]:
         install(*missing)
     if not answers and Path("/run/systemd/system").is_dir():
         process.live(Command(("systemctl", "enable", "--now", "docker")))
@@ -54,21 +57,21 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def age(place: Place) -> int | None:
-    """Days since the packages under `place.prefix` were fetched; None if there are none."""
+def age(paths: Place) -> int | None:
+    """Return the days since the packages under `paths.prefix` were fetched; None if there are none."""
     try:
-        return int((time.time() - (place.prefix / "fetched").stat().st_mtime) / 86400)
+        return int((time.time() - (paths.prefix / "fetched").stat().st_mtime) / 86400)
     except FileNotFoundError:
         return None
 
 
-def ensure(place: Place, *, renew: bool, wanted: distribution.Packages = distribution.ENGINE) -> None:
-    """Packages under `place.prefix`: fetched if there are none, or if `renew` and they are old. Raises EngineFailed."""
-    days = age(place) if os.path.lexists(place.prefix) and own(place.prefix) else None
+def ensure(paths: Place, *, renew: bool, package_set: distribution.Packages = distribution.ENGINE) -> None:
+    """Fetch packages into `paths.prefix` if there are none, or if `renew` and they are old. Raises EngineFailed."""
+    days = age(paths) if os.path.lexists(paths.prefix) and own(paths.prefix) else None
     if days is not None and (days <= distribution.OLD_DAYS or not renew):
         return
     try:
-        _fetch(place, wanted)
+        _fetch(paths, package_set)
     except EngineFailed as error:
         if days is None:
             raise
@@ -76,47 +79,49 @@ def ensure(place: Place, *, renew: bool, wanted: distribution.Packages = distrib
 
 
 def mirrors(suite: str = apt_config.SUITE) -> dict[str, str]:
-    """Where `suite` and its updates are, as the host's apt is configured. Raises EngineFailed if it names none."""
+    """Return the mirrors of `suite` and its updates, from the host's apt. Raises EngineFailed if there is none."""
     if not Path(distribution.KEYRING).is_file():
         raise EngineFailed(f"{distribution.KEYRING} is missing", "Install debian-archive-keyring with apt")
     if mirror := os.environ.get("GOLDI_DEBIAN_MIRROR"):
         return {suite: mirror.rstrip("/")}
     codename = apt_config.parse_os_release(_os_release()).get("VERSION_CODENAME", "")
-    found = apt_config.repositories(_apt(*apt_config.INDEXES), codename, suite)
-    if not found:
-        problem = "the host's apt knows no Debian mirror"
+    repositories = apt_config.repositories(_run_tool(*apt_config.INDEXES), codename, suite)
+    if not repositories:
+        problem = "the host's apt has no Debian mirror"
         raise EngineFailed(problem, "Set GOLDI_DEBIAN_MIRROR to the address of one and run this again")
-    return found
+    return repositories
 
 
 def acquire() -> str:
-    """How the host's apt fetches: its proxy and the like, as configuration lines."""
-    return _apt("apt-config", "dump", "Acquire")
+    """Return how the host's apt fetches (its proxy, for example), as configuration lines. Raises EngineFailed."""
+    return _run_tool("apt-config", "dump", "Acquire")
 
 
-def link(place: Place) -> None:
-    """Make the parts of the client that the host lacks reachable from any shell; over nothing that is not ours."""
-    unlink(place)
-    for path in _links(place):
-        plugin = path.parent.name == "cli-plugins"
-        folders = [Path(top, "docker/cli-plugins") for top in (place.local / "libexec", "/usr/lib", "/usr/libexec")]
-        there = any((folder / path.name).exists() for folder in folders) if plugin else shutil.which(path.name)
-        if not there and not os.path.lexists(path):
+def link(paths: Place) -> None:
+    """Link the parts of the client that the host lacks into PATH; replace no files but our links."""
+    unlink(paths)
+    for path in _links(paths):
+        is_plugin = path.parent.name == "cli-plugins"
+        folders = [Path(top, "docker/cli-plugins") for top in (paths.local / "libexec", "/usr/lib", "/usr/libexec")]
+        is_installed = (
+            any((folder / path.name).exists() for folder in folders) if is_plugin else shutil.which(path.name)
+        )
+        if not is_installed and not os.path.lexists(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             source = "bin" if path.name == "docker" else "libexec/docker/cli-plugins"
-            path.symlink_to(place.prefix / "usr" / source / path.name)
+            path.symlink_to(paths.prefix / "usr" / source / path.name)
 
 
-def unlink(place: Place) -> None:
+def unlink(paths: Place) -> None:
     """Remove our links."""
-    for path in _links(place):
-        if path.is_symlink() and path.readlink().is_relative_to(place.prefix):
+    for path in _links(paths):
+        if path.is_symlink() and path.readlink().is_relative_to(paths.prefix):
             path.unlink()
 
 
-def _links(place: Place) -> list[Path]:
-    plugins = [place.local / "lib/docker/cli-plugins" / name for name in ("docker-buildx", "docker-compose")]
-    return [*plugins, place.local / "bin/docker-compose", place.local / "bin/docker"]
+def _links(paths: Place) -> list[Path]:
+    plugins = [paths.local / "lib/docker/cli-plugins" / name for name in ("docker-buildx", "docker-compose")]
+    return [*plugins, paths.local / "bin/docker-compose", paths.local / "bin/docker"]
 
 
 def _os_release() -> str:
@@ -125,55 +130,58 @@ def _os_release() -> str:
 
 
 def secret(path: Path, text: str) -> Path:
-    """Write a new file that only root can read: mirrors and proxies may be written with passwords."""
+    """Write a new file that only root can read: addresses of mirrors and proxies may have passwords."""
     path.touch(0o600, exist_ok=False)
     path.write_text(text, encoding="utf-8")
     return path
 
 
-def _fetch(place: Place, wanted: distribution.Packages) -> None:
-    """Download and unpack beside the prefix, then take its place: killed at any time, the next run starts afresh."""
-    parent, name = place.prefix.parent, place.prefix.name
+def _fetch(paths: Place, package_set: distribution.Packages) -> None:
+    """Download and unpack beside the prefix, then rename. Raises EngineFailed.
+
+    It may be killed at any time: the next run removes what is left and begins again.
+    """
+    parent, name = paths.prefix.parent, paths.prefix.name
     for stale in (*parent.glob(f"{name}.new-*"), parent / f"{name}.old"):
         shutil.rmtree(stale, ignore_errors=True)
-    print(f"fetching {wanted.suite}'s engine packages (90 MB) into {place.prefix}")
-    new = Path(tempfile.mkdtemp(prefix=f"{name}.new-", dir=parent))
-    new.chmod(0o755)
+    print(f"fetching {package_set.suite}'s engine packages (90 MB) into {paths.prefix}")
+    new_prefix = Path(tempfile.mkdtemp(prefix=f"{name}.new-", dir=parent))
+    new_prefix.chmod(0o755)
     try:
-        debs = _download(new / "apt", wanted)
+        debs = _download(new_prefix / "apt", package_set)
         for deb in debs:
-            _apt("dpkg-deb", "--extract", str(deb), str(new))
-        shutil.rmtree(new / "apt")
-        _wrap(new)
-        # Says which library is missing, if one is.
-        _apt(str(new / "usr/sbin/dockerd"), "--version")
-        (new / "fetched").write_text("".join(f"{deb.name}\n" for deb in debs), encoding="utf-8")
-        if place.prefix.exists():
-            place.prefix.rename(parent / f"{name}.old")
-        new.rename(place.prefix)
+            _run_tool("dpkg-deb", "--extract", str(deb), str(new_prefix))
+        shutil.rmtree(new_prefix / "apt")
+        _write_wrappers(new_prefix)
+        # This fails with the name of a missing library.
+        _run_tool(str(new_prefix / "usr/sbin/dockerd"), "--version")
+        (new_prefix / "fetched").write_text("".join(f"{deb.name}\n" for deb in debs), encoding="utf-8")
+        if paths.prefix.exists():
+            paths.prefix.rename(parent / f"{name}.old")
+        new_prefix.rename(paths.prefix)
     finally:
-        for left in (new, parent / f"{name}.old"):
-            shutil.rmtree(left, ignore_errors=True)
+        for leftover in (new_prefix, parent / f"{name}.old"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def unpacked(folder: Path, name: str, host_name: str) -> Path:
-    """The files of SUITE's package `name`, unpacked below `folder`, which is made. Raises EngineFailed.
+    """Unpack the package `name` of SUITE below `folder`, which is created; return its files. Raises EngineFailed.
 
-    Where the host is no Debian its own release is asked, which calls it `host_name`.
+    A host that is not Debian uses its own release's package, `host_name`.
     """
     folder.mkdir()
-    private, host = _configured(folder, apt_config.SUITE)
+    private, host = _configure_apt(folder, apt_config.SUITE)
     debian = apt_config.parse_os_release(_os_release()).get("ID") == "debian"
     config = private if debian else host
-    _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=config)
-    _apt("apt-get", "download", name if debian else host_name, config=config, cwd=folder)
+    _run_tool("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=config)
+    _run_tool("apt-get", "download", name if debian else host_name, config=config, cwd=folder)
     for deb in folder.glob("*.deb"):
-        _apt("dpkg-deb", "--extract", str(deb), str(folder / "files"))
+        _run_tool("dpkg-deb", "--extract", str(deb), str(folder / "files"))
     return folder / "files"
 
 
-def _configured(folder: Path, suite: str) -> tuple[Path, Path]:
-    """Configurations of apt that keep to `folder`: for Debian's packages of `suite`, and for the host's release."""
+def _configure_apt(folder: Path, suite: str) -> tuple[Path, Path]:
+    """Write apt configurations that use only `folder`: for Debian's packages of `suite`, and for the host's."""
     for part in ("private/sources", "private/lists", "host/lists", "host/cache/archives/partial"):
         (folder / part).mkdir(parents=True)
     (folder / "private/status").touch()
@@ -188,21 +196,21 @@ def _configured(folder: Path, suite: str) -> tuple[Path, Path]:
     return private, host
 
 
-def _download(folder: Path, wanted: distribution.Packages) -> list[Path]:
-    """The packages as files: the suite's, and of the host's release those whose program the host has not."""
-    private, host = _configured(folder, wanted.suite)
-    _apt("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
-    _apt("apt-get", "download", *wanted.names, config=private, cwd=folder)
-    system = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    if missing := [name for program, name in wanted.of_host if not shutil.which(program, path=system)]:
-        _apt("apt-get", "update", config=host)
+def _download(folder: Path, package_set: distribution.Packages) -> list[Path]:
+    """Download the suite's packages and those of the host's release whose program it lacks; return the .deb files."""
+    private, host = _configure_apt(folder, package_set.suite)
+    _run_tool("apt-get", "-o", "APT::Update::Error-Mode=any", "update", config=private)
+    _run_tool("apt-get", "download", *package_set.names, config=private, cwd=folder)
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    if missing := [name for program, name in package_set.of_host if not shutil.which(program, path=path)]:
+        _run_tool("apt-get", "update", config=host)
         options = ("--yes", "--download-only", "--no-install-recommends")
-        _apt("apt-get", "install", *options, *missing, config=host)
+        _run_tool("apt-get", "install", *options, *missing, config=host)
     return sorted([*folder.glob("*.deb"), *folder.glob("host/cache/archives/*.deb")])
 
 
-def _wrap(prefix: Path) -> None:
-    """Small programs that start the unpacked iptables, if it had to be unpacked."""
+def _write_wrappers(prefix: Path) -> None:
+    """Write small programs that start the unpacked iptables, if it was unpacked."""
     if not (prefix / "usr/sbin/xtables-nft-multi").exists():
         return
     lib = next(prefix.glob("usr/lib/*-linux-gnu*")).relative_to(prefix)
@@ -212,13 +220,13 @@ def _wrap(prefix: Path) -> None:
         (prefix / "wrap" / name).chmod(0o755)
 
 
-def _apt(*argv: str, config: Path | None = None, cwd: Path | None = None) -> str:
-    """What a program of the package tools says. Raises EngineFailed with its reason."""
+def _run_tool(*argv: str, config: Path | None = None, cwd: Path | None = None) -> str:
+    """Return the output of a program of the package tools. Raises EngineFailed with its error."""
     try:
         return process.capture(
             Command(argv, {"LC_ALL": "C"} | ({"APT_CONFIG": str(config)} if config else {})), cwd=cwd
         )
     except CommandFailed as error:
-        said = distribution.reason(error.problem)
-        remedy = "Look at apt's mirror and proxy (`apt-get update` must work), then run this again"
-        raise EngineFailed(f"the engine's packages could not be fetched: {said}", remedy) from error
+        reason = distribution.reason(error.problem)
+        remedy = "Check apt's mirror and proxy (`apt-get update` must work), then run this again"
+        raise EngineFailed(f"the engine's packages could not be fetched: {reason}", remedy) from error

@@ -1,4 +1,4 @@
-"""Which platforms run here, natively or emulated, and how an emulator is registered with the kernel."""
+"""Determine which platforms run here, natively or emulated, and how an emulator is registered."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -9,13 +9,13 @@ from goldi_tasks.engine.emulation import Asked
 from goldi_tasks.invocation import as_typed
 
 SET_UP = "Run `inv build.binfmt --install`"
-# Handlers of this name are ours; others have theirs.
+# The prefix of our handlers' names.
 OURS = "goldi-"
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """A program of QEMU, and by which bytes of an ELF header the kernel knows what is for it.
+    """A program of QEMU, and the bytes of an ELF header by which the kernel selects it.
 
     Source: https://gitlab.com/qemu-project/qemu/-/blob/master/scripts/qemu-binfmt-conf.sh
     """
@@ -26,12 +26,12 @@ class Emulator:
 
     @property
     def program(self) -> str:
-        """Its name in Debian's package qemu-user."""
+        """Return its name in Debian's package qemu-user."""
         return f"qemu-{self.architecture}"
 
     @property
     def handler(self) -> str:
-        """The name under which we register it."""
+        """Return the name under which we register it."""
         return f"{OURS}{self.architecture}"
 
 
@@ -53,57 +53,59 @@ class Row:
 
 
 def registration(platform: str, program: str) -> str:
-    """What is written to binfmt_misc's `register` for the emulator of `platform` that lies at `program`.
+    """Return what is written to binfmt_misc's `register` for the emulator of `platform` at the path `program`.
 
-    The flags are Debian's: O and P for the program's own file and name, F to keep the emulator open, so that
-    containers, where its path leads to nothing, have it too.
+    The flags are Debian's: O and P pass the program's open file and argv[0]. F keeps the emulator open, so that it
+    works in containers, where its path does not exist.
     """
     emulator = EMULATORS[platform]
     magic = "7f454c46020101" + "00" * 9 + "0200" + emulator.machine.to_bytes(2, "little").hex()
-    return f":{emulator.handler}:M::{_bytes(magic)}:{_bytes(emulator.mask)}:{program}:OPF"
+    return f":{emulator.handler}:M::{_escape(magic)}:{_escape(emulator.mask)}:{program}:OPF"
 
 
-def _bytes(digits: str) -> str:
-    return "".join(f"\\x{digits[at : at + 2]}" for at in range(0, len(digits), 2))
+def _escape(digits: str) -> str:
+    return "".join(f"\\x{digits[index : index + 2]}" for index in range(0, len(digits), 2))
 
 
 def runs(inspect: str) -> list[str]:
-    """The builder's platforms without the variants of a processor: what it has native is one."""
-    found = re.search(r"^Platforms:\s+(.*)$", inspect, re.M)
-    words = found[1].replace("*", "").replace(",", " ").split() if found else []
-    # Newer ones count variants: `linux/amd64 (+3)`.
-    return list(dict.fromkeys("/".join(word.split("/")[:2]) for word in words if "/" in word))
+    """Return the builder's platforms without processor variants: those are of one native platform."""
+    match = re.search(r"^Platforms:\s+(.*)$", inspect, re.M)
+    names = match[1].replace("*", "").replace(",", " ").split() if match else []
+    # Newer versions of buildx count variants: `linux/amd64 (+3)`.
+    return list(dict.fromkeys("/".join(name.split("/")[:2]) for name in names if "/" in name))
 
 
-def rows(asked: Asked) -> list[Row]:
-    """What there is to say of each platform that images are made for."""
-    return [_row(platform, asked) for platform in sorted({*EMULATORS, asked.native})]
+def rows(facts: Asked) -> list[Row]:
+    """Return the support of each platform that images are made for."""
+    return [_build_row(platform, facts) for platform in sorted({*EMULATORS, facts.native})]
 
 
-def _row(platform: str, asked: Asked) -> Row:
-    if platform == asked.native:
+def _build_row(platform: str, facts: Asked) -> Row:
+    if platform == facts.native:
         return Row(platform, "native", "this processor")
-    can = runs(asked.inspect)
-    fitting = [one for one in asked.handlers if one.machine == EMULATORS[platform].machine and one.enabled]
-    good = [one for one in fitting if "F" in one.flags]
-    if good and (asked.decide or platform in can):
-        return Row(platform, "emulated", good[0].program, ours=good[0].name.startswith(OURS))
-    if platform in can and not asked.decide:
-        return Row(platform, "emulated", "the builder's own means")
-    if fitting and not good:
-        wrong = f"the handler {fitting[0].name} is registered without the flag F: containers do not find its program"
+    builder_platforms = runs(facts.inspect)
+    matching = [
+        handler for handler in facts.handlers if handler.machine == EMULATORS[platform].machine and handler.enabled
+    ]
+    usable = [handler for handler in matching if "F" in handler.flags]
+    if usable and (facts.decide or platform in builder_platforms):
+        return Row(platform, "emulated", usable[0].program, ours=usable[0].name.startswith(OURS))
+    if platform in builder_platforms and not facts.decide:
+        return Row(platform, "emulated", "the builder's own emulator")
+    if matching and not usable:
+        wrong = f"the handler {matching[0].name} is registered without the flag F: containers do not find its program"
         return Row(platform, "no", wrong=wrong)
     return Row(platform, "no", wrong="no emulator")
 
 
-def lines(found: Sequence[Row]) -> Iterator[str]:
-    """They for people."""
-    for row in found:
+def lines(platform_rows: Sequence[Row]) -> Iterator[str]:
+    """Format platforms for people."""
+    for row in platform_rows:
         yield f"{row.platform:<13} {row.runs:<9} {row.by or row.wrong}{' (ours)' if row.ours else ''}"
-    if any(row.runs == "no" for row in found):
+    if any(row.runs == "no" for row in platform_rows):
         yield as_typed(f"{SET_UP} (as root or through sudo) to run the others by emulation")
 
 
-def as_json(found: Sequence[Row]) -> list[dict[str, Any]]:
-    """They for scripts."""
-    return [asdict(row) for row in found]
+def as_json(platform_rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Format platforms for scripts."""
+    return [asdict(row) for row in platform_rows]

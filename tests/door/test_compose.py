@@ -200,7 +200,7 @@ def test_an_app_that_does_not_start_is_told_at_once(stack: Stage) -> None:
     stack.docker.answer("logs", stderr="hot\n", stdout="serve: error: KeyError: 'x' (app.py, line 1)\n")
     done = stack.goldi("compose.up")
     assert done.returncode == 19
-    assert "goldi: web does not start: KeyError: 'x' (app.py, line 1). Mend that" in one_sentence(done)
+    assert "goldi: web does not start: KeyError: 'x' (app.py, line 1). Fix this error" in one_sentence(done)
     assert "web | hot" in done.stdout
     # It may be called healthy until the next check.
     describe(stack, "healthy", 0)
@@ -215,7 +215,7 @@ def test_one_that_ends_is_told_with_its_error(stack: Stage) -> None:
     stack.docker.answer("logs", stderr='  File "/app/app.py", line 3\nSyntaxError: no\n')
     done = stack.goldi("compose.up")
     assert done.returncode == 19
-    assert "web ended with exit code 1: SyntaxError: no (/app/app.py, line 3). Mend that" in one_sentence(done)
+    assert "web ended with exit code 1: SyntaxError: no (/app/app.py, line 3). Fix this error" in one_sentence(done)
 
 
 def test_what_was_unhealthy_before_the_start_gets_its_time(stack: Stage) -> None:
@@ -227,7 +227,7 @@ def test_what_was_unhealthy_before_the_start_gets_its_time(stack: Stage) -> None
     gave_up = "dependency failed to start: container bears-web-1 is unhealthy\n"
     stack.docker.answer("compose --profile dev up", code=1, stderr=gave_up)
     done = stack.goldi("compose.up", "--timeout", "2")
-    assert "web was unhealthy: waiting until it is not" in done.stdout
+    assert "web was unhealthy: waiting until it is healthy" in done.stdout
     assert done.returncode == 19
 
 
@@ -305,7 +305,7 @@ def test_data_of_nobody_knows_whom_stay(stack: Stage) -> None:
     stack.docker.answer("ps --all --filter volume=bears_data", stdout="")
     done = stack.goldi("compose.down", "--volumes", "--yes")
     assert done.returncode == 18
-    assert "nobody knows who made the volume bears_data" in one_sentence(done)
+    assert "it is unknown which checkout created the volume bears_data" in one_sentence(done)
     assert "`docker volume rm bears_data`" in done.stderr
     assert not ran(stack, "down")
     # This checkout made it: compose says so, and it was not there before.

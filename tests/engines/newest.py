@@ -26,7 +26,7 @@ _PLUGINS = [
 def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the real tests, or pytest with `arguments`; its exit code."""
     fetched = Place(prefix=own(FETCHED, 0o700) / PACKAGES.suite)
-    packages.ensure(fetched, renew=True, wanted=PACKAGES)
+    packages.ensure(fetched, renew=True, package_set=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
     with network() as enter:
         return cage.run(__name__, folder, arguments, enter)

@@ -28,7 +28,7 @@ TESTS = ("tests/engines/as_user.py",)
 def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the user's tests, or pytest with `arguments`; its exit code."""
     fetched = Place(prefix=own(newest.FETCHED, 0o700) / "rootless")
-    packages.ensure(fetched, renew=True, wanted=PACKAGES)
+    packages.ensure(fetched, renew=True, package_set=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
     return cage.run(__name__, folder, arguments)
 

@@ -72,5 +72,5 @@ def test_ours_keeps_cache_mounts_and_buildkits_own_drops_them(place: Place, call
 @pytest.mark.usefixtures("fetched")
 def test_rules_that_an_engine_refuses_do_not_stop_it(place: Place, call: Call) -> None:
     said = call(f"daemon.stop(place); {REFUSED}daemon.start(place)")
-    assert "the engine refused our rules" in said
+    assert "the engine rejected our rules" in said
     assert "exec.cachemount" in call("docker buildx inspect")

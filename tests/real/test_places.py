@@ -186,7 +186,7 @@ def test_the_guides_last_section_word_for_word(make: Make, elsewhere: Path) -> N
     assert text != before
     file.write_text(text)
     said = place.run("goldi", "compose.up", "--profile", "dev", code=18).stderr
-    assert f"pip-cache is {custom}, which is not a directory. Make it, with `mkdir -m 700 '{custom}'`" in said
+    assert f"pip-cache is {custom}, which is not a directory. Create it with `mkdir -m 700 '{custom}'`" in said
     custom.mkdir(parents=True)
     custom.chmod(0o777)
     said = place.run("goldi", "compose.up", "--profile", "dev", code=18).stderr

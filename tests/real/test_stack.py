@@ -222,7 +222,7 @@ def test_a_port_that_is_taken_is_told_with_who_and_what_to_set(dev: Stack) -> No
         other.listen()
         port = other.getsockname()[1]
         said = sentence(dev.goldi("compose.up", code=18, GOLDI_PORT=str(port)))
-    assert f"port {port} of 127.0.0.1, which goldilocks-backend-dev publishes, is taken by " in said
+    assert f"port {port} of 127.0.0.1, which goldilocks-backend-dev publishes, is in use by " in said
     assert "(process " in said
     assert said.endswith("Stop it, or set GOLDI_PORT to another.")
     assert dev.containers() == before
@@ -233,7 +233,7 @@ def test_a_volume_whose_options_changed_is_told(dev: Stack, tmp_path: Path) -> N
     written = env.read_text()
     said = sentence(dev.goldi("compose.up", code=18, GOLDI_CACHE_ROOT=str(tmp_path / "elsewhere")))
     assert f"goldi: the volume {NAME}_bytecode is {dev.cache_root}" in said
-    assert "Run `goldi compose.down`, which loses nothing of it" in said
+    assert "Run `goldi compose.down`, which keeps its content" in said
     assert dev.containers() == before
     assert env.read_text() == written
     assert not (tmp_path / "elsewhere").exists()
@@ -269,7 +269,7 @@ def test_an_app_that_does_not_start_is_told_at_once(dev: Stack) -> None:
         app.write_text(text)
     error = "SystemExit: no porridge today (goldilocks/app.py, line 1)"
     # The traceback is the app's.
-    assert f"\ngoldi: goldilocks-backend-dev does not start: {error}. Mend that" in said
+    assert f"\ngoldi: goldilocks-backend-dev does not start: {error}. Fix this error" in said
     assert "waiting for" not in said
     dev.goldi("compose.up")
 
@@ -351,7 +351,7 @@ def test_a_service_that_dies_shows_its_last_lines(stack: Stack) -> None:
     files = f"infrastructure/docker/docker-compose.yml:{over}"
     said = stack.goldi("compose.up", "--profile", "prod", code=19, COMPOSE_FILE=files)
     assert "goldilocks-backend | no porridge\n" in said
-    assert "goldi: goldilocks-backend ended with exit code 1: no porridge. Mend that" in sentence(said)
+    assert "goldi: goldilocks-backend ended with exit code 1: no porridge. Fix this error" in sentence(said)
     stack.goldi("compose.up", "--profile", "prod")
 
 
