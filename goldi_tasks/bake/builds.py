@@ -118,7 +118,7 @@ class _Inputs:
 
     def __init__(self, settings: Settings, request: BuildRequest, builder: Builder | None) -> None:
         self.settings, self.request, self.builder = settings, request, builder
-        self.where = f"{builder.name} {builder.endpoint}" if builder else ""
+        self.builder_key = f"{builder.name} {builder.endpoint}" if builder else ""
         self._pool = ThreadPoolExecutor()
         self._answers: list[Future[Any]] = []
         self.check_targets(on_change=self._submit)
@@ -128,7 +128,9 @@ class _Inputs:
     def check_targets(self, on_change: Callable[[], object] = lambda: None) -> None:
         """Compute the bake file's variables, and whether the targets are up to date."""
         self.env = variables(self.settings, self.request)
-        self.before = fingerprint.look(self.settings, self.request, self.env, where=self.where, on_change=on_change)
+        self.before = fingerprint.look(
+            self.settings, self.request, self.env, builder=self.builder_key, on_change=on_change
+        )
 
     @cached_property
     def context_size(self) -> tuple[int, int]:
@@ -250,7 +252,7 @@ def _remember(inputs: _Inputs, request: BuildRequest, execution: Execution) -> N
     """Record the inputs of the built images, for the next build's check."""
     step_names = [step.now.name for step in execution.log.steps.values()]
     built = fingerprint.Built(step_names, inputs.docker, summary.digests(execution.metadata), inputs.context_size)
-    fingerprint.remember(inputs.settings, request, inputs.before, built, where=inputs.where)
+    fingerprint.remember(inputs.settings, request, inputs.before, built, builder=inputs.builder_key)
 
 
 def _warn(settings: Settings, before: fingerprint.Look) -> None:
@@ -259,7 +261,7 @@ def _warn(settings: Settings, before: fingerprint.Look) -> None:
         return
     if warning := ignored_files.sentence(settings, before):
         print(f"goldi: {warning}", file=sys.stderr)
-    if before.lasting:
+    if before.is_recurring:
         print(f"goldi: the builder is asked each time, since {before.reason}", file=sys.stderr)
 
 
