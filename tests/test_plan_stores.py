@@ -36,7 +36,9 @@ def test_caches_stay_on_this_machine_if_nothing_else_is_said(settings: Settings)
 def test_a_backend_wants_a_place(settings: Settings) -> None:
     for backend in ("registry", "inline"):
         nowhere = replace(settings, registry="", cache_backend=backend)
-        with pytest.raises(SettingsError, match=f"the cache backend {backend} needs a registry, and no registry is set. Set `registry`"):
+        with pytest.raises(
+            SettingsError, match=f"the cache backend {backend} needs a registry, and no registry is set. Set `registry`"
+        ):
             cache_backends.choose(nowhere, PROD, DEBIAN, "bowl")
     chosen = replace(settings, cache_backend="registry", cache_ref="else.example/c")
     found = cache_backends.choose(chosen, PROD, DEBIAN, "bowl")

@@ -182,7 +182,7 @@ def folder(settings: Settings, environ: Mapping[str, str] = os.environ) -> Path:
 
 
 class _ContextReader:
-    """Reads each context once, with the file digests that earlier runs recorded."""
+    """A reader that reads each context once, and uses the file digests that earlier runs recorded."""
 
     def __init__(self, settings: Settings) -> None:
         self._file = _file(settings, "files")
@@ -215,7 +215,7 @@ class _ContextReader:
 
 
 class _InputReader:
-    """Reads the inputs of the targets of one `bake --print`, and compares them with the records of earlier builds."""
+    """A reader of the inputs of targets, which compares them with the records of earlier builds."""
 
     def __init__(
         self,
