@@ -176,13 +176,13 @@ def listing(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, 
     return rows + [(name, "target", (row.get("tags") or [""])[0]) for name, row in document["target"].items()]
 
 
-def secrets(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
-    """Return the values of the secrets of the `printed` targets, from variables and files, to mask them in output.
+def secrets(settings: Settings, document: Mapping[str, Any]) -> set[str]:
+    """Return the values of the secrets in the output of `bake --print`, to mask them; from variables and files.
 
     A file of more than 64 KiB, a binary file and certificates are not read.
     """
     values = set()
-    for target in printed.get("target", {}).values():
+    for target in document.get("target", {}).values():
         for entry in target.get("secret") or ():
             fields = _secret_fields(entry)
             name = fields.get("env") or ("" if "src" in fields or "source" in fields else fields.get("id", ""))

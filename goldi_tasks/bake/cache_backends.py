@@ -34,7 +34,7 @@ class Store:
     platforms: str
 
     def scope(self, target: str, branch: str) -> str:
-        """Return the name of a scope, a valid tag: an invalid or long name is changed and gets a hash of itself."""
+        """Return the name of a scope, a valid tag: an invalid or long name is changed and gets its hash."""
         name = f"{target}-{self.platforms}-{branch}"
         tag = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
         if tag == name and len(name) <= _MAX_TAG:
@@ -63,8 +63,8 @@ class Store:
         if self.backend == "gha":
             return f"type=gha,mode=max,scope={scope}"
         # Compressed like the image, so that a layer is compressed and sent once.
-        compressed = f",{compression.LEAVES if push else compression.STAYS}" if compression.chosen(docker) else ""
-        return f"{_registry_cache(f'{self.repository}:{scope}')},mode=max,{_MANIFEST}{compressed}"
+        options = f",{compression.LEAVES if push else compression.STAYS}" if compression.chosen(docker) else ""
+        return f"{_registry_cache(f'{self.repository}:{scope}')},mode=max,{_MANIFEST}{options}"
 
 
 def choose(settings: Settings, request: BuildRequest, docker: Docker, branch: str) -> Store | None:

@@ -140,9 +140,9 @@ def remember(
     images = client_state.images({*used.images, *reader.tags(before.targets)}, reader.address)
     bases = {name: images[name] for name in used.images if name in images}
     common = {
-        "bases": {name: image.id for name, image in bases.items()},
-        "variables": sorted({variable for image in bases.values() for variable in image.variables}),
-        "instructs": any(image.has_onbuild for image in bases.values()),
+        "bases": {name: base.id for name, base in bases.items()},
+        "variables": sorted({variable for base in bases.values() for variable in base.variables}),
+        "instructs": any(base.has_onbuild for base in bases.values()),
         "outside": _find_external_input(used, images, built.docker),
         "address": reader.address,
         "client": reader.client,
@@ -256,8 +256,8 @@ class _InputReader:
             reason = f"what goes into {changed} has changed"
         elif external := next((row["outside"] for row in rows if row and row["outside"]), ""):
             reason, is_recurring = external, True
-        elif image := self._find_changed_image(bases | images):
-            reason = f"the image {image} has changed or is missing"
+        elif changed_image := self._find_changed_image(bases | images):
+            reason = f"the image {changed_image} has changed or is missing"
         return Look(targets, reason, is_recurring, images, files, size, self.printed)
 
     def tags(self, names: Iterable[str]) -> list[str]:

@@ -23,12 +23,12 @@ _MAX_NAMES = 3
 _GENERATED = ("__pycache__", "node_modules", "*.egg-info", ".git", ".nox", ".venv*", ".*_cache", ".coverage*")
 
 
-def sentence(settings: Settings, look: Look) -> str:
+def sentence(settings: Settings, inputs: Look) -> str:
     """Return a warning about ignored files in the directories that the targets copy; "" if there are none.
 
     A stage that copies the whole context (`COPY .`) leaves the choice to the ignore file: for it there is no warning.
     """
-    warnings = (_describe_ignored(settings, look.printed["target"][name]) for name in look.targets)
+    warnings = (_describe_ignored(settings, inputs.printed["target"][name]) for name in inputs.targets)
     return next(filter(None, warnings), "")
 
 

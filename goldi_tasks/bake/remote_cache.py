@@ -34,11 +34,11 @@ def find(
     `printed` is the output of `bake --print`. With a remote builder the registry is not tried from this machine.
     Raises SettingsError where the settings choose a registry cache and name no registry.
     """
-    local = settings.cache_backend == "local"
-    # Then no local cache directory is filled, and buildx would warn of each missing one.
+    uses_local_caches = settings.cache_backend == "local"
+    # With the backend "none" no local cache directory is filled, and buildx would warn of each missing one.
     no_imports = remote_options.unread(targets) if settings.cache_backend == "none" else ()
-    if (local or no_imports) and not request.push and not request.cache_from:
-        return Afar(remote_options.Beyond(no_imports), local)
+    if (uses_local_caches or no_imports) and not request.push and not request.cache_from:
+        return Afar(remote_options.Beyond(no_imports), uses_local_caches)
     checkout = git_state.look(settings.project)
     branch = revision.branch(checkout, os.environ, settings.main_branch)
     store = cache_backends.choose(settings, request, docker, branch)
@@ -51,7 +51,7 @@ def find(
     if options.cache_to and not local_cache.keeps_local_cache(docker):
         print(f"goldi: this engine's store cannot export a {store.backend if store else ''} cache, it only imports it")
         options = remote_options.Beyond(options.cache_from, options.tags_and_labels)
-    return Afar(replace(options, cache_from=options.cache_from or no_imports), local)
+    return Afar(replace(options, cache_from=options.cache_from or no_imports), uses_local_caches)
 
 
 def _find_problem(store: cache_backends.Store, docker: Docker, is_remote_builder: bool) -> str:
