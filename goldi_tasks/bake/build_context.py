@@ -182,7 +182,7 @@ def _content(path: str, mode: int) -> str:
         with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of many files costs as much as reading them
             content = hashlib.file_digest(file, "sha256").hexdigest()
     elif stat.S_ISLNK(mode):
-        content = os.readlink(path)  # noqa: PTH115 - the same
+        content = os.readlink(path)  # noqa: PTH115 - as above
     names = sorted(os.listxattr(path, follow_symlinks=False)) if hasattr(os, "listxattr") else ()
     attributes = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names if _is_sent(name)]
     return f"{content} {attributes}" if attributes else content
