@@ -265,7 +265,7 @@ def test_two_platforms_need_the_containerd_store_or_a_push() -> None:
     both = BuildRequest(("production",), platforms=build_request.PLATFORMS)
     build_request.check(both, DEBIAN)
     build_request.check(replace(both, push=True), CLASSIC_GUIDE)
-    with pytest.raises(NoEngine, match=r"holds one platform at a time\. Push it with --push"):
+    with pytest.raises(NoEngine, match=r"holds one platform at a time\. Push the image with --push"):
         build_request.check(both, CLASSIC)
     with pytest.raises(NoEngine):
         build_request.check(both, CONTAINED)

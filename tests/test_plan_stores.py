@@ -36,38 +36,40 @@ def test_caches_stay_on_this_machine_if_nothing_else_is_said(settings: Settings)
 def test_a_backend_wants_a_place(settings: Settings) -> None:
     for backend in ("registry", "inline"):
         nowhere = replace(settings, registry="", cache_backend=backend)
-        with pytest.raises(SettingsError, match=f"caches of kind {backend} and name no registry. Set `registry`"):
+        with pytest.raises(
+            SettingsError, match=f"the cache backend {backend} needs a registry, and no registry is set. Set `registry`"
+        ):
             cache_backends.choose(nowhere, PROD, DEBIAN, "bowl")
     chosen = replace(settings, cache_backend="registry", cache_ref="else.example/c")
     found = cache_backends.choose(chosen, PROD, DEBIAN, "bowl")
     assert found
-    assert found.place == "else.example/c"
+    assert found.repository == "else.example/c"
     github = cache_backends.choose(replace(settings, registry="", cache_backend="gha"), PROD, DEBIAN, "bowl")
     assert github
-    assert github.reads("tools") == (
+    assert github.cache_from("tools") == (
         "type=gha,scope=tools-linux-amd64-bowl",
         "type=gha,scope=tools-linux-amd64-main",
     )
-    assert github.writes("tools", DEBIAN, push=False) == "type=gha,mode=max,scope=tools-linux-amd64-bowl"
+    assert github.cache_to("tools", DEBIAN, push=False) == "type=gha,mode=max,scope=tools-linux-amd64-bowl"
 
 
 def test_a_branch_reads_its_own_scope_then_the_main_ones(settings: Settings) -> None:
     place = "type=registry,ref=reg.example/app-cache"
-    assert STORE.reads("production") == (
+    assert STORE.cache_from("production") == (
         f"{place}:production-linux-amd64-bowl",
         f"{place}:production-linux-amd64-main",
     )
-    assert replace(STORE, branch="main").reads("tools") == (f"{place}:tools-linux-amd64-main",)
-    written = STORE.writes("production", DEBIAN, push=True)
+    assert replace(STORE, branch="main").cache_from("tools") == (f"{place}:tools-linux-amd64-main",)
+    written = STORE.cache_to("production", DEBIAN, push=True)
     assert written.startswith(f"{place}:production-linux-amd64-bowl,mode=max,image-manifest=true,oci-mediatypes=true")
     assert "compression=gzip" in written
-    assert "compression=zstd" in STORE.writes("production", DEBIAN, push=False)
-    assert "compression" not in STORE.writes("production", CLASSIC, push=False)
+    assert "compression=zstd" in STORE.cache_to("production", DEBIAN, push=False)
+    assert "compression" not in STORE.cache_to("production", CLASSIC, push=False)
 
 
 def test_where_no_branch_is_known_nothing_is_written() -> None:
     lost = replace(STORE, branch="")
-    assert lost.writes("production", DEBIAN, push=True) == ""
+    assert lost.cache_to("production", DEBIAN, push=True) == ""
     assert [ref.rpartition("-")[2] for ref in lost.refs("production")] == ["main"]
 
 
@@ -110,7 +112,7 @@ def test_bake_is_told_of_ours_and_theirs_and_what_is_asked_for(settings: Setting
     assert [text for text in sets(alone.argv) if "cache-from" in text] == ["*.cache-from="]
     assert len([text for text in sets(alone.argv) if "tags" in text]) == 2
     export = sets(bake_arguments.export(settings, DEBIAN, asked, told, IMAGES, {}).argv)
-    assert [text for text in export if "cache-to" in text] == [f"production.cache-to={told.writes['production']}"]
+    assert [text for text in export if "cache-to" in text] == [f"production.cache-to={told.cache_to['production']}"]
     assert export[-1] == "*.output=type=cacheonly"
     assert not [text for text in export if "labels" in text or "push=true" in text]
 
@@ -121,7 +123,7 @@ def test_a_local_backend_is_told_as_ever(settings: Settings) -> None:
 
 def test_the_other_targets_of_a_push_with_a_tag_keep_their_names_apart(settings: Settings) -> None:
     told = remote_options.reach(settings, DEBIAN, replace(PUSH, tags=("1",)), None, {"production": [], "tools": []}, {})
-    assert told.says == ("production.tags=reg.example/app:1", "tools.tags=reg.example/app:tools-1")
+    assert told.tags_and_labels == ("production.tags=reg.example/app:1", "tools.tags=reg.example/app:tools-1")
 
 
 def test_a_push_goes_where_the_settings_say(settings: Settings) -> None:
@@ -132,7 +134,7 @@ def test_a_push_goes_where_the_settings_say(settings: Settings) -> None:
     nowhere = replace(settings, registry="")
     remote_options.check_pushed(nowhere, PUSH, file, ("mine",))
     remote_options.check_pushed(nowhere, replace(PUSH, sets=("production.tags=a/b",)), file, TARGETS)
-    with pytest.raises(SettingsError, match="no registry is named that app could be pushed to"):
+    with pytest.raises(SettingsError, match="no registry is set to push app to"):
         remote_options.check_pushed(nowhere, PUSH, file, TARGETS)
 
 
@@ -192,7 +194,7 @@ def test_what_it_does_not_take_is_told(text: str, said: str) -> None:
 
 @pytest.mark.parametrize("tag", ["", "-x", "a/b", "a b", "x:y", "ü", "a" * 129])
 def test_a_tag_that_no_registry_takes_is_told(tag: str) -> None:
-    with pytest.raises(UnknownName, match="is no tag"):
+    with pytest.raises(UnknownName, match="is not a valid tag"):
         build_request.check_tag(tag)
     assert build_request.check_tag("1.0_x-y") == "1.0_x-y"
 

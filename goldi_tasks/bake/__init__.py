@@ -1,1 +1,1 @@
-"""The build room: runs bake, and tells what came of it."""
+"""Run `docker buildx bake` for a project: decide whether a build is needed, run it, report and record the result."""

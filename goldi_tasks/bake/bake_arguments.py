@@ -1,4 +1,4 @@
-"""The command lines of `docker buildx bake`."""
+"""Make the command lines of `docker buildx bake`."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,11 +20,11 @@ def build(
     metadata: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
-    beyond: Beyond = NOTHING,
+    remote: Beyond = NOTHING,
 ) -> Command:
-    """The bake command for `request`, which stands for `targets`; run in the project's directory.
+    """Return the bake command that builds the `targets` that `request` names; it runs in the project's directory.
 
-    buildx writes what came of it to the file `metadata`. What is `beyond` this machine is said of each target.
+    buildx writes its results to the file `metadata`. `remote` holds the overrides for remote caches, tags and labels.
     """
     return Command(
         (
@@ -35,10 +35,10 @@ def build(
             "--file",
             str(settings.bake_file),
             *local_cache.allowed(settings, docker),
-            *local_cache.flags(docker, request, bool(beyond.writes)),
-            *_sets(beyond.sets),
+            *local_cache.flags(docker, request, bool(remote.cache_to)),
+            *_set_flags(remote.sets),
             *output_options.flags(docker, request, targets),
-            *_flags(request),
+            *_request_flags(request),
             "--metadata-file",
             str(metadata),
             *request.targets,
@@ -52,35 +52,43 @@ def keep(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
-    places: Mapping[str, Path],
+    directories: Mapping[str, Path],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
-    """The bake command that exports what `build` has built to the `places` of targets, and nothing else.
+    """Return the bake command that only exports the local caches of a finished build to `directories`, by target.
 
-    It stands by itself since an export costs more than the steps of a small change do.
+    It is a command of its own since an export takes longer than the steps of a small change, and is often skipped.
     """
-    # From buildx 0.35 (BuildKit's `reset`) what the index does not lead to is removed at once.
+    # From buildx 0.35 on (BuildKit's `reset`) blobs that the index does not reference are removed at once.
     local = "type=local,mode=max" + (",reset=true" if docker.buildx >= (0, 35) else "")
     local += f",{compression.STAYS}" if compression.chosen(docker) else ""
-    exports = tuple(f'{target}.cache-to={local},"dest={path}"' for target, path in places.items())
-    return _only_caches(settings, docker, request, exports, env, secrets)
+    exports = tuple(f'{target}.cache-to={local},"dest={path}"' for target, path in directories.items())
+    return _export_command(settings, docker, request, exports, env, secrets)
 
 
-def _only_caches(
+def _export_command(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
-    said: tuple[str, ...],
+    overrides: tuple[str, ...],
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
+    """Return the bake command that builds from the cache, with the values of `--set`, and creates no image."""
     sets = tuple(text for text in request.sets if ".no-cache" not in text.partition("=")[0])
-    again = replace(request, no_cache=False, pull=False, sets=sets)
+    request = replace(request, no_cache=False, pull=False, sets=sets)
     argv = ("docker", "buildx", *output_options.builder(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
-        (*argv, *local_cache.allowed(settings, docker), *_flags(again), *_sets(said), *only, *request.targets),
+        (
+            *argv,
+            *local_cache.allowed(settings, docker),
+            *_request_flags(request),
+            *_set_flags(overrides),
+            *only,
+            *request.targets,
+        ),
         env=env,
         secrets=secrets,
     )
@@ -90,47 +98,47 @@ def export(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
-    beyond: Beyond,
+    remote: Beyond,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
-    """The bake command that exports what `build` has built to where `beyond` says, and nothing else.
+    """Return the bake command that only exports the caches of a finished build to a remote store.
 
-    By itself, as `keep`: what fails costs a warning then, without the `ignore-error` that would say nothing of it.
+    It is a command of its own, so that a failure is only a warning: with `ignore-error` buildx would not report it.
     """
-    exports = tuple(f"{target}.cache-to={to}" for target, to in beyond.writes.items())
-    return _only_caches(settings, docker, request, (*beyond.reads, *exports), env, secrets)
+    exports = tuple(f"{target}.cache-to={cache}" for target, cache in remote.cache_to.items())
+    return _export_command(settings, docker, request, (*remote.cache_from, *exports), env, secrets)
 
 
 def alone(command: Command) -> Command:
-    """A bake command of `build` that takes nothing from caches outside of the builder."""
-    # What is said of one target is added to what is said of all.
-    said = [number for number, word in enumerate(command.argv) if ".cache-from=" in word]
-    left = [word for number, word in enumerate(command.argv) if number not in said and number + 1 not in said]
-    begin = left.index("--file")
-    return replace(command, argv=(*left[:begin], "--set", "*.cache-from=", *left[begin:]))
+    """Return the build command without any cache outside of the builder."""
+    # bake adds the `cache-from` of a single target to the one of all targets, so each `--set` with one is removed.
+    values = [index for index, argument in enumerate(command.argv) if ".cache-from=" in argument]
+    argv = [argument for index, argument in enumerate(command.argv) if index not in values and index + 1 not in values]
+    file_flag = argv.index("--file")
+    return replace(command, argv=(*argv[:file_flag], "--set", "*.cache-from=", *argv[file_flag:]))
 
 
 def anew(command: Command) -> Command:
-    """The same, with nothing from the builder's own cache; cache mounts stay."""
-    end = command.argv.index("--file")
-    return replace(command, argv=(*command.argv[:end], "--no-cache", *command.argv[end:]))
+    """Return the build command with `--no-cache`: every step is run; cache mounts keep their contents."""
+    file_flag = command.argv.index("--file")
+    return replace(command, argv=(*command.argv[:file_flag], "--no-cache", *command.argv[file_flag:]))
 
 
 def show(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> Command:
-    """The command that prints what bake makes of the file; no engine is needed."""
+    """Return the `bake --print` command, which evaluates the bake file; it needs no engine."""
     return Command(("docker", "buildx", "bake", "--file", str(settings.bake_file), "--print", *targets), env=env)
 
 
-def _sets(values: tuple[str, ...]) -> tuple[str, ...]:
+def _set_flags(values: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(part for value in values for part in ("--set", value))
 
 
-def _flags(request: BuildRequest) -> tuple[str, ...]:
+def _request_flags(request: BuildRequest) -> tuple[str, ...]:
     return (
         *(("--no-cache",) if request.no_cache else ()),
         *(("--pull",) if request.pull else ()),
-        *_sets(request.sets),
+        *_set_flags(request.sets),
         "--progress",
         request.progress,
     )

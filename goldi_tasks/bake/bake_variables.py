@@ -1,4 +1,4 @@
-"""The bake file's variables."""
+"""Compute the values of the bake file's variables."""
 
 from collections.abc import Mapping
 
@@ -8,7 +8,10 @@ from goldi_tasks.settings import Settings
 
 
 def variables(settings: Settings, request: BuildRequest, images: Mapping[str, str]) -> dict[str, str]:
-    """Every variable of the bake file: a variable of the same name in the environment would beat it silently."""
+    """Return a value for every variable of the bake file, with `images` for those that name base images.
+
+    All are set: an environment variable with the name of an unset one would override the bake file without notice.
+    """
     return {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
         **{cache.root_variable: str(settings.roots.of(cache)) for cache in map(paths.build_cache, paths.TARGETS)},

@@ -1,8 +1,8 @@
-"""Read a build context: which files the builder would get of a directory, and a digest of them.
+"""Digest a build context: the files of a directory that the builder would get.
 
-A file counts by path, kind, mode, content, link and extended attributes. Contents are remembered by what stat says of a
-file, as git does; a file that changed less than two seconds before it was looked at, or later than now, is read again,
-since a second change in the same tick would not show. So no clock decides alone.
+The digest covers path, type, mode, content, link target and extended attributes of each file. As in git's index, the
+content of a file is not read again while its stat is the same. But a file that was modified less than two seconds
+before it was read, or in the future, is read again: its stat may not show a second change within the same clock tick.
 """
 
 import hashlib
@@ -18,17 +18,17 @@ from goldi_tasks import state
 from goldi_tasks.dockerfile import ignore_file
 
 YOUNG = state.YOUNG
-# The paths that are all of a context.
+# The paths that stand for a whole context.
 WHOLE = frozenset({"."})
-# By path what stat says of a file, and the digest of its content.
+# By path the size, times, inode, device and mode of a file (as in `Entry`), and the digest of its content.
 Memory = dict[str, list[int | str]]
 
 
 @dataclass(frozen=True)
 class Context:
-    """What `paths` of a context hold: `digest` of all that counts, `stats` of what stat says, `memory` for the next.
+    """The state of paths of a context: its `digest`, a digest `stats` of all stat fields, `memory` for the next read.
 
-    `young` has the digests of files that are read again although stat says the same.
+    `young` holds the content digests of recently modified files, which are read again even if their stat is the same.
     """
 
     digest: str
@@ -37,12 +37,12 @@ class Context:
     memory: Memory = field(default_factory=dict, repr=False, compare=False)
 
 
-# A path relative to the context; size, times of change in nanoseconds, inode, device and mode.
+# A path relative to the context; size in bytes, mtime and ctime in nanoseconds, inode, device, mode.
 Entry = tuple[str, int, int, int, int, int, int]
 
 
-class _Linked(Exception):
-    """A link lies in a path: what is copied may be anywhere in the context."""
+class _SymbolicLink(Exception):
+    """A path contains a symbolic link, so the copied files may be anywhere in the context."""
 
 
 def read(
@@ -52,32 +52,33 @@ def read(
     last: Context | None = None,
     remember: Callable[[], Memory] = dict,
 ) -> Context:
-    """Read `paths` of the context `root`, relative and without wildcards, with all below them.
+    """Read `paths` of the context `root` and everything below them; they are relative and without wildcards.
 
-    `last` is from an earlier read of the same, `remember` gives the memory of earlier ones if it is needed. A link in
-    a path may lead anywhere in the context: then all of it counts. Raises OSError where a file cannot be read.
+    `last` is the result of an earlier read of the same paths; `remember` returns the memory of earlier reads and is
+    called only if needed. If a path contains a symbolic link, the whole context is read. Raises OSError if a file
+    cannot be read.
     """
     now, removal = time.time_ns(), ignore_file.Removal(ignore_file.parse(ignore_text))
     try:
-        entries = _entries(str(root), _outermost(paths), removal)
-    except _Linked:
+        entries = _list_entries(str(root), _outermost(paths), removal)
+    except _SymbolicLink:
         paths = WHOLE
         entries = _walk(str(root), "", removal)
     entries.sort()
-    # A name that comes and goes leaves its mark on the directory. Version 2 of marshal's format gives the same bytes
-    # for the same, ten times as quick as text.
-    marks = [_entry("", root.stat())] if "." in paths else []
-    stats = hashlib.sha256(marshal.dumps(entries + marks, 2)).hexdigest()
-    if last and last.stats == stats and _hold(root, last.young):
+    # The stat of the root shows names that were added and removed again. Version 2 of marshal's format writes equal
+    # values as equal bytes, ten times as fast as text.
+    root_entries = [_entry("", root.stat())] if "." in paths else []
+    stats = hashlib.sha256(marshal.dumps(entries + root_entries, 2)).hexdigest()
+    if last and last.stats == stats and _have_content(root, last.young):
         young = {
             entry[0]: last.young[entry[0]] for entry in entries if entry[0] in last.young and _is_young(entry, now)
         }
         return Context(last.digest, stats, young)
-    memory, known, young, digest = Memory(), remember(), dict[str, str](), hashlib.sha256()
+    memory, previous, young, digest = Memory(), remember(), dict[str, str](), hashlib.sha256()
     for entry in entries:
         (name, *status), mode = entry, entry[-1]
-        before = known.get(name, [])
-        content = str(before[-1]) if before[:-1] == status else _content(f"{root}/{name}", mode)
+        recorded = previous.get(name, [])
+        content = str(recorded[-1]) if recorded[:-1] == status else _content(f"{root}/{name}", mode)
         digest.update(f"{name}\0{mode:o}\0{content}\0".encode(errors="surrogateescape"))
         if _is_young(entry, now):
             young[name] = content
@@ -99,7 +100,7 @@ def measure(root: Path, ignore_text: str) -> tuple[int, int]:
 
 
 def _outermost(paths: Collection[str]) -> list[str]:
-    """The paths that lie below no other one of them."""
+    """Return the paths that are not below another one of them."""
     return [path for path in paths if path == "." or not _is_below(path, paths)]
 
 
@@ -108,22 +109,22 @@ def _is_below(path: str, others: Collection[str]) -> bool:
     return "." in others or any("/".join(parts[:depth]) in others for depth in range(1, len(parts)))
 
 
-def _entries(root: str, paths: Collection[str], removal: ignore_file.Removal) -> list[Entry]:
-    """List all that lies at and below `paths`. Raises _Linked."""
+def _list_entries(root: str, paths: Collection[str], removal: ignore_file.Removal) -> list[Entry]:
+    """List the entries of `paths` and of everything below them. Raises _SymbolicLink."""
     entries: list[Entry] = []
     for path in paths:
         if path == ".":
             return _walk(root, "", removal)
-        # What is not there makes the build fail, and counts by not being among the entries.
-        if status := _find(root, path, removal):
+        # A missing path adds no entry; its COPY makes the build fail.
+        if status := _lstat(root, path, removal):
             entries.append(_entry(path, status))
             if stat.S_ISDIR(status.st_mode):
                 entries += _walk(root, path, removal)
     return entries
 
 
-def _find(root: str, path: str, removal: ignore_file.Removal) -> os.stat_result | None:
-    """Return what stat says of `path`; None where it is removed or not there. Raises _Linked."""
+def _lstat(root: str, path: str, removal: ignore_file.Removal) -> os.stat_result | None:
+    """Return the stat of `path`; None if it is ignored or missing. Raises _SymbolicLink."""
     parts, status = path.split("/"), None
     for depth, part in enumerate(parts, 1):
         name = "/".join(parts[:depth])
@@ -134,39 +135,39 @@ def _find(root: str, path: str, removal: ignore_file.Removal) -> os.stat_result 
         except (FileNotFoundError, NotADirectoryError):
             return None
         if stat.S_ISLNK(status.st_mode):
-            raise _Linked
+            raise _SymbolicLink
     return status
 
 
 def _walk(root: str, below: str, removal: ignore_file.Removal) -> list[Entry]:
-    """List everything in the context below a directory."""
+    """List the entries of the context below the directory `below`, "" for the root. Raises OSError."""
     entries: list[Entry] = []
-    todo = [f"{below}/" if below else ""]
+    folders = [f"{below}/" if below else ""]
     names, removes = removal.names, removal.removes
-    for folder in todo:
-        # By a descriptor the kernel finds each file in half the time.
-        handle = os.open(f"{root}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for folder in folders:
+        # With a file descriptor instead of a path, the stat of each file takes half the time.
+        descriptor = os.open(f"{root}/{folder}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with os.scandir(handle) as children:
+            with os.scandir(descriptor) as children:
                 for child in children:
                     name = folder + child.name
                     if child.name in names or removes(name, child.name):
                         continue
                     entries.append(_entry(name, child.stat(follow_symlinks=False)))
                     if child.is_dir(follow_symlinks=False):
-                        todo.append(f"{name}/")
+                        folders.append(f"{name}/")
         finally:
-            os.close(handle)
+            os.close(descriptor)
     return entries
 
 
 def _is_young(entry: Entry, now: int) -> bool:
-    """Whether a second change of a file might not show, or the clock was set back since it changed."""
+    """Return whether a file was modified so recently, or in the future, that its stat may not show another change."""
     return max(entry[2], entry[3]) >= now - YOUNG
 
 
-def _hold(root: Path, young: Mapping[str, str]) -> bool:
-    """Whether the files that stat cannot speak for have the content that they had."""
+def _have_content(root: Path, young: Mapping[str, str]) -> bool:
+    """Return whether the recently modified files still have the content with these digests."""
     try:
         paths = ((f"{root}/{name}", digest) for name, digest in young.items())
         return all(_content(path, os.lstat(path).st_mode) == digest for path, digest in paths)
@@ -175,16 +176,16 @@ def _hold(root: Path, young: Mapping[str, str]) -> bool:
 
 
 def _content(path: str, mode: int) -> str:
-    """Return the digest of a file, or where a link leads to; with extended attributes, which an image keeps."""
+    """Return the digest of a file or the target of a link, with the extended attributes that an image keeps."""
     content = ""
     if stat.S_ISREG(mode):
         with open(path, "rb") as file:  # noqa: PTH123 - a Path for each of many files costs as much as reading them
             content = hashlib.file_digest(file, "sha256").hexdigest()
     elif stat.S_ISLNK(mode):
-        content = os.readlink(path)  # noqa: PTH115 - the same
+        content = os.readlink(path)  # noqa: PTH115 - as above
     names = sorted(os.listxattr(path, follow_symlinks=False)) if hasattr(os, "listxattr") else ()
-    kept = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names if _is_sent(name)]
-    return f"{content} {kept}" if kept else content
+    attributes = [(name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names if _is_sent(name)]
+    return f"{content} {attributes}" if attributes else content
 
 
 def _is_sent(attribute: str) -> bool:

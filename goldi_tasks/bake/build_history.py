@@ -1,4 +1,4 @@
-"""One record of each build, in the user's state directory: small, whole or not there, the newest of them kept."""
+"""Write and read the history: one small JSON file for each build in the user's state directory, the newest 50."""
 
 import json
 import os
@@ -19,20 +19,20 @@ from goldi_tasks.errors import UnknownName, did_you_mean
 from goldi_tasks.settings import Settings
 
 KEPT = 50
-# Together they keep a record below 20 kB.
-_STEPS, _NAME, _ERROR = 60, 80, 300
+# Number of steps, and characters of a name and of an error: with these a record has less than 20 kB.
+_MAX_STEPS, _MAX_NAME, _MAX_ERROR = 60, 80, 300
 
 
-def keep(settings: Settings, request: BuildRequest, build: Build, found: Summary, began: int) -> None:
+def keep(settings: Settings, request: BuildRequest, build: Build, summary: Summary, began: int) -> None:
     """Write the record of a build that began at `began`, in nanoseconds since the epoch.
 
-    A directory that cannot be written costs a warning.
+    If the directory cannot be written, that is only a warning.
     """
     name = f"{datetime.fromtimestamp(began / 1e9, UTC):%Y%m%d-%H%M%S-%f}"[:-3] + f"-{os.urandom(2).hex()}"
     try:
         state.write(
             _folder(settings) / f"{name}.json",
-            json.dumps(_record(settings, request, build, found, began), ensure_ascii=False),
+            json.dumps(_record(settings, request, build, summary, began), ensure_ascii=False),
         )
         for old in _files(settings)[KEPT:]:
             old.unlink(missing_ok=True)
@@ -41,75 +41,76 @@ def keep(settings: Settings, request: BuildRequest, build: Build, found: Summary
 
 
 def history(settings: Settings, number: int) -> Iterator[dict[str, Any]]:
-    """The last `number` records, newest first, each with its `id`; what is not a record is left out."""
+    """Return the last `number` records, newest first, each with its `id`; files that are no records are skipped."""
     for file in _files(settings)[: max(0, number)]:
         try:
-            read = json.loads(file.read_text(encoding="utf-8"))
+            record = json.loads(file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            # Another build may have dropped it just now.
+            # Another build may have deleted it just now.
             continue
-        if isinstance(read, dict):
-            yield {"id": file.stem, **read}
+        if isinstance(record, dict):
+            yield {"id": file.stem, **record}
 
 
 def one(settings: Settings, name: str) -> dict[str, Any]:
-    """The record with the id `name`, or an unmistakable part of it. Raises UnknownName."""
-    known = {record["id"]: record for record in history(settings, KEPT)}
-    found = [record for key, record in known.items() if name and name in key]
-    if name in known or len(found) == 1:
-        return known.get(name) or found[0]
-    remedy = did_you_mean(name, list(known)).capitalize() if known else "Build something first"
+    """Return the record with the id `name`; a unique part of an id is enough. Raises UnknownName."""
+    records = {record["id"]: record for record in history(settings, KEPT)}
+    matches = [record for key, record in records.items() if name and name in key]
+    if name in records or len(matches) == 1:
+        return records.get(name) or matches[0]
+    remedy = did_you_mean(name, list(records)).capitalize() if records else "Build something first"
     raise UnknownName(f"no build '{name}' in the history", remedy)
 
 
 def table(records: list[dict[str, Any]]) -> Iterator[str]:
-    """A line for each record: id, when it was here, result, seconds, steps from the cache of all, targets."""
-    for it in records:
+    """Format a line for each record: id, local time, result, seconds, cached and all steps, targets."""
+    for record in records:
         try:
-            when = datetime.fromisoformat(it["when"]).astimezone()
-            steps = f"{it['cached']}/{it['counted']} cached"
-            row = f"{it['id']}  {when:%Y-%m-%d %H:%M:%S}  {it['result']:<11}  {it['seconds']:7.1f} s  {steps:<13}"
-            yield f"{row}  {' '.join(it['targets'])}"
+            when = datetime.fromisoformat(record["when"]).astimezone()
+            steps = f"{record['cached']}/{record['counted']} cached"
+            duration = f"{record['seconds']:7.1f} s"
+            row = f"{record['id']}  {when:%Y-%m-%d %H:%M:%S}  {record['result']:<11}  {duration}  {steps:<13}"
+            yield f"{row}  {' '.join(record['targets'])}"
         except (KeyError, TypeError, ValueError):
-            # Of another version.
-            yield f"{it['id']}  ?"
+            # The record of another version.
+            yield f"{record['id']}  ?"
 
 
-def _record(settings: Settings, request: BuildRequest, build: Build, found: Summary, began: int) -> dict[str, Any]:
+def _record(settings: Settings, request: BuildRequest, build: Build, summary: Summary, began: int) -> dict[str, Any]:
     steps = [step for step in build.steps.values() if step.stage != "internal"]
-    # Of too many, those that came from the cache say least.
-    steps = sorted(steps, key=lambda step: (not step.failed, step.now.cached, step.number))[:_STEPS]
+    # If there are too many, cached steps are dropped first.
+    steps = sorted(steps, key=lambda step: (not step.failed, step.now.cached, step.number))[:_MAX_STEPS]
     hide = partial(_hide, request)
     return {
         "when": datetime.fromtimestamp(began / 1e9, UTC).isoformat(timespec="seconds"),
-        **asdict(found),
+        **asdict(summary),
         "steps": [
             {
                 "digest": step.now.digest,
-                "name": hide(step.title)[:_NAME],
+                "name": hide(step.title)[:_MAX_NAME],
                 "stage": step.stage,
                 "cached": step.now.cached,
                 "seconds": round(step.seconds(), 3),
-                **({"error": hide(step.now.error)[:_ERROR]} if step.failed else {}),
+                **({"error": hide(step.now.error)[:_MAX_ERROR]} if step.failed else {}),
             }
             for step in sorted(steps, key=lambda step: step.number)
         ],
-        "counted": found.steps,
-        "longest": [[seconds, hide(name)[:_NAME]] for seconds, name in found.longest],
-        # The key that records had since the first release.
+        "counted": summary.steps,
+        "longest": [[seconds, hide(name)[:_MAX_NAME]] for seconds, name in summary.longest],
+        # These two keys have been in the records since the first release.
         "settings": {key: mask(str(value)) for key, value in vars(settings).items()},
         "wanted": {
             **{key: value for key, value in vars(request).items() if key not in ("targets", "sets")},
-            # What a value is set to may be a secret; that it was set is not.
+            # Without the values, which may be secrets.
             "sets": [text.partition("=")[0] for text in request.sets],
         },
     }
 
 
 def _hide(request: BuildRequest, text: str) -> str:
-    """`text` without passwords and without the values that were given with `--set`: a step's name holds arguments."""
+    """Mask passwords and the build arguments of `--set` in `text`: the names of steps contain arguments."""
     values = {text.partition("=")[2] for text in request.sets if ".args." in text}
-    # What is shorter is in every other word.
+    # Shorter values occur in ordinary words.
     for value in sorted((value for value in values if len(value) > 3), key=len, reverse=True):
         text = text.replace(value, "***")
     return mask(text)
@@ -120,6 +121,6 @@ def _folder(settings: Settings) -> Path:
 
 
 def _files(settings: Settings) -> list[Path]:
-    """The records, newest first; their names begin with the time."""
+    """Return the files of the records, newest first; their names begin with the time."""
     folder = _folder(settings)
     return sorted((file for file in folder.glob("*.json") if not file.name.startswith(".")), reverse=True)

@@ -1,4 +1,4 @@
-"""What is to be built: a request that is the command line's options, too."""
+"""Define a build request, whose fields are also the options of the build tasks."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -9,16 +9,16 @@ from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import NoEngine, UnknownName, did_you_mean
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
-# What a tag may be (distribution's `reference` package).
+# A valid tag (distribution's `reference` package).
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-# Types of caches, and what each must name (BuildKit's cache backends).
+# Types of caches, and the attribute that each requires (BuildKit's cache backends).
 _CACHE_TYPES = {"registry": "ref", "local": "src", "gha": "", "s3": "bucket", "azblob": "name"}
 
 
 def check_from(text: str) -> str:
-    """Return a value of `--cache-from` as bake takes it: `type=registry,ref=...` and its like, or a reference alone.
+    """Return a value of `--cache-from` in bake's form; a bare reference becomes `type=registry,ref=REFERENCE`.
 
-    Raises UnknownName for another kind, or where it does not say which.
+    Raises UnknownName for an unknown type, or if the attribute that it requires is missing.
     """
     if "=" not in text and text and not re.search(r"[\s,]", text):
         return f"type=registry,ref={text}"
@@ -26,22 +26,22 @@ def check_from(text: str) -> str:
     kind = values.get("type", "")
     if kind not in _CACHE_TYPES:
         raise UnknownName(f"--cache-from has no type '{kind}'", did_you_mean(kind, list(_CACHE_TYPES)).capitalize())
-    if (needed := _CACHE_TYPES[kind]) and not values.get(needed):
-        raise UnknownName(f"--cache-from {text} names no {needed}", f"Write type={kind},{needed}=WHICH")
+    if (attribute := _CACHE_TYPES[kind]) and not values.get(attribute):
+        raise UnknownName(f"--cache-from {text} names no {attribute}", f"Write type={kind},{attribute}=WHICH")
     return text
 
 
 def check_tag(tag: str) -> str:
-    """Return a value of `--tag`. Raises UnknownName for what no registry takes."""
+    """Return a value of `--tag`. Raises UnknownName for a tag that no registry accepts."""
     if not _TAG.fullmatch(tag):
-        remedy = "Give the tag alone: letters, digits, and . _ - after the first; `registry` and `image` are settings"
-        raise UnknownName(f"'{tag}' is no tag", remedy)
+        remedy = "Use letters and digits, after the first also . _ -; the registry and the image are settings"
+        raise UnknownName(f"'{tag}' is not a valid tag", remedy)
     return tag
 
 
-def _option(default: Any, help: str, name: str, parse: Callable[[Any], Any], typed: Any) -> Any:
-    """Make a field that is an option of the build tasks: its `name` and `typed` default there, how it is read."""
-    return field(default=default, metadata={"help": help, "option": name, "parse": parse, "default": typed})
+def _option(default: Any, help: str, name: str, parse: Callable[[Any], Any], option_default: Any) -> Any:
+    """Make a field that is also an option of the build tasks: its `name` and default there, how `parse` reads it."""
+    return field(default=default, metadata={"help": help, "option": name, "parse": parse, "default": option_default})
 
 
 def _flag(name: str, help: str, *, default: bool = False) -> Any:
@@ -58,10 +58,9 @@ def _list(name: str, help: str, check: Callable[[str], str] = str) -> Any:
 
 @dataclass(frozen=True)
 class BuildRequest:
-    """A build that somebody asked for: targets or groups by name, and the options of the build tasks.
+    """A requested build: targets or groups by name, and the options of the build tasks.
 
-    `outputs` is whether the bake file says what comes out, `scanner` the image that lists the packages of what is
-    pushed.
+    `outputs` is whether the bake file sets an output, `scanner` the image that lists the packages of pushed images.
     """
 
     targets: tuple[str, ...]
@@ -90,51 +89,50 @@ class BuildRequest:
         "auto",
     )
     tags: tuple[str, ...] = _list("tag", "A tag instead of the bake file's; may be repeated.", check_tag)
-    sbom: bool = _flag(
-        "sbom", "List the packages in an attestation, where the image that does it can be had.", default=True
-    )
+    sbom: bool = _flag("sbom", "Add an SBOM attestation, if the scanner image is available.", default=True)
     outputs: bool = False
     scanner: str = ""
 
     @classmethod
     def from_options(cls, targets: tuple[str, ...], options: Mapping[str, Any], **values: Any) -> "BuildRequest":
-        """Make a request of what was typed for the `options` of a task. Raises UnknownName, SettingsError."""
-        for one in fields(cls):
-            if one.metadata.get("option") in options:
-                values.setdefault(one.name, one.metadata["parse"](options[one.metadata["option"]]))
+        """Make a request from the `options` of a task, by name. Raises UnknownName, SettingsError."""
+        for attribute in fields(cls):
+            metadata = attribute.metadata
+            if metadata.get("option") in options:
+                values.setdefault(attribute.name, metadata["parse"](options[metadata["option"]]))
         return cls(targets, **values)
 
 
 def members(document: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
-    """List the targets that `names` stand for in what `bake --print` shows, or in a bake file.
+    """List the targets of `names`, which are targets or groups of a bake file or of the output of `bake --print`.
 
-    A group may hold groups, and may share a target's name; then the name means the group. Raises UnknownName.
+    A group may hold groups, and may have the name of a target; then the name means the group. Raises UnknownName.
     """
     groups, targets = document.get("group", {}), public(document)
-    known, todo, opened = dict[str, None](), [*reversed(names)], set[str]()
-    while todo:
-        name = todo.pop()
-        if name in groups and name not in opened:
-            opened.add(name)
-            todo += reversed(groups[name].get("targets", ()))
+    selected, pending, expanded = dict[str, None](), [*reversed(names)], set[str]()
+    while pending:
+        name = pending.pop()
+        if name in groups and name not in expanded:
+            expanded.add(name)
+            pending += reversed(groups[name].get("targets", ()))
         elif name in targets:
-            known[name] = None
+            selected[name] = None
         elif name not in groups:
             remedy = did_you_mean(name, (*groups, *targets)).capitalize()
             raise UnknownName(f"no bake target or group '{name}'", remedy)
-    return tuple(known)
+    return tuple(selected)
 
 
 def public(bake_file: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
-    """The targets that can be built: a leading `_` marks a base to inherit from."""
+    """Return the names of the targets to build: one with a leading `_` is only a base to inherit from."""
     return tuple(name for name in bake_file.get("target", {}) if not name.startswith("_"))
 
 
 def check(request: BuildRequest, docker: Docker) -> None:
-    """Raises UnknownName for a platform that no image is made for, NoEngine for what this engine cannot do."""
+    """Check the platforms of a request. Raises UnknownName for an unknown one, NoEngine if the engine cannot do it."""
     for platform in request.platforms:
         if platform not in PLATFORMS:
             raise UnknownName(f"no platform '{platform}'", did_you_mean(platform, PLATFORMS).capitalize())
     if len(request.platforms) > 1 and not request.push and docker.store != "containerd":
-        remedy = "Push it with --push, or enable the containerd image store"
+        remedy = "Push the image with --push, or enable the containerd image store"
         raise NoEngine("this engine's image store holds one platform at a time", remedy)

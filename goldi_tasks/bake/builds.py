@@ -1,4 +1,4 @@
-"""Build what a request names: find out whether anything changed, run bake, report and record how it ended."""
+"""Build the targets of a request: check whether anything changed, run bake, report and record the result."""
 
 import sys
 import time
@@ -41,14 +41,14 @@ from goldi_tasks.engine import cross_platform
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import Settings, image_names
 
-# Gets how a build ended, also one that failed.
+# Receives the summary of a build, also of a failed one.
 Report = Callable[[summary.Summary], None]
 
 
 def build(settings: Settings, request: BuildRequest, report: Report = summary.show, *, here: bool = True) -> None:
-    """Build what `request` names, `report` how it ended and keep a record; nothing is run where nothing changed.
+    """Build the targets of `request`, `report` the result and record it; if nothing changed, bake is not run.
 
-    What containers of this machine run is built `here`, by the current builder; the rest by the builder that the
+    Images that containers of this machine run are built `here`, by the current builder; others by the builder that the
     settings choose.
 
     Raises UnknownName, SettingsError, NoDocker, NoEngine, NoPermission, NoSpace, CacheRefused, Interrupted, and
@@ -62,23 +62,23 @@ def build(settings: Settings, request: BuildRequest, report: Report = summary.sh
             context = (inputs.before.files, inputs.before.bytes)
             report(summary.unchanged(inputs.targets, inputs.before.images, context, _seconds_since(began)))
             return
-        inputs.ask()
+        inputs.ask_docker()
         request = inputs.check()
-        with tempdir.directory() as folder:
-            execution = _prepare(inputs, request, folder / "metadata.json")
+        with tempdir.directory() as temporary:
+            execution = _prepare(inputs, request, temporary / "metadata.json")
             with _recorded(inputs, request, execution, report, began):
                 execution.run()
         _warn(settings, inputs.before)
 
 
 def ensure_image(settings: Settings, target: str) -> str:
-    """Build `target` where it is stale and return its image's id; "" in a dry run. Raises as `build` does."""
+    """Build `target` if it is out of date and return its image's id; "" in a dry run. Raises what building raises."""
     build(settings, BuildRequest((target,)), summary.show_if_built)
     return "" if process.is_dry() else client_state.image_id(f"{settings.image}:{target}")
 
 
 def is_up_to_date(settings: Settings, request: BuildRequest) -> bool:
-    """Return whether `build` would find nothing to do. Raises UnknownName, CommandFailed."""
+    """Return whether all targets of `request` are up to date. Raises UnknownName, CommandFailed."""
     return not fingerprint.look(settings, request, variables(settings, request)).reason
 
 
@@ -88,7 +88,7 @@ def current_image(settings: Settings, target: str) -> str:
 
 
 def print_command(settings: Settings, targets: tuple[str, ...]) -> Command:
-    """Return the command that prints what bake would build. Raises UnknownName."""
+    """Return the `bake --print` command for `targets`. Raises UnknownName."""
     env = variables(settings, BuildRequest(targets))
     bakefile.check(settings, targets, env)
     return bake_arguments.show(settings, targets, env)
@@ -100,7 +100,7 @@ def variables(settings: Settings, request: BuildRequest) -> dict[str, str]:
 
 
 def find_scanner(settings: Settings) -> str:
-    """Return the image that lists the packages of what is pushed; "" where it is not available, with a warning."""
+    """Return the image that lists the packages of pushed images (SBOM); print a warning and return "" without it."""
     if process.is_dry() or made_images.can_be_had(settings.scanner_image):
         return settings.scanner_image
     print(f"goldi: pushed without an SBOM: {settings.scanner_image} is not available (`images.scanner` names another)")
@@ -108,65 +108,71 @@ def find_scanner(settings: Settings) -> str:
 
 
 class _Inputs:
-    """What a build needs to know: what goes in (`before`), `env` of the bake file, `docker`, `secrets`."""
+    """The inputs of a build: `before` (state of the targets), `env` (bake file's variables), `docker`, `secrets`.
+
+    `docker` and `secrets` are set by `ask_docker`.
+    """
 
     docker: Docker
     secrets: Mapping[str, str]
 
     def __init__(self, settings: Settings, request: BuildRequest, builder: Builder | None) -> None:
         self.settings, self.request, self.builder = settings, request, builder
-        self.where = f"{builder.name} {builder.endpoint}" if builder else ""
+        self.builder_key = f"{builder.name} {builder.endpoint}" if builder else ""
         self._pool = ThreadPoolExecutor()
         self._answers: list[Future[Any]] = []
-        self.look(on_change=self._begin)
+        self.check_targets(on_change=self._submit)
         self.targets = tuple(self.before.targets) or build_request.members(bakefile.load(settings), request.targets)
-        self.control = _find_control(settings, self.before)
+        self.control_files = _find_control_files(settings, self.before)
 
-    def look(self, on_change: Callable[[], object] = lambda: None) -> None:
-        """Look at what goes in."""
+    def check_targets(self, on_change: Callable[[], object] = lambda: None) -> None:
+        """Compute the bake file's variables, and whether the targets are up to date."""
         self.env = variables(self.settings, self.request)
-        self.before = fingerprint.look(self.settings, self.request, self.env, where=self.where, on_change=on_change)
+        self.before = fingerprint.look(
+            self.settings, self.request, self.env, builder=self.builder_key, on_change=on_change
+        )
 
     @cached_property
     def context_size(self) -> tuple[int, int]:
-        """The context's files and their bytes; (0, 0) where it cannot be read, which buildx reports."""
+        """Return the number of files in the context and their bytes; (0, 0) if unreadable, which buildx reports."""
         try:
-            first = self.control[0] if self.control else None
+            first = self.control_files[0] if self.control_files else None
             return build_context.measure(first.root, first.ignore_text) if first else (0, 0)
         except OSError:
             return 0, 0
 
-    def ask(self) -> None:
-        """Ask for what only a build needs, and choose base images that are here. Raises NoDocker, NoEngine."""
+    def ask_docker(self) -> None:
+        """Ask for the builder and the secrets, and use base images of this engine. Raises NoDocker, NoEngine."""
         if not self._answers:
-            self._begin()
+            self._submit()
         if self.builder:
             configured.missing(self.settings, self.builder, self.before.printed)
         self.docker, self.secrets, changed = (answer.result() for answer in self._answers)
         hide(bakefile.secrets(self.settings, self.before.printed))
         if changed:
-            self.look()
+            self.check_targets()
 
     def check(self) -> BuildRequest:
-        """Return the request with what the bake file says of outputs; make base images for platforms that lack them.
+        """Check that the request can be built and pushed; make base images for platforms that lack them.
 
-        Raises UnknownName, NoEngine, SettingsError for what cannot be built or pushed.
+        Return the request with `outputs` set. Raises UnknownName, NoEngine, SettingsError.
         """
         settings, request = self.settings, self.request
         request = replace(request, outputs=compression.has_outputs(self.before.printed))
         build_request.check(request, self.docker)
-        # What another machine emulates is its own business.
+        # Emulation on a remote builder cannot be checked from here.
         if request.platforms and not self.builder:
             platform_check.check(settings, request, self.before.printed)
             bases = image_names.base_images(settings, settings.made_images)
             if cross_platform.ensure(bases, request.platforms):
-                self.look()
+                self.check_targets()
         if request.push:
             remote_options.check_pushed(settings, request, bakefile.load(settings), self.targets)
         return request
 
-    def _begin(self) -> None:
-        # Each asks programs for a tenth of a second. Threads know of no dry run, so that is decided here.
+    def _submit(self) -> None:
+        """Start the queries of `ask_docker` in threads."""
+        # Each takes 0.1 s. Threads do not see that this is a dry run, so that is decided here.
         submit = self._pool.submit
         self._answers = [submit(configured.docker, self.builder), submit(network.secrets, self.settings)]
         if self.builder or process.is_dry() or inside_container.is_inside():
@@ -176,12 +182,12 @@ class _Inputs:
 
 
 def _adopt_base_images(settings: Settings) -> bool:
-    """Name in .env the base images that are here where no registry answers; return whether that changed anything."""
+    """Write base images of this engine to .env if no registry answers; return whether that changed anything."""
     return made_images.adopt(settings, database=bakefile.builds_database(settings))
 
 
-def _find_control(settings: Settings, before: fingerprint.Look) -> list[control_files.Control]:
-    """List what is read for each target, besides what its Dockerfile copies; none where that cannot be said."""
+def _find_control_files(settings: Settings, before: fingerprint.Look) -> list[control_files.Control]:
+    """List the Dockerfile, ignore file and context of each target; nothing if one of them is not understood."""
     try:
         return [control_files.find(settings.project, before.printed["target"][name]) for name in before.targets]
     except (OSError, LookupError, control_files.NotUnderstood):
@@ -189,17 +195,23 @@ def _find_control(settings: Settings, before: fingerprint.Look) -> list[control_
 
 
 def _prepare(inputs: _Inputs, request: BuildRequest, metadata: Path) -> Execution:
-    """Decide about caches; return what is to be run."""
+    """Choose the caches; return the run of bake."""
     settings, docker = inputs.settings, inputs.docker
-    remote = remote_cache.find(
-        settings, docker, request, inputs.targets, inputs.before.printed, far=bool(inputs.builder)
+    cache_plan = remote_cache.find(
+        settings,
+        docker,
+        request,
+        inputs.targets,
+        inputs.before.printed,
+        is_remote_builder=bool(inputs.builder),
     )
-    if remote.local and not local_cache.keeps_local_cache(docker):
+    if cache_plan.uses_local_caches and not local_cache.keeps_local_cache(docker):
         problem = "this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         print(as_typed(f"goldi: {problem}"))
-    file = inputs.control[0].dockerfile if inputs.control else settings.bake_file.with_name("Dockerfile")
+    files = inputs.control_files
+    dockerfile = files[0].dockerfile if files else settings.bake_file.with_name("Dockerfile")
     return Execution(
-        settings, docker, request, inputs.targets, inputs.env, inputs.secrets, remote, metadata, dockerfile=file
+        settings, docker, request, inputs.targets, inputs.env, inputs.secrets, cache_plan, metadata, dockerfile
     )
 
 
@@ -207,17 +219,17 @@ def _prepare(inputs: _Inputs, request: BuildRequest, metadata: Path) -> Executio
 def _recorded(
     inputs: _Inputs, request: BuildRequest, execution: Execution, report: Report, began: int
 ) -> Iterator[None]:
-    """Report and record how the block ended: built, failed or interrupted; nothing in a dry run."""
+    """Report and record the result of the block: built, failed or interrupted; do nothing in a dry run."""
     if process.is_dry():
         yield
         return
-    result, remembered = "failed", None
+    result, pending = "failed", None
     with ThreadPoolExecutor(1) as pool:
         try:
             yield
             result = "built"
-            # While the images are listed for the summary.
-            remembered = pool.submit(_remember, inputs, request, execution)
+            # In a thread, while the summary lists the images.
+            pending = pool.submit(_remember, inputs, request, execution)
         except KeyboardInterrupt:
             result = "interrupted"
             raise
@@ -233,26 +245,26 @@ def _recorded(
             outcome = replace(outcome, keeping=round(execution.export_seconds, 3), asked=inputs.before.reason)
             build_history.keep(inputs.settings, request, execution.log, outcome, began)
             report(outcome)
-        remembered.result()
+        pending.result()
 
 
 def _remember(inputs: _Inputs, request: BuildRequest, execution: Execution) -> None:
-    """Note what the images were built from, for the next build's fingerprint."""
-    names = [step.now.name for step in execution.log.steps.values()]
-    built = fingerprint.Built(names, inputs.docker, summary.digests(execution.metadata), inputs.context_size)
-    fingerprint.remember(inputs.settings, request, inputs.before, built, where=inputs.where)
+    """Record the inputs of the built images, for the next build's check."""
+    step_names = [step.now.name for step in execution.log.steps.values()]
+    built = fingerprint.Built(step_names, inputs.docker, summary.digests(execution.metadata), inputs.context_size)
+    fingerprint.remember(inputs.settings, request, inputs.before, built, builder=inputs.builder_key)
 
 
 def _warn(settings: Settings, before: fingerprint.Look) -> None:
-    """Print what is left out of an image, and why the builder will be asked next time too."""
+    """Warn of tracked files that are not in an image, and of a reason to run bake on every build."""
     if process.is_dry():
         return
-    if lost := ignored_files.sentence(settings, before):
-        print(f"goldi: {lost}", file=sys.stderr)
-    if before.lasting:
+    if warning := ignored_files.sentence(settings, before):
+        print(f"goldi: {warning}", file=sys.stderr)
+    if before.is_recurring:
         print(f"goldi: the builder is asked each time, since {before.reason}", file=sys.stderr)
 
 
 def _seconds_since(began: int) -> float:
-    """Return seconds since `began`, in nanoseconds of the system's clock."""
+    """Return the seconds since `began`, which is in nanoseconds since the epoch."""
     return (time.time_ns() - began) / 1e9

@@ -11,16 +11,15 @@ _REMOTE = re.compile(r"^(?:\w+://|git@|github\.com/)")
 
 
 class NotUnderstood(Exception):
-    """Something that goes into a target lies outside of the project, or is not a plain file; says which."""
+    """An input of a target is remote, missing or no directory; the message names it."""
 
 
 @dataclass(frozen=True)
 class Control:
-    """The context `root` of a target, the path and `text` of its Dockerfile, and its ignore file.
+    """The context `root` of a target, the path and `text` of its Dockerfile, and its ignore file or None.
 
-    A Dockerfile inside of the bake file has no path; None stands for no ignore file. `contents` are the bytes of what
-    is read, by path. Where one of these files is a link, or lies behind one, they are not `plain`: builders differ in
-    what they make of it.
+    An inline Dockerfile has an empty path. `contents` are the bytes of the files that are read, by path. They are not
+    `plain` if one of them is a symbolic link or is reached through one: releases of BuildKit treat these differently.
     """
 
     root: Path
@@ -32,23 +31,23 @@ class Control:
 
     @property
     def ignore_text(self) -> str:
-        """The text of the ignore file; "" if there is none, or it is not sure which it is."""
+        """Return the text of the ignore file; "" if there is none, or if links leave open which one is used."""
         return self.contents[str(self.ignore)].decode("utf-8", "surrogateescape") if self.ignore and self.plain else ""
 
 
 def find(project: Path, target: Mapping[str, Any]) -> Control:
-    """Find what is read for `target`, as `bake --print` shows it. Raises NotUnderstood, OSError."""
+    """Find the control files of `target`, an object of `bake --print`. Raises NotUnderstood, OSError."""
     root = directory(project, str(target.get("context", ".")), "context")
     file, text, read = Path(), str(target.get("dockerfile-inline", "")), list[Path]()
-    # BuildKit takes the ignore file that is named after the Dockerfile before the context's own.
+    # An ignore file named after the Dockerfile takes precedence over the one of the context.
     ignores = [root / ".dockerignore"]
     if "dockerfile-inline" not in target:
         file = Path(os.path.normpath(root / str(target.get("dockerfile", "Dockerfile"))))
         if not file.is_file():
-            raise NotUnderstood(f"{file} is not there")
+            raise NotUnderstood(f"{file} does not exist")
         text = file.read_bytes().decode("utf-8", "surrogateescape")
         ignores = [file.with_name(f"{file.name}.dockerignore"), *ignores]
-        # A policy, which newer buildx reads by itself.
+        # The .rego file is a policy that newer releases of buildx read without being told.
         read = [file, file.with_name(f"{file.name}.rego")]
         if not _is_plain(file, project):
             read.append(file.resolve().with_name(f"{file.resolve().name}.dockerignore"))
@@ -59,13 +58,13 @@ def find(project: Path, target: Mapping[str, Any]) -> Control:
     return Control(root, file, text, ignore, contents, all(_is_plain(path, project) for path in read))
 
 
-def directory(project: Path, written: str, what: str) -> Path:
-    """Return the directory of this machine that a context names. Raises NotUnderstood."""
-    if _REMOTE.search(written) or not (project / written).is_dir():
-        raise NotUnderstood(f"its {what} is {written}")
-    return project / written
+def directory(project: Path, location: str, kind: str) -> Path:
+    """Return the local directory that a context of some `kind` names. Raises NotUnderstood for a remote one."""
+    if _REMOTE.search(location) or not (project / location).is_dir():
+        raise NotUnderstood(f"its {kind} is {location}")
+    return project / location
 
 
 def _is_plain(file: Path, project: Path) -> bool:
-    """Whether no link is or leads to `file`, where that lies in the project."""
+    """Return whether `file` is outside of the project, or neither it nor a parent below the project is a link."""
     return not file.is_relative_to(project) or file.resolve() == project.resolve() / file.relative_to(project)

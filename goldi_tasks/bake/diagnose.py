@@ -1,4 +1,4 @@
-"""Why a build failed, where it was not a step of the Dockerfile and we know the remedy better than buildx does."""
+"""Find the cause of a failed build where it is not a step of the Dockerfile, and name a remedy."""
 
 import re
 from collections.abc import Iterable
@@ -24,31 +24,34 @@ _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
 
 
 def found(build: Build, text: str) -> GoldiError | None:
-    """What is wrong, by what was heard of a `build` of the Dockerfile `text`; None if buildx has said it best."""
-    said = [*build.said, *_words(build)]
-    if any(map(is_disk_full, said)):
-        remedy = "See `docker system df` and `inv cache.status`, and make room; what was built is still there"
+    """Return the error for the output of a failed `build` of the Dockerfile `text`; None if buildx's message is enough.
+
+    It may ask the engine whether it still answers.
+    """
+    output = [*build.said, *_failure_lines(build)]
+    if any(map(is_disk_full, output)):
+        remedy = "Look at `docker system df` and `inv cache.status` and free space; what was built is kept"
         return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)
-    if refused := registry_errors.read(said):
-        return RegistryFailed(refused.problem, refused.remedy)
-    if problem := _of_dockerfile(said, text):
-        return problem
-    return _dead(build.boot_failure) if build.boot_failure else _gone()
+    if registry_error := registry_errors.read(output):
+        return RegistryFailed(registry_error.problem, registry_error.remedy)
+    if error := _dockerfile_error(output, text):
+        return error
+    return _builder_error(build.boot_failure) if build.boot_failure else _engine_error()
 
 
-def _of_dockerfile(said: Iterable[str], text: str) -> GoldiError | None:
-    """Return what is wrong with the Dockerfile `text`, or with the app in it."""
-    if stage := next(filter(None, map(_STAGE.search, said)), None):
-        known = parse.stage_names(text)
-        return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], known).capitalize())
-    if smoke := next(filter(None, map(_SMOKE.match, said)), None):
-        remedy = "Lock what is missing or mend the module; `smoke-test = false` in [tool.goldi] builds it all the same"
+def _dockerfile_error(output: Iterable[str], text: str) -> GoldiError | None:
+    """Return the error of a missing stage in the Dockerfile `text`, or of the app's smoke test."""
+    if stage := next(filter(None, map(_STAGE.search, output)), None):
+        stages = parse.stage_names(text)
+        return UnknownName(f"the Dockerfile has no stage '{stage[1]}'", did_you_mean(stage[1], stages).capitalize())
+    if smoke := next(filter(None, map(_SMOKE.match, output)), None):
+        remedy = "Lock the missing package or fix the module; `smoke-test = false` in [tool.goldi] skips the test"
         return CommandFailed(f"the image could not start: {smoke[1]}", 1, remedy)
     return None
 
 
-def _gone() -> GoldiError | None:
-    """What is wrong with the engine, if it does not answer any more."""
+def _engine_error() -> GoldiError | None:
+    """Return the error of an engine that no longer answers; None if it answers."""
     try:
         system_info.engine_info()
     except NoEngine:
@@ -58,17 +61,17 @@ def _gone() -> GoldiError | None:
     return None
 
 
-def _dead(said: str) -> GoldiError:
-    """Return the error of a builder that did not start."""
-    # Imported here: only a failure has a use for it.
+def _builder_error(output: str) -> GoldiError:
+    """Return the error of a builder that did not start and printed `output`."""
+    # Imported here: only a failed build needs it.
     from goldi_tasks.bake.builders import default
 
     try:
-        return default.dead(system_info.docker().container, said)
+        return default.dead(system_info.docker().container, output)
     except (NoDocker, NoEngine, NoPermission) as error:
         return error
 
 
-def _words(build: Build) -> Iterable[str]:
-    """The last output of the steps that failed, and their errors."""
+def _failure_lines(build: Build) -> Iterable[str]:
+    """Return the last lines of output of the failed steps, and their errors."""
     return (line for step in build.failures for line in (*step.tail, step.now.error))

@@ -1,4 +1,4 @@
-"""Run bake: retry when a cache is corrupt or changes underneath, then export the local and remote caches."""
+"""Run bake: retry when a cache is corrupt or changes during the build, then export the local and remote caches."""
 
 import os
 import re
@@ -22,22 +22,23 @@ from goldi_tasks.errors import CommandFailed, GoldiError
 from goldi_tasks.paths import TARGETS, Roots
 from goldi_tasks.settings import Settings
 
-# What buildx says when another process prunes the builder's cache while a build ends: BuildKit looks its steps up
-# once more, for its own history, after all of them and the export are done (solver.ErrNotFound). And what it says when
-# it has lost a step that another build, which was ended just then, had in common with this one (solver/edge.go). And
-# what it says when containerd collects, after a prune, the layers that an image is being unpacked on.
+# Errors of buildx when the builder's cache changes during a build:
+# - Another process prunes it while a build ends: after the export BuildKit looks its steps up again, for its own
+#   history (solver.ErrNotFound).
+# - Another build that shared a step with this one was ended (solver/edge.go).
+# - After a prune, containerd collects the layers that an image is being unpacked on.
 _PRUNED = re.compile(
     r"^ERROR: (target \S+: )?failed to solve: "
     r"(not found$|.*failed to get state for index \d+ on |inconsistent graph state|"
     r".*parent snapshot \S+ does not exist|.*content digest \S+ not found)"
 )
-# What it says where a cache that it was to read breaks off, or the store is not what it must be.
-_REMOTE = re.compile(r"^ERROR: .*(httpReadSeeker|failed to configure \w+ cache (importer|exporter))")
-_READS = re.compile(r"\.cache-from=type=(?!local)").search
-# Seconds in which an export to another machine says nothing: it is given up. A registry may take that long for a layer.
+# Errors of buildx when the download of a remote cache breaks off, or its store cannot be used.
+_REMOTE_ERROR = re.compile(r"^ERROR: .*(httpReadSeeker|failed to configure \w+ cache (importer|exporter))")
+_HAS_REMOTE_IMPORT = re.compile(r"\.cache-from=type=(?!local)").search
+# Seconds without output after which a remote export is given up. A registry may take that long for a layer.
 SILENCE = 120.0
-# Tries after a failure that a cache was the reason of.
-_RESTARTS = 3
+# Further tries after failures that a cache caused.
+_MAX_RESTARTS = 3
 
 
 class LocalCaches:
@@ -47,36 +48,36 @@ class LocalCaches:
         self.roots, self.by_target, self.directories = roots, by_target, list(by_target.values())
 
     def prepare(self) -> None:
-        """Make the directories; empty those that a quick check finds damaged, which would fail the build."""
-        self._make()
+        """Create the directories; empty those that a quick check finds damaged, which would fail the build."""
+        self._create_directories()
         if damaged := repair.drop_unsound(self.directories):
             print(f"goldi: damaged local cache dropped: {', '.join(map(str, damaged))}")
-            self._make()
+            self._create_directories()
 
     def drop_corrupt(self) -> bool:
         """Read every blob and empty the directories with a corrupt one; return whether there was any."""
         corrupt = repair.drop_corrupt(self.directories)
         if corrupt:
             print(f"goldi: corrupt local cache dropped, trying again: {', '.join(map(str, corrupt))}")
-            self._make()
+            self._create_directories()
         return bool(corrupt)
 
     def versions(self) -> list[tuple[int, int]]:
-        """Return what differs once another build has replaced a cache: inode and time of each index."""
+        """Return inode and modification time in ns of each index: they differ once another build replaced a cache."""
         stats = (_stat(path / "index.json") for path in self.directories)
         return [(stat.st_ino, stat.st_mtime_ns) for stat in stats if stat]
 
-    def _make(self) -> None:
+    def _create_directories(self) -> None:
         for directory in self.directories:
             cache_directories.ensure(self.roots, directory)
 
 
 @dataclass
 class Execution:
-    """One run of bake for `request`, which stands for `targets`: with retries, then the exports of its caches.
+    """One run of bake for the `targets` that `request` names: with retries, then the exports of its caches.
 
-    `env` are the bake file's variables, `metadata` the file that buildx writes, `dockerfile` the one that failures are
-    looked up in. `log` is what the last run printed, `export_seconds` how long the exports took.
+    `env` holds the bake file's variables, `metadata` is the file that buildx writes, `dockerfile` the one to quote for
+    a failed step. `log` holds the output of the last try, `export_seconds` the duration of the exports.
     """
 
     settings: Settings
@@ -85,7 +86,7 @@ class Execution:
     targets: tuple[str, ...]
     env: Mapping[str, str]
     secrets: Mapping[str, str]
-    remote: Afar
+    cache_plan: Afar
     metadata: Path
     dockerfile: Path
     log: Build = field(default_factory=Build)
@@ -95,7 +96,7 @@ class Execution:
         """Decide about progress, the command and the local caches."""
         self.mode = view.choose(self.request.progress)
         if not process.is_dry():
-            # The progress that we read; a command that is only shown has the one that was asked for.
+            # The format that we parse; a dry run prints the requested one.
             self.request = replace(self.request, progress="rawjson")
         self.command = bake_arguments.build(
             self.settings,
@@ -105,23 +106,26 @@ class Execution:
             self.metadata,
             self.env,
             self.secrets,
-            self.remote.told,
+            self.cache_plan.options,
         )
-        # A target of the project's own has the caches that its bake file names, and no directory of ours.
-        named = [target for target in self.targets if target in TARGETS]
+        # The project's own targets have the caches that the bake file names, and no directory of the guide's.
         platforms = self.request.platforms
-        paths = {target: local_cache.cache_directory(self.settings, target, platforms) for target in named}
+        paths = {
+            target: local_cache.cache_directory(self.settings, target, platforms)
+            for target in self.targets
+            if target in TARGETS
+        }
         self.caches = LocalCaches(self.settings.roots, paths)
-        self._exports_local = self.remote.local and local_cache.keeps(self.docker, self.request)
+        self._exports_local = self.cache_plan.uses_local_caches and local_cache.keeps(self.docker, self.request)
         self._restarts, self._delays = 0, list(registry_errors.DELAYS)
 
     def run(self) -> None:
-        """Run bake, again where a cache or a registry was the reason of a failure; then export the caches.
+        """Run bake, retry if a cache or a registry caused the failure, then export the caches.
 
-        Raises CommandFailed with buildx's exit code, the GoldiError that diagnose knows, Interrupted.
+        Raises CommandFailed with buildx's exit code, the GoldiError of `diagnose`, Interrupted.
         """
         if process.is_dry():
-            self._show()
+            self._print_commands()
             return
         self.caches.prepare()
         command, title = self.command, f"building {' '.join(self.targets)}"
@@ -134,76 +138,78 @@ class Execution:
                 )
                 break
             except CommandFailed as error:
-                if not (again := self._next(before)):
+                if not (retry := self._next_command(before)):
                     raise diagnose.found(self.log, self._dockerfile_text()) or error from None
-                command = again
-        self._warn_unread()
+                command = retry
+        self._warn_failed_imports()
         began = time.monotonic()
         always = self.request.keep_cache
         if self._exports_local and (always or export_policy.worth(self.log, self.caches.directories)):
             self._export_local()
-        if self.remote.told.writes and (always or export_policy.worth_sending(self.log, self.remote.told.own)):
+        options = self.cache_plan.options
+        if options.cache_to and (always or export_policy.worth_sending(self.log, options.own_refs)):
             self._export_remote()
         self.export_seconds = time.monotonic() - began
 
-    def _show(self) -> None:
+    def _print_commands(self) -> None:
+        """Print the commands of a dry run."""
         process.live(self.command)
         if self._exports_local:
             process.live(self._local_export(self.caches.by_target))
-        if self.remote.told.writes:
+        if self.cache_plan.options.cache_to:
             process.live(self._remote_export())
 
-    def _next(self, before: list[tuple[int, int]]) -> Command | None:
-        """Return the command of another try after a failure, or None where it would fail again.
+    def _next_command(self, before: list[tuple[int, int]]) -> Command | None:
+        """Return the command of the next try after a failure, or None where it would fail again.
 
-        A cache that is corrupt or changes underneath costs up to three tries: as before, without external caches,
-        without any cache. A registry that is busy is tried again after a while.
+        A corrupt or changed cache allows up to three tries: the same command, without external caches, without any
+        cache. For a busy registry it waits and tries again. `before` are the versions of the caches before this try.
         """
-        if self._restarts < _RESTARTS and self._is_caches_fault(before):
+        if self._restarts < _MAX_RESTARTS and self._handle_cache_failure(before):
             self._restarts += 1
             if self._restarts == 1:
                 return self.command
-            alone = bake_arguments.alone(self.command)
-            if self._restarts < _RESTARTS:
-                return alone
-            # The builder may have lost a layer that it counts as there (engine 26, after a prune): until that is built
-            # again every build on it would fail.
+            without_imports = bake_arguments.alone(self.command)
+            if self._restarts < _MAX_RESTARTS:
+                return without_imports
+            # After a prune, engine 26 may have lost a layer that it still lists: until that is built again, every build
+            # on top of that layer fails.
             print("goldi: building again without any cache")
-            return bake_arguments.anew(alone)
-        trouble = registry_errors.read(self.log.said)
-        if not trouble or not trouble.passes or not self._delays:
+            return bake_arguments.anew(without_imports)
+        registry_error = registry_errors.read(self.log.said)
+        if not registry_error or not registry_error.passes or not self._delays:
             return None
         delay, self._restarts = self._delays.pop(0), 0
-        print(f"goldi: {trouble.problem}: trying again in {delay:g} s", flush=True)
+        print(f"goldi: {registry_error.problem}: trying again in {delay:g} s", flush=True)
         time.sleep(delay)
         return self.command
 
-    def _is_caches_fault(self, before: list[tuple[int, int]]) -> bool:
-        """Return whether a cache was the reason of a failure, having printed it and mended what can be.
+    def _handle_cache_failure(self, before: list[tuple[int, int]]) -> bool:
+        """Return whether a cache caused the failure; if so, print it, and drop or stop using that cache.
 
-        BuildKit has no fallback for a cached layer that is cut, flipped or gone: it fails the build.
+        BuildKit has no fallback for a cached layer that is truncated, damaged or missing: it fails the build.
         """
         if self.caches.drop_corrupt():
             return True
-        if any(map(_REMOTE.search, self.log.said)) and any(map(_READS, self.command.argv)):
-            print("goldi: a cache of another machine fails the build, building without it")
+        if any(map(_REMOTE_ERROR.search, self.log.said)) and any(map(_HAS_REMOTE_IMPORT, self.command.argv)):
+            print("goldi: a remote cache made the build fail: building without it")
             self.command = bake_arguments.alone(self.command)
             return True
         changed = self.caches.versions() != before
         if changed or any(map(_PRUNED.match, self.log.said)):
-            which = "local" if changed else "builder's"
-            print(f"goldi: the {which} cache changed during the build, building again")
+            cache = "local" if changed else "builder's"
+            print(f"goldi: the {cache} cache changed during the build, building again")
             return True
         return False
 
-    def _warn_unread(self) -> None:
-        """Warn of a cache that exists and could not be read; one that is not there yet is normal."""
+    def _warn_failed_imports(self) -> None:
+        """Warn of remote caches that exist and could not be read; one that does not exist yet is normal."""
         for name, error in self.log.imports.items():
-            if (trouble := registry_errors.of_cache(name, error)) and "/" in name:
-                print(f"goldi: built without the cache {name}, {trouble}", file=sys.stderr)
+            if (problem := registry_errors.of_cache(name, error)) and "/" in name:
+                print(f"goldi: built without the cache {name}, {problem}", file=sys.stderr)
 
     def _export_local(self) -> None:
-        """Export the local caches. A failure is only a warning: the image is built, and the old cache stays."""
+        """Export the local caches. A failure is only a warning: the image is built, and the previous cache is kept."""
         try:
             try:
                 self._replace_local()
@@ -212,15 +218,16 @@ class Execution:
                     raise
                 self._replace_local()
         except (GoldiError, OSError) as error:
-            print(f"goldi: the local cache is not kept: {error}", file=sys.stderr)
+            print(f"goldi: the local cache was not exported: {error}", file=sys.stderr)
 
     def _replace_local(self) -> None:
+        """Export to staged directories and put those in place of the caches. Raises CommandFailed, OSError."""
         with staged_export.staged(self.caches.directories) as staged:
-            places = {name: one.place for name, one in zip(self.caches.by_target, staged, strict=True)}
-            self._export(self._local_export(places))
-            whole = [one.put() for one in staged]
-        if not all(whole):
-            raise CommandFailed("buildx wrote it in part only", 1, "The cache of before stays")
+            directories = {name: export.place for name, export in zip(self.caches.by_target, staged, strict=True)}
+            self._export(self._local_export(directories))
+            is_complete = [export.put() for export in staged]
+        if not all(is_complete):
+            raise CommandFailed("buildx wrote only a part of it", 1, "The previous cache is kept")
 
     def _export_remote(self) -> None:
         """Export to the remote cache. A failure is only a warning: the image is built."""
@@ -229,16 +236,17 @@ class Execution:
         except CommandFailed as error:
             print(f"goldi: the cache was not exported: {error}", file=sys.stderr)
 
-    def _local_export(self, places: Mapping[str, Path]) -> Command:
-        return bake_arguments.keep(self.settings, self.docker, self.request, places, self.env, self.secrets)
+    def _local_export(self, directories: Mapping[str, Path]) -> Command:
+        return bake_arguments.keep(self.settings, self.docker, self.request, directories, self.env, self.secrets)
 
     def _remote_export(self) -> Command:
-        return bake_arguments.export(self.settings, self.docker, self.request, self.remote.told, self.env, self.secrets)
+        options = self.cache_plan.options
+        return bake_arguments.export(self.settings, self.docker, self.request, options, self.env, self.secrets)
 
-    def _export(self, command: Command, patience: float | None = None) -> None:
+    def _export(self, command: Command, timeout: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
         title, project = "exporting the cache", self.settings.project
-        view.follow(command, project, mode, Build(), title=title, dockerfile=Path(), patience=patience)
+        view.follow(command, project, mode, Build(), title=title, dockerfile=Path(), patience=timeout)
 
     def _dockerfile_text(self) -> str:
         return self.dockerfile.read_text("utf-8", "replace") if self.dockerfile.is_file() else ""

@@ -1,4 +1,4 @@
-"""When a local cache is worth its export, which takes seconds even where little is new."""
+"""Decide whether a cache export is worth its time: an export takes seconds even where little is new."""
 
 import os
 from collections.abc import Collection, Mapping, Sequence
@@ -6,33 +6,33 @@ from pathlib import Path
 
 from goldi_tasks.bake.progress.running_build import Build
 
-# Seconds of steps that were run. Less is run again in less than it takes to export and import it. Where nothing else
-# outlives the job the same steps would be run by every job, and what an export takes is what it must save.
-_WORTH, _WORTH_IN_CI = 5.0, 2.0
+# Seconds of executed steps from which on an export is worth it: running fewer again is faster than export and import.
+# In CI nothing else outlives the job, so every job would run these steps: an export must save only what it costs.
+_MIN_SECONDS, _MIN_SECONDS_IN_CI = 5.0, 2.0
 
 
 def worth(build: Build, directories: Sequence[Path], environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to export into `directories` what `build` has run.
+    """Return whether to export the local caches of `build` to `directories`.
 
-    Always where there is nothing yet; sooner in CI (`CI` is set), where nothing else outlives the job.
+    Always true where a directory has no cache yet; in CI (`CI` is set) fewer seconds of steps are enough.
     """
     if any(not (directory / "index.json").is_file() for directory in directories):
         return True
-    return _ran(build) >= _least(environ)
+    return _executed_seconds(build) >= _min_seconds(environ)
 
 
-def worth_sending(build: Build, own: Collection[str], environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether to export what `build` has run to a store that other machines read, with the scopes `own` of its branch.
+def worth_sending(build: Build, own_refs: Collection[str], environ: Mapping[str, str] = os.environ) -> bool:
+    """Return whether to export the caches of `build` to a remote store; `own_refs` are the scopes of its branch.
 
-    Always where one of those is not there yet, or nobody can say so.
+    Always true where one of these does not exist yet, or where the store does not report it (no `own_refs`).
     """
-    there = {name for name, error in build.imports.items() if not error}
-    return not own or not there.issuperset(own) or _ran(build) >= _least(environ)
+    imported = {name for name, error in build.imports.items() if not error}
+    return not own_refs or not imported.issuperset(own_refs) or _executed_seconds(build) >= _min_seconds(environ)
 
 
-def _ran(build: Build) -> float:
+def _executed_seconds(build: Build) -> float:
     return sum(step.seconds() for step in build.counted if not step.now.cached)
 
 
-def _least(environ: Mapping[str, str]) -> float:
-    return _WORTH_IN_CI if environ.get("CI") else _WORTH
+def _min_seconds(environ: Mapping[str, str]) -> float:
+    return _MIN_SECONDS_IN_CI if environ.get("CI") else _MIN_SECONDS

@@ -1,20 +1,20 @@
-"""What a build took from outside of the project, by the names of the steps in the builder's own log.
+"""Find the external inputs of a build in the names of the steps in the builder's log.
 
-The log is complete where a reader of Dockerfiles is not: it has what ONBUILD, frontends and odd mounts take, too.
+The log is complete where parsing the Dockerfile is not: it also has the inputs of ONBUILD, frontends and mounts.
 """
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-# Before a name stands `[internal]` or `[context base]`; where more than one target is built, `[app internal]`.
+# A name begins with `[internal]` or `[context base]`; where more than one target is built, `[app internal]`.
 _IMAGE = re.compile(r"(?:\[[^\]]*\] )?(?:load metadata for|resolve image config for) (?:docker-image://)?(\S+)")
-# Steps of a stage have their number: `[app 1/2]`. What comes from an address has the name of the ADD that wants it.
+# Steps of a stage have a number: `[app 1/2]`. A download has the name of its ADD instruction.
 _STEP = re.compile(r"\[[^\]]*\d+/\d+\] (?P<instruction>.*)", re.DOTALL)
 _ADDRESS = re.compile(r"(?:ONBUILD )?ADD .*(?:://|@|github\.com/|\.git\b)", re.DOTALL)
 _DIGEST = re.compile(r"(?:FROM |docker-image://)(\S+?)@(sha256:\w+)$")
-# What takes nothing from anywhere, or what the log names elsewhere too.
-_PLAIN = re.compile(
+# Steps without an external input, or whose input another step names.
+_OTHER_STEPS = re.compile(
     r"\[(?:[^\]]* )?(?:internal|auth|context [^\]]*)\] |(?:\[[^\]]*\] )?FROM |docker-image://"
     r"|(?:\[[^\]]*\] )?(?:exporting|importing|loading|merging|pushing|sending|unpacking|writing) "
 )
@@ -22,9 +22,9 @@ _PLAIN = re.compile(
 
 @dataclass(frozen=True)
 class Sources:
-    """The names of images that were resolved, and other things from outside by their names in the log.
+    """The names of the resolved `images`, and `others`: step names or instructions with any other external input.
 
-    `digests` are those that the log gives for images.
+    `digests` are those in the log, by image name.
     """
 
     images: set[str] = field(default_factory=set)
@@ -33,7 +33,7 @@ class Sources:
 
 
 def parse(log: Iterable[str]) -> Sources:
-    """Read the names of steps."""
+    """Return the sources in a log, which consists of the names of steps."""
     sources = Sources()
     for name in log:
         if pinned := _DIGEST.search(name):
@@ -42,12 +42,12 @@ def parse(log: Iterable[str]) -> Sources:
             sources.images.add(plain(image[1]))
         elif step := _STEP.match(name):
             sources.others.update({step["instruction"]} if _ADDRESS.match(step["instruction"]) else ())
-        elif not _PLAIN.match(name):
+        elif not _OTHER_STEPS.match(name):
             sources.others.add(name)
     return sources
 
 
 def plain(reference: str) -> str:
-    """Return a reference as the engine lists its images: without the public hub's name, with a tag."""
+    """Return an image reference as the engine lists it: without `docker.io/library/`, with a tag or digest."""
     name = reference.removeprefix("docker.io/").removeprefix("library/")
     return name if "@" in name or ":" in name.rpartition("/")[2] else f"{name}:latest"

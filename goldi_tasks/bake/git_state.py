@@ -1,4 +1,4 @@
-"""What git says of the project: of a directory without git, or where git refuses, nothing."""
+"""Ask git for the state of a project's checkout; without a repository, or if git fails, every field is empty."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +8,7 @@ from goldi_tasks.bake.revision import Revision
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
-_QUESTIONS = (
+_ARGUMENTS = (
     ("log", "-1", "--format=%H %cI"),
     ("symbolic-ref", "--quiet", "--short", "HEAD"),
     ("status", "--porcelain", "--untracked-files=no"),
@@ -18,15 +18,16 @@ _QUESTIONS = (
 
 
 def look(project: Path) -> Revision:
-    """The revision that is checked out in `project`."""
+    """Return the revision that is checked out in `project`."""
     with ThreadPoolExecutor() as pool:
-        told, branch, changed, tag, origin = pool.map(lambda words: _ask(project, words), _QUESTIONS)
-    commit, _, date = told.partition(" ")
-    return Revision(commit, not changed, date, tag, branch, origin)
+        log, branch, changes, tag, origin = pool.map(lambda arguments: _git(project, arguments), _ARGUMENTS)
+    commit, _, date = log.partition(" ")
+    return Revision(commit, not changes, date, tag, branch, origin)
 
 
-def _ask(project: Path, words: tuple[str, ...]) -> str:
+def _git(project: Path, arguments: tuple[str, ...]) -> str:
+    """Return the output of a git command; "" if it fails."""
     try:
-        return process.capture(Command(("git", *words)), cwd=project).strip()
+        return process.capture(Command(("git", *arguments)), cwd=project).strip()
     except CommandFailed:
         return ""

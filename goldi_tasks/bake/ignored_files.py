@@ -1,6 +1,6 @@
-"""Tell which files below a copied directory the .dockerignore keeps out of the image.
+"""Report files below copied directories that the ignore file keeps out of the image.
 
-Those that git tracks; where there is no git, those that lie there and that no tool has made.
+These are files that git tracks; without git, all files except those that tools generate.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -17,50 +17,52 @@ from goldi_tasks.dockerfile import ignore_file, parse
 from goldi_tasks.errors import CommandFailed, GoldiError
 from goldi_tasks.settings import Settings
 
-# How many files are named.
-_SHOWN = 3
-# What tools make, and nobody misses.
-_MADE = ("__pycache__", "node_modules", "*.egg-info", ".git", ".nox", ".venv*", ".*_cache", ".coverage*")
+# The number of files named in the warning.
+_MAX_NAMES = 3
+# Names of files and directories that tools generate.
+_GENERATED = ("__pycache__", "node_modules", "*.egg-info", ".git", ".nox", ".venv*", ".*_cache", ".coverage*")
 
 
-def sentence(settings: Settings, look: Look) -> str:
-    """Say what of the directories that targets copy is tracked and left out; "" if nothing is.
+def sentence(settings: Settings, inputs: Look) -> str:
+    """Return a warning about ignored files in the directories that the targets copy; "" if there are none.
 
-    A stage that copies the whole context (`COPY .`) relies on the ignore file to leave out what it does: of that
-    nothing is said.
+    A stage that copies the whole context (`COPY .`) leaves the choice to the ignore file: for it there is no warning.
     """
-    sentences = (_sentence(settings, look.printed["target"][name]) for name in look.targets)
-    return next(filter(None, sentences), "")
+    warnings = (_describe_ignored(settings, inputs.printed["target"][name]) for name in inputs.targets)
+    return next(filter(None, warnings), "")
 
 
-def _sentence(settings: Settings, target: Mapping[str, Any]) -> str:
+def _describe_ignored(settings: Settings, target: Mapping[str, Any]) -> str:
+    """Return the warning for one target; "" if no file is ignored, or it cannot be determined."""
     try:
         files = control_files.find(settings.project, target)
         lines = ignore_file.parse(files.ignore_text)
-        below = sorted(_directories(files, target)) if lines else []
-        tracked = _tracked(files.root, below) if below else []
-        lost = _lost(files.root, lines, _lying(files.root, below) if tracked is None else tracked)
+        directories = sorted(_copied_directories(files, target)) if lines else []
+        tracked = _list_tracked(files.root, directories) if directories else []
+        candidates = _list_files(files.root, directories) if tracked is None else tracked
+        ignored = _find_ignored(files.root, lines, candidates)
     except (GoldiError, OSError, control_files.NotUnderstood):
         return ""
-    if not lost or not files.ignore:
+    if not ignored or not files.ignore:
         return ""
-    names = ", ".join(sorted(lost)[:_SHOWN]) + (f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else "")
-    numbers = ", ".join(str(line) for line in sorted(set(lost.values())))
-    place = f"{files.ignore.relative_to(settings.project)}, line {numbers}"
-    count, are = ("1 file", "is") if len(lost) == 1 else (f"{len(lost)} files", "are")
-    whose = "that git tracks" if tracked is not None else "of the copied directories"
-    return f"{count} {whose} {are} not in the image: {names} ({place})"
+    more = f" and {len(ignored) - _MAX_NAMES} more" if len(ignored) > _MAX_NAMES else ""
+    names = ", ".join(sorted(ignored)[:_MAX_NAMES]) + more
+    numbers = ", ".join(str(line) for line in sorted(set(ignored.values())))
+    source = f"{files.ignore.relative_to(settings.project)}, line {numbers}"
+    count, are = ("1 file", "is") if len(ignored) == 1 else (f"{len(ignored)} files", "are")
+    origin = "that git tracks" if tracked is not None else "of the copied directories"
+    return f"{count} {origin} {are} not in the image: {names} ({source})"
 
 
-def _directories(files: Control, target: Mapping[str, Any]) -> Collection[str]:
+def _copied_directories(files: Control, target: Mapping[str, Any]) -> Collection[str]:
     """List the directories of the context that a target copies, without the context itself."""
     reads = parse.find_reads(files.text, target.get("args", {}), target.get("target", ""), likely=True)
     return [path for path in (reads.paths if reads else ()) if path != "." and (files.root / path).is_dir()]
 
 
-def _tracked(root: Path, below: Collection[str]) -> list[str] | None:
-    """Return what git tracks below some directories; None without a repository or git. Raises CommandFailed."""
-    argv = ("git", "--literal-pathspecs", "-C", str(root), "ls-files", "-z", "--", *below)
+def _list_tracked(root: Path, directories: Collection[str]) -> list[str] | None:
+    """List the files that git tracks in `directories`; None without a repository or git. Raises CommandFailed."""
+    argv = ("git", "--literal-pathspecs", "-C", str(root), "ls-files", "-z", "--", *directories)
     try:
         return list(filter(None, process.capture(Command(argv, {"LC_ALL": "C"})).split("\0")))
     except CommandFailed as error:
@@ -69,17 +71,17 @@ def _tracked(root: Path, below: Collection[str]) -> list[str] | None:
         raise
 
 
-def _lying(project: Path, below: Collection[str]) -> Iterator[str]:
-    """Give the files below some directories, without what tools make: a front end is built in the image."""
-    for directory in (one for one in below if not (project / one / "package.json").exists()):
-        for path in (project / directory).rglob("*"):
-            parts = path.relative_to(project).parts
-            if not path.is_dir() and not any(fnmatch(part, made) for part in parts for made in _MADE):
+def _list_files(root: Path, directories: Collection[str]) -> Iterator[str]:
+    """List the files in `directories`, except generated ones and front ends, which are built in the image."""
+    for directory in (name for name in directories if not (root / name / "package.json").exists()):
+        for path in (root / directory).rglob("*"):
+            parts = path.relative_to(root).parts
+            if not path.is_dir() and not any(fnmatch(part, pattern) for part in parts for pattern in _GENERATED):
                 yield "/".join(parts)
 
 
-def _lost(root: Path, lines: Sequence[ignore_file.Line], names: Iterable[str]) -> dict[str, int]:
-    """Return which files are left out, each with the number of the line that does it."""
+def _find_ignored(root: Path, lines: Sequence[ignore_file.Line], names: Iterable[str]) -> dict[str, int]:
+    """Return the ignored files among `names`, each with the number of the line of the ignore file."""
     removing = {name: ignore_file.removing_line(name, lines) for name in names}
     return {name: line.number for name, line in removing.items() if line and _exists(root / name)}
 

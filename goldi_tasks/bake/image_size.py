@@ -1,4 +1,4 @@
-"""What an image costs: its layers, what made them, what is in them, and what it could do without."""
+"""Measure an image: the size, instruction and largest contents of each layer, and files that it may not need."""
 
 import itertools
 import json
@@ -13,13 +13,13 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName
 from goldi_tasks.settings import Settings
 
-# What is smaller is not worth a line.
-_SMALL = 50_000
+# Bytes below which contents and removable files are not listed.
+_MIN_BYTES = 50_000
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer: the instruction that made it, its bytes unpacked and as they are kept, its largest contents."""
+    """A layer: the instruction that made it, its bytes unpacked and as stored, the bytes of its largest contents."""
 
     made_by: str
     bytes: int
@@ -29,7 +29,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Spare:
-    """Something that an image might do without: what, how many bytes of files, and what to do."""
+    """A kind of files that an image may not need: its name, the bytes of the files, and how to remove them."""
 
     name: str
     bytes: int
@@ -38,7 +38,10 @@ class Spare:
 
 @dataclass(frozen=True)
 class Size:
-    """What an image costs; `listed` is what `docker images` says, `disk` what its unpacked layers take."""
+    """The size of an image: all layers unpacked (`bytes`) and as `stored`, on `disk` by `docker history`.
+
+    `listed` is the text that `docker images` prints. All other sizes are bytes.
+    """
 
     image: str
     listed: str
@@ -51,51 +54,52 @@ class Size:
 
 
 def measure(settings: Settings, target: str, top: int = 5) -> Size:
-    """What the image of `target` costs, with the `top` largest contents of each layer.
+    """Measure the image of `target`, with the `top` largest contents of each layer.
 
-    Raises UnknownName for a target that is not there or not built, NoDocker, NoEngine, NoPermission, CommandFailed.
+    Raises UnknownName for an unknown target or one that is not built, NoDocker, NoEngine, NoPermission, CommandFailed.
     """
-    image = _image(settings, target)
+    image = _image_name(settings, target)
     docker = system_info.docker()
     listed = process.capture(Command(("docker", "image", "ls", "--format", "{{.Size}}", image))).split()
     if not listed:
         task = "build.prod" if target == "production" else f"build.target {target}"
         raise UnknownName(f"there is no image {image} here", f"Build it with `inv {task}`")
-    form = ("--human=false", "--format", "{{.Size}}")
-    disk = sum(map(int, process.capture(Command(("docker", "history", *form, image))).split()))
-    read = saved_image.read(image)
-    layers = tuple(_layer(layer, made_by, top) for layer, made_by in zip(read.layers, read.made_by, strict=True))
+    flags = ("--human=false", "--format", "{{.Size}}")
+    disk = sum(map(int, process.capture(Command(("docker", "history", *flags, image))).split()))
+    archive = saved_image.read(image)
+    instructions = zip(archive.layers, archive.made_by, strict=True)
+    layers = tuple(_layer(layer, made_by, top) for layer, made_by in instructions)
     unpacked, stored = sum(layer.bytes for layer in layers), sum(layer.stored for layer in layers)
-    return Size(image, listed[0], docker.store, unpacked, stored, disk, layers, tuple(_spare(read.layers)))
+    return Size(image, listed[0], docker.store, unpacked, stored, disk, layers, tuple(_removable(archive.layers)))
 
 
-def as_json(found: Size) -> dict[str, Any]:
-    """It in plain types, for scripts."""
-    return asdict(found)
+def as_json(size: Size) -> dict[str, Any]:
+    """Return a size in the types of JSON."""
+    return asdict(size)
 
 
-def table(found: Size) -> Iterator[str]:
-    """It in lines for people; sizes are in MB."""
-    yield f"{'MB':>7} {'stored':>7}  {found.image}"
-    for layer in found.layers:
-        yield f"{_mb(layer.bytes):>7} {_mb(layer.stored):>7}  {layer.made_by[:90] or '(not said)'}"
-        large = [f"{name} {_mb(size)}" for name, size in layer.contents.items() if size >= _SMALL]
+def table(size: Size) -> Iterator[str]:
+    """Format a size as the lines of a table, in MB."""
+    yield f"{'MB':>7} {'stored':>7}  {size.image}"
+    for layer in size.layers:
+        yield f"{_mb(layer.bytes):>7} {_mb(layer.stored):>7}  {layer.made_by[:90] or '(unknown)'}"
+        large = [f"{name} {_mb(count)}" for name, count in layer.contents.items() if count >= _MIN_BYTES]
         if large:
             yield f"{'':17} {', '.join(large)}"
-    yield f"{_mb(found.bytes):>7} {_mb(found.stored):>7}  in all"
-    yield _listed(found)
-    if found.spare:
-        yield "what an image may do without, or not:"
-    for spare in found.spare:
-        yield f"{_mb(spare.bytes):>7}  {spare.name}: {spare.remedy}"
+    yield f"{_mb(size.bytes):>7} {_mb(size.stored):>7}  in total"
+    yield _explain_listed(size)
+    if size.spare:
+        yield "files that the image may not need:"
+    for row in size.spare:
+        yield f"{_mb(row.bytes):>7}  {row.name}: {row.remedy}"
 
 
-def _image(settings: Settings, target: str) -> str:
-    """The name of the image of `target`, as bake gives it. Raises UnknownName."""
+def _image_name(settings: Settings, target: str) -> str:
+    """Return the first tag of the image of `target` in the bake file. Raises UnknownName."""
     printed = json.loads(process.capture(builds.print_command(settings, (target,)), cwd=settings.project))["target"]
-    tags = [tag for made in printed.values() for tag in made.get("tags", [])]
+    tags = [tag for row in printed.values() for tag in row.get("tags", [])]
     if len(printed) != 1 or not tags:
-        raise UnknownName(f"'{target}' has not one image", "Name a target, see `inv build.list`")
+        raise UnknownName(f"'{target}' does not name a single image", "Name a single target, see `inv build.list`")
     return str(tags[0])
 
 
@@ -104,21 +108,22 @@ def _layer(layer: saved_image.Layer, made_by: str, top: int) -> Layer:
     return Layer(made_by, layer.unpacked, layer.stored, dict(largest))
 
 
-def _spare(layers: tuple[saved_image.Layer, ...]) -> Iterator[Spare]:
-    read = [layer.files for layer in layers]
-    lost = layer_contents.hidden(read)
-    found = [("hidden files", lost, "a later layer replaces or removes them: do it in the layer that makes them")]
-    found += layer_contents.spare([(path, size) for files in read for path, size in files.items()])
-    return (Spare(*spare) for spare in found if spare[1] >= _SMALL)
+def _removable(layers: tuple[saved_image.Layer, ...]) -> Iterator[Spare]:
+    """Return the kinds of files that the image may not need."""
+    layer_files = [layer.files for layer in layers]
+    hidden = layer_contents.hidden(layer_files)
+    rows = [("hidden files", hidden, "a later layer replaces or removes them: do it in the layer that makes them")]
+    rows += layer_contents.spare([(path, size) for files in layer_files for path, size in files.items()])
+    return (Spare(*row) for row in rows if row[1] >= _MIN_BYTES)
 
 
-def _listed(found: Size) -> str:
-    """Why `docker images` says something else."""
-    if found.store != "containerd":
-        return f"docker images says {found.listed}: what the layers take unpacked, {_mb(found.disk)} MB"
+def _explain_listed(size: Size) -> str:
+    """Explain the size that `docker images` prints."""
+    if size.store != "containerd":
+        return f"docker images says {size.listed}: the unpacked layers, {_mb(size.disk)} MB"
     return (
-        f"docker images says {found.listed}: the layers as they are stored and once more unpacked, "
-        f"{_mb(found.stored)} + {_mb(found.disk)} MB"
+        f"docker images says {size.listed}: the stored layers and the unpacked ones, "
+        f"{_mb(size.stored)} + {_mb(size.disk)} MB"
     )
 
 

@@ -1,100 +1,96 @@
-"""Whose the files of a layer are, and which of them an image could do without."""
+"""Assign the files of a layer to packages, and find files that an image may not need."""
 
 import re
 from collections.abc import Iterable, Mapping
 
 _BYTECODE = re.compile(r"__pycache__/([^/]+?)\.[^/.]+(?:\.opt-\d)?\.pyc$")
-_SITE = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
-_FOLDER = re.compile(r"(?:usr/local/[^/]+|[^/]+)(?:/[^/]+)?(?=/)")
-# Debian's packages still name files by the links that /bin and its like have become.
-_LINKS = re.compile(r"^(?=(?:bin|sbin|lib|lib64)/)")
+_SITE_PACKAGES = re.compile(r".*/(?:site|dist)-packages/([^/]+)")
+_DIRECTORY = re.compile(r"(?:usr/local/[^/]+|[^/]+)(?:/[^/]+)?(?=/)")
+# Debian packages still list files below /bin, /sbin and /lib, which are links to /usr/bin and so on.
+_MERGED_USR = re.compile(r"^(?=(?:bin|sbin|lib|lib64)/)")
 
-# What is often in an image for no use: a name, where it lies, and how to do without it.
-_SPARE: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
+# Files that an image often does not need: a name, a pattern of their paths, how to avoid them.
+_REMOVABLE: tuple[tuple[str, re.Pattern[str], str], ...] = tuple(
     (name, re.compile(pattern), remedy)
     for name, pattern, remedy in (
         ("apt's downloads", r"var/(lib/apt/lists|cache/apt)/", "give apt cache mounts"),
         ("downloads", r"(root|home/[^/]+)/\.(cache|npm)/", "give pip, uv and npm cache mounts"),
         ("compilers", r"usr/(lib|libexec)/gcc|usr/include/|.*\.a$", "compile in a stage of its own"),
         ("npm's packages", r"(.*/)?node_modules/", "build the front end in a stage of its own"),
-        ("installers", r".*/(site|dist)-packages/(pip|setuptools|uv|wheel)/", "make the environment without pip"),
+        ("installers", r".*/(site|dist)-packages/(pip|setuptools|uv|wheel)/", "create the venv without pip"),
         ("documentation", r"usr/(local/)?share/(doc|man|info|locale)/", "a slim base image has none"),
-        ("packages' tests", r".*/(site|dist)-packages/(.*/)?tests?/", "nothing but its author needs them"),
-        (
-            "bundled wheels",
-            r".*/python-wheels/|.*/ensurepip/_bundled/",
-            "part of the base image: it makes environments",
-        ),
-        ("bytecode", r".*\.pyc$", "keep it: without it every start compiles"),
+        ("packages' tests", r".*/(site|dist)-packages/(.*/)?tests?/", "only the developers of the package need them"),
+        ("bundled wheels", r".*/python-wheels/|.*/ensurepip/_bundled/", "part of the base image, to create venvs"),
+        ("bytecode", r".*\.pyc$", "keep it: without it, every start compiles"),
     )
 )
 
 
 def by_owner(files: Mapping[str, int], owners: Mapping[str, str]) -> dict[str, int]:
-    """The bytes of `files` (by path) by package or, where there is none, by directory; largest first.
+    """Return the bytes of `files` (bytes by path) by package, or by directory without one; largest first.
 
-    `owners` are the paths that packages name as theirs.
+    `owners` maps the paths that packages list to the names of the packages.
     """
-    found: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     for path, size in files.items():
         name = owner(path, owners)
-        found[name] = found.get(name, 0) + size
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+        sizes[name] = sizes.get(name, 0) + size
+    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
 
 def owner(path: str, owners: Mapping[str, str]) -> str:
-    """The package that a file belongs to, its bytecode included, else the directory it lies in."""
+    """Return the package that owns a file or the source of its bytecode, else the directory of the file."""
     if path in owners:
         return owners[path]
     source = _BYTECODE.sub(r"\1.py", path)
     if source in owners:
         return owners[source]
-    if found := _SITE.match(path):
-        return found[1]
-    folder = _FOLDER.match(path)
-    return f"/{folder[0] if folder else path}"
+    if package := _SITE_PACKAGES.match(path):
+        return package[1]
+    directory = _DIRECTORY.match(path)
+    return f"/{directory[0] if directory else path}"
 
 
-def debian(listed: str, package: str) -> dict[str, str]:
-    """The paths of a package's `.list`, as an archive names them."""
-    paths = (line.lstrip("/") for line in listed.splitlines())
-    return {_LINKS.sub("usr/", path): package for path in paths}
+def debian(file_list: str, package: str) -> dict[str, str]:
+    """Map the paths in a Debian package's `.list` to `package`, without a leading slash as in an archive."""
+    paths = (line.lstrip("/") for line in file_list.splitlines())
+    return {_MERGED_USR.sub("usr/", path): package for path in paths}
 
 
 def distribution(record: str, path: str) -> dict[str, str]:
-    """The paths that the RECORD at `path` names, with the name of the distribution."""
+    """Map the paths in the RECORD file at `path` to the name of the distribution."""
     folder, _, name = path.rpartition("/")[0].rpartition("/")
-    title = name.partition("-")[0]
-    # A name with a comma stands in quotes; the other fields have neither.
+    package = name.partition("-")[0]
+    # A path with a comma is quoted; the two other fields have no commas.
     names = (line.rsplit(",", 2)[0].strip('"') for line in record.splitlines())
-    return {f"{folder}/{name}": title for name in names if not name.startswith("../")}
+    return {f"{folder}/{name}": package for name in names if not name.startswith("../")}
 
 
 def spare(files: Iterable[tuple[str, int]]) -> list[tuple[str, int, str]]:
-    """What `files` (path and bytes) hold that an image could do without: its name, its bytes, what to do."""
-    sums = dict.fromkeys((name for name, _, _ in _SPARE), 0)
+    """Return the kinds of `files` (path and bytes) that an image may not need: name, bytes, remedy."""
+    sums = dict.fromkeys((name for name, _, _ in _REMOVABLE), 0)
     for path, size in files:
-        name = next((name for name, pattern, _ in _SPARE if pattern.match(path)), "")
+        name = next((name for name, pattern, _ in _REMOVABLE if pattern.match(path)), "")
         if name:
             sums[name] += size
-    return [(name, sums[name], remedy) for name, _, remedy in _SPARE if sums[name]]
+    return [(name, sums[name], remedy) for name, _, remedy in _REMOVABLE if sums[name]]
 
 
 def hidden(layers: Iterable[Mapping[str, int]]) -> int:
-    """The bytes of files that a later layer replaces or removes; they are in the image all the same."""
-    seen: dict[str, int] = {}
-    lost = 0
+    """Return the bytes of files that a later layer replaces or removes: the image still contains them."""
+    visible: dict[str, int] = {}
+    hidden_bytes = 0
     for files in layers:
         for path in files:
             folder, _, name = path.rpartition("/")
             prefix = f"{folder}/" if folder else ""
             if name == ".wh..wh..opq":
-                gone = [other for other in seen if other.startswith(prefix)]
+                removed = [other for other in visible if other.startswith(prefix)]
             elif name.startswith(".wh."):
-                whole = prefix + name.removeprefix(".wh.")
-                gone = [other for other in seen if other == whole or other.startswith(f"{whole}/")]
+                target = prefix + name.removeprefix(".wh.")
+                removed = [other for other in visible if other == target or other.startswith(f"{target}/")]
             else:
-                gone = [path] if path in seen else []
-            lost += sum(seen.pop(other) for other in gone)
-        seen |= {path: size for path, size in files.items() if "/.wh." not in f"/{path}"}
-    return lost
+                removed = [path] if path in visible else []
+            hidden_bytes += sum(visible.pop(other) for other in removed)
+        visible |= {path: size for path, size in files.items() if "/.wh." not in f"/{path}"}
+    return hidden_bytes

@@ -1,4 +1,4 @@
-"""Caches outside of the builder: where they are, and what bake is told of them."""
+"""Locate the local caches, which are directories outside of the builder, and make bake's flags for them."""
 
 from pathlib import Path
 
@@ -9,34 +9,37 @@ from goldi_tasks.settings import Settings
 
 
 def cache_directory(settings: Settings, target: str, platforms: tuple[str, ...]) -> Path:
-    """Where the bake file keeps the local cache of `target` for this project and platform set."""
+    """Return the directory of the local cache of `target` for this project and platform set, as in the bake file."""
     return settings.roots.path(paths.build_cache(target), settings.key) / paths.platform_key(platforms)
 
 
 def keeps_local_cache(docker: Docker) -> bool:
-    """Whether a builder here can export the local cache: the current one, or the guide's."""
+    """Return whether the current builder or the guide's own builder can export a local cache."""
     return docker.exports_local or BUILDER in docker.builders
 
 
 def keeps(docker: Docker, request: BuildRequest) -> bool:
-    """Whether local caches of this build are to be kept with `keep`: where it works, and nobody has said otherwise."""
+    """Return whether to export the local caches of this build: it is possible, and no `--set` changes `cache-to`."""
     return keeps_local_cache(docker) and not request.push and not any(".cache-to" in text for text in request.sets)
 
 
-def flags(docker: Docker, request: BuildRequest, store: bool = False) -> tuple[str, ...]:
-    """The bake file exports a local and an inline cache; this leaves out what is of no use here.
+def flags(docker: Docker, request: BuildRequest, has_remote_cache: bool = False) -> tuple[str, ...]:
+    """Return the flags that turn off those cache exports of the bake file (local, inline) that do not apply here.
 
-    An inline cache serves those who pull the image, and gives it a new id on every build, so an image that
-    stays gets none. A local export is an error where it cannot be done (docker/buildx#701); elsewhere `keep` does it,
-    and what goes into a `store` too.
+    An inline cache is for those who pull the image, and gives it a new id on every build, so only a pushed image gets
+    one. A local export is an error where the builder cannot do it (docker/buildx#701). Local and remote caches are
+    exported by a separate command after the build.
     """
     if request.push:
-        return () if keeps_local_cache(docker) and not store else ("--set", "*.cache-to=type=inline")
+        return () if keeps_local_cache(docker) and not has_remote_cache else ("--set", "*.cache-to=type=inline")
     return ("--set", "*.cache-to=")
 
 
 def allowed(settings: Settings, docker: Docker) -> tuple[str, ...]:
-    """Paths outside the project that bake may touch. Older buildx does not know the flag, newer ones insist."""
+    """Return the `--allow` flags for paths outside the project that bake uses.
+
+    Newer releases of buildx ask for them, older ones do not know the flag.
+    """
     if not docker.asks_for_paths:
         return ()
     certificates = (f"--allow=fs.read={settings.ca_bundle}",) if settings.ca_bundle else ()

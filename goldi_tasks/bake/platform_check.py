@@ -1,4 +1,4 @@
-"""What a build for other platforms needs before it begins: that they run here."""
+"""Check before a build for other platforms that this machine can emulate them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,22 +12,22 @@ from goldi_tasks.settings import Settings
 
 
 def check(settings: Settings, request: build_request.BuildRequest, printed: Mapping[str, Any]) -> None:
-    """Raises NoEngine where a platform of `request` cannot run here, and something would have to on it.
+    """Check the platforms of `request` for which a step has to be executed. Raises NoEngine if one cannot run here.
 
-    `printed` is what `bake --print` shows.
+    `printed` is the output of `bake --print`.
     """
     if process.is_dry():
         return
-    lacking = {row.platform: row for row in platforms.rows(emulation.ask()) if row.runs == "no"}
-    missing = [one for one in request.platforms if one in lacking]
+    not_runnable = {row.platform: row for row in platforms.rows(emulation.ask()) if row.runs == "no"}
+    missing = [platform for platform in request.platforms if platform in not_runnable]
     targets = printed.get("target", {"": {}}).values()
-    if missing and any(_runs(settings, target) for target in targets):
-        why = lacking[missing[0]].wrong
-        raise NoEngine(f"{' and '.join(missing)} cannot run here: {why}", platforms.SET_UP)
+    if missing and any(_runs_steps(settings, target) for target in targets):
+        reason = not_runnable[missing[0]].wrong
+        raise NoEngine(f"{' and '.join(missing)} cannot run here: {reason}", platforms.SET_UP)
 
 
-def _runs(settings: Settings, target: Mapping[str, Any]) -> bool:
-    """Whether a step of the target runs on the platform that is built for, or it cannot be said that none does."""
+def _runs_steps(settings: Settings, target: Mapping[str, Any]) -> bool:
+    """Return whether a step of the target runs on the target platform; true also if that cannot be determined."""
     try:
         stages = parse.parse(control_files.find(settings.project, target).text, target.get("args", {}))
     except (OSError, control_files.NotUnderstood):

@@ -1,4 +1,4 @@
-"""What a build has to do with other machines: which caches it reads and writes there, and what is said of a push."""
+"""Choose the remote caches of a build, and the tags and labels of what it pushes."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,10 @@ from goldi_tasks.settings import Settings
 
 @dataclass(frozen=True)
 class Afar:
-    """What bake is told, and whether caches are kept in directories of this machine, as ever."""
+    """The caches of a build: bake's `options` for remote caches, and whether it uses local cache directories too."""
 
-    told: remote_options.Beyond = remote_options.NOTHING
-    local: bool = True
+    options: remote_options.Beyond = remote_options.NOTHING
+    uses_local_caches: bool = True
 
 
 def find(
@@ -27,56 +27,61 @@ def find(
     targets: Sequence[str],
     printed: Mapping[str, Any],
     *,
-    far: bool,
+    is_remote_builder: bool,
 ) -> Afar:
-    """What holds for a build of `request`, which stands for `targets`; a cache that cannot be had is told and left out.
+    """Return the caches for a build of `targets`; a remote cache that is not available is left out with a message.
 
-    `printed` is what `bake --print` shows. Whether a registry answers is not asked where the builder is `far`.
-
-    Raises SettingsError where a registry is request and none is named.
+    `printed` is the output of `bake --print`. With a remote builder the registry is not tried from this machine.
+    Raises SettingsError where the settings choose a registry cache and name no registry.
     """
-    local = settings.cache_backend == "local"
-    # No directory of ours holds a cache then; buildx warns of each.
-    unread = remote_options.unread(targets) if settings.cache_backend == "none" else ()
-    if (local or unread) and not request.push and not request.cache_from:
-        return Afar(remote_options.Beyond(unread), local)
-    at = git_state.look(settings.project)
-    store = cache_backends.choose(settings, request, docker, revision.branch(at, os.environ, settings.main_branch))
-    if store and (why := _missing(store, docker, far)):
-        print(f"goldi: {why}: building without it")
+    uses_local_caches = settings.cache_backend == "local"
+    # With the backend "none" no local cache directory is filled, and buildx would warn of each missing one.
+    no_imports = remote_options.unread(targets) if settings.cache_backend == "none" else ()
+    if (uses_local_caches or no_imports) and not request.push and not request.cache_from:
+        return Afar(remote_options.Beyond(no_imports), uses_local_caches)
+    checkout = git_state.look(settings.project)
+    branch = revision.branch(checkout, os.environ, settings.main_branch)
+    store = cache_backends.choose(settings, request, docker, branch)
+    if store and (problem := _find_problem(store, docker, is_remote_builder)):
+        print(f"goldi: {problem}: building without it")
         store = None
-    labels = revision.labels(at, os.environ) if request.push else {}
-    own = _own(settings, request, targets, printed.get("target", {}))
-    told = remote_options.reach(settings, docker, request, store, own, labels)
-    if told.writes and not local_cache.keeps_local_cache(docker):
-        print(f"goldi: this engine's store exports no {store.backend if store else ''} cache; what is there is read")
-        told = remote_options.Beyond(told.reads, told.says)
-    return Afar(replace(told, reads=told.reads or unread), local)
+    labels = revision.labels(checkout, os.environ) if request.push else {}
+    target_caches = _target_caches(settings, request, targets, printed.get("target", {}))
+    options = remote_options.reach(settings, docker, request, store, target_caches, labels)
+    if options.cache_to and not local_cache.keeps_local_cache(docker):
+        print(f"goldi: this engine's store cannot export a {store.backend if store else ''} cache, it only imports it")
+        options = remote_options.Beyond(options.cache_from, options.tags_and_labels)
+    return Afar(replace(options, cache_from=options.cache_from or no_imports), uses_local_caches)
 
 
-def _missing(store: cache_backends.Store, docker: Docker, far: bool) -> str:
-    """Why a store cannot be had, "" if it can as far as is known here."""
+def _find_problem(store: cache_backends.Store, docker: Docker, is_remote_builder: bool) -> str:
+    """Return why a store is not available, "" if this machine sees no reason."""
     if store.backend == "gha":
-        lacking = cache_backends.lacks(os.environ, docker.buildx)
-        return f"GitHub's cache cannot be reached, since {lacking} is not set" if lacking else ""
-    host = registry_errors.host(store.place)
-    if process.is_dry() or far:
+        variable = cache_backends.lacks(os.environ, docker.buildx)
+        return f"GitHub's cache cannot be reached, since {variable} is not set" if variable else ""
+    host = registry_errors.host(store.repository)
+    if process.is_dry() or is_remote_builder:
         return ""
-    # Imported here: 20 ms of http and TLS that a build without a registry has no use for.
+    # Imported here: http and TLS take 20 ms, and a build without a registry does not need them.
     from goldi_tasks.client import registry
 
-    why = registry.trouble(host)
-    return f"the cache registry {host} does not answer ({why})" if why else ""
+    problem = registry.trouble(host)
+    return f"the cache registry {host} does not answer ({problem})" if problem else ""
 
 
-def _own(
+def _target_caches(
     settings: Settings, request: build_request.BuildRequest, targets: Sequence[str], printed: Mapping[str, Any]
 ) -> dict[str, Sequence[str]]:
-    """The caches that each of `targets` reads of itself: its directory; what the bake file says of other targets."""
-    others = {target for target in targets if target not in paths.TARGETS} & printed.keys()
+    """Return the caches that each of `targets` imports anyway, by target.
+
+    That is the local cache directory for the guide's own targets, and the `cache-from` of the bake file for others.
+    """
+    project_targets = {target for target in targets if target not in paths.TARGETS} & printed.keys()
     directories = {target: local_cache.cache_directory(settings, target, request.platforms) for target in paths.TARGETS}
 
-    def mine(target: str) -> list[str]:
+    def caches(target: str) -> list[str]:
+        if target in project_targets:
+            return remote_options.of_bake(printed[target])
         return [] if settings.cache_backend == "none" else [remote_options.local(directories[target])]
 
-    return {target: remote_options.of_bake(printed[target]) if target in others else mine(target) for target in targets}
+    return {target: caches(target) for target in targets}

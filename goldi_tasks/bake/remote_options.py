@@ -1,4 +1,4 @@
-"""What bake is told of other machines: caches that are read and written there, names and labels of what is pushed."""
+"""Make the values of `--set` for remote caches, and for the tags and labels of pushed images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,20 +15,20 @@ from goldi_tasks.settings import Settings
 
 @dataclass(frozen=True)
 class Beyond:
-    """Values of `--set`: `reads` says which caches are read, `says` names and labels; `writes` is cache-to by target.
+    """Values of `--set` for caches to import (`cache_from`) and for `tags_and_labels`; `cache_to` values by target.
 
-    `own` are the references of the branch's own scopes, as BuildKit names them when it reads them.
+    `own_refs` are the references of the scopes of the current branch, as BuildKit's log names them at the import.
     """
 
-    reads: tuple[str, ...] = ()
-    says: tuple[str, ...] = ()
-    writes: Mapping[str, str] = field(default_factory=dict)
-    own: frozenset[str] = frozenset()
+    cache_from: tuple[str, ...] = ()
+    tags_and_labels: tuple[str, ...] = ()
+    cache_to: Mapping[str, str] = field(default_factory=dict)
+    own_refs: frozenset[str] = frozenset()
 
     @property
     def sets(self) -> tuple[str, ...]:
-        """All that the build is told."""
-        return (*self.reads, *self.says)
+        """Return the values of `--set` for the build itself; caches are exported after it."""
+        return (*self.cache_from, *self.tags_and_labels)
 
 
 NOTHING = Beyond()
@@ -39,57 +39,63 @@ def reach(
     docker: Docker,
     request: BuildRequest,
     store: Store | None,
-    own: Mapping[str, Sequence[str]],
+    target_caches: Mapping[str, Sequence[str]],
     labels: Mapping[str, str],
 ) -> Beyond:
-    """What is said of each target: `own` are the caches that it reads of itself, by target; `labels` of what is pushed.
+    """Return the overrides for the targets of `target_caches`, which holds the caches that each reads already.
 
-    buildx 0.13 knows no `cache-from+=`: what is set stands instead of what the bake file says, so all of it is said.
+    `labels` are those of pushed images. buildx 0.13 has no `cache-from+=`: `--set` replaces the value of the bake file,
+    so the caches of the target are repeated.
     """
-    reads: list[str] = []
-    if store or request.cache_from:
-        for target, mine in own.items():
-            ours = [*mine, *(store.reads(target) if store else ()), *request.cache_from]
-            reads += [f"{target}.cache-from={text}" for text in dict.fromkeys(ours)]
-    writes = {target: store.writes(target, docker, push=request.push) for target in own} if store else {}
-    found = {target: to for target, to in writes.items() if to}
-    refs = (
-        frozenset(store.refs(target)[0] for target in found) if store and store.backend == "registry" else frozenset()
-    )
-    return Beyond(tuple(reads), _says(settings, request, tuple(own), labels), found, refs)
+    cache_from: list[str] = []
+    cache_to: dict[str, str] = {}
+    own_refs: set[str] = set()
+    for target, caches in target_caches.items():
+        if store or request.cache_from:
+            sources = dict.fromkeys([*caches, *(store.cache_from(target) if store else ()), *request.cache_from])
+            cache_from += [f"{target}.cache-from={source}" for source in sources]
+        if store and (destination := store.cache_to(target, docker, push=request.push)):
+            cache_to[target] = destination
+            own_refs |= {store.refs(target)[0]} if store.backend == "registry" else set()
+    tags_and_labels = _tags_and_labels(settings, request, tuple(target_caches), labels)
+    return Beyond(tuple(cache_from), tags_and_labels, cache_to, frozenset(own_refs))
 
 
 def unread(targets: Sequence[str]) -> tuple[str, ...]:
-    """What is said of `targets`, so that those that have directories of ours read none of them."""
+    """Return the values of `--set` with which those `targets` that have local cache directories import no cache."""
     return tuple(f"{target}.cache-from=" for target in targets if target in paths.TARGETS)
 
 
 def local(directory: Path) -> str:
-    """A cache in a directory of this machine, as bake wants it."""
+    """Return the value of `cache-from` for a local cache in `directory`."""
     return f'type=local,"src={directory}"'
 
 
 def of_bake(target: Mapping[str, Any]) -> list[str]:
-    """The caches that a target reads, of what `bake --print` says: text, and from buildx 0.20 on fields."""
-    found = target.get("cache-from") or []
-    return [text if isinstance(text, str) else ",".join(f'"{key}={text[key]}"' for key in text) for text in found]
+    """Return the `cache-from` values of a target of `bake --print`: strings, from buildx 0.20 on objects."""
+    sources = target.get("cache-from") or []
+    return [
+        source if isinstance(source, str) else ",".join(f'"{key}={source[key]}"' for key in source)
+        for source in sources
+    ]
 
 
 def check_pushed(
     settings: Settings, request: BuildRequest, bake_file: Mapping[str, Any], targets: Sequence[str]
 ) -> None:
-    """Raises SettingsError where an image is to be pushed and nobody said where to."""
-    named = any(".tags" in text.partition("=")[0] for text in request.sets)
+    """Check that the images to push name a registry. Raises SettingsError."""
+    has_own_tags = any(".tags" in text.partition("=")[0] for text in request.sets)
     tags = [tag for target in targets for tag in bake_file["target"][target].get("tags", ())]
-    if settings.pushed or named or not any("${GOLDI_IMAGE}" in tag for tag in tags):
+    if settings.pushed or has_own_tags or not any("${GOLDI_IMAGE}" in tag for tag in tags):
         return
-    problem = f"no registry is named that {settings.image} could be pushed to"
+    problem = f"no registry is set to push {settings.image} to"
     raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
 
 
-def _says(
+def _tags_and_labels(
     settings: Settings, request: BuildRequest, targets: tuple[str, ...], labels: Mapping[str, str]
 ) -> tuple[str, ...]:
+    """Return the values of `--set` for the tags and labels of pushed images; nothing for other builds."""
     if not request.push:
         return ()
     name = settings.pushed or settings.image
@@ -98,5 +104,5 @@ def _says(
         for target in targets
         for tag in request.tags
     ]
-    said = [f"{target}.labels.{label}={value}" for target in targets for label, value in labels.items()]
-    return (*tags, *said)
+    label_sets = [f"{target}.labels.{label}={value}" for target in targets for label, value in labels.items()]
+    return (*tags, *label_sets)

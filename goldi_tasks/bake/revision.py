@@ -1,4 +1,4 @@
-"""Which revision is built, for caches and for labels: from what a CI says in the environment, and what git says."""
+"""Find the branch and the labels of the revision that is built, from git and the variables that a CI service sets."""
 
 import re
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ _URL = re.compile(r"(?:https?|ssh|git)://(?:[^/@\s]*@)?(?P<host>[^/:\s]+)(?P<por
 
 @dataclass(frozen=True)
 class Revision:
-    """What is checked out: `commit` ("" outside of git), `clean` or changed, its `date`, its `tag` and its `branch`.
+    """A checkout: its `commit`, `date` (of the commit, ISO 8601), `tag` and `branch`, and whether it is `clean`.
 
-    `origin` is the address that git has for it, which may hold a password; "" for what there is not.
+    `origin` is the URL of that remote, which may hold a password. A field without a value is "": outside of git, all.
     """
 
     commit: str = ""
@@ -24,27 +24,27 @@ class Revision:
     origin: str = ""
 
 
-def branch(found: Revision, environ: Mapping[str, str], main: str) -> str:
-    """The branch that is built: the CI's variables know it, where git's head is detached; "" if nobody does.
+def branch(checkout: Revision, environ: Mapping[str, str], main: str) -> str:
+    """Return the branch that is built, "" if it is unknown; `main` outside of git.
 
-    Outside of git there is the `main` one only.
+    The variables of the CI service come first, since there git's HEAD is detached.
     """
     head = environ.get("GITHUB_HEAD_REF", "")
-    # A fork's own main is not ours: what it proposes must not become the cache that all branches read.
+    # The main branch of a fork is not ours: a pull request must not write the cache that all branches read.
     if head and head != main:
         return head
     return (
         environ.get("GITHUB_REF_NAME")
         or environ.get("CI_COMMIT_REF_NAME")
-        or found.branch
-        or (main if not found.commit else "")
+        or checkout.branch
+        or (main if not checkout.commit else "")
     )
 
 
 def source(address: str) -> str:
-    """Where people read the source, from the address of a git remote: https, without a login; "" for a local one."""
+    """Return the https URL of the source, without a login, for the URL of a git remote; "" for a local remote."""
     if url := _URL.fullmatch(address):
-        # The port of another protocol than http leads nowhere.
+        # The port of ssh or git does not serve https.
         port = url["port"] or "" if address.startswith("http") else ""
         return f"https://{url['host']}{port}/{url['path'].removesuffix('.git').rstrip('/')}"
     if (scp := _SCP.fullmatch(address)) and "://" not in address:
@@ -52,16 +52,16 @@ def source(address: str) -> str:
     return ""
 
 
-def labels(found: Revision, environ: Mapping[str, str]) -> dict[str, str]:
-    """The OCI annotations of an image of it, as labels; the same for the same commit, on any day and machine.
+def labels(checkout: Revision, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the OCI annotations of an image of `checkout`, as labels; they depend on the commit only.
 
-    GOLDI_VERSION and GOLDI_REVISION, which the bake file knows, win.
+    GOLDI_VERSION and GOLDI_REVISION, which the bake file uses too, take precedence.
     """
-    commit = found.commit and found.commit + ("" if found.clean else "-dirty")
-    said = {
-        "version": environ.get("GOLDI_VERSION") or found.tag,
+    commit = checkout.commit and checkout.commit + ("" if checkout.clean else "-dirty")
+    annotations = {
+        "version": environ.get("GOLDI_VERSION") or checkout.tag,
         "revision": environ.get("GOLDI_REVISION") or commit,
-        "source": source(found.origin),
-        "created": found.date,
+        "source": source(checkout.origin),
+        "created": checkout.date,
     }
-    return {f"{_LABEL}.{name}": value for name, value in said.items() if value}
+    return {f"{_LABEL}.{name}": value for name, value in annotations.items() if value}

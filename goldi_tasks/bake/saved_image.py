@@ -1,4 +1,4 @@
-"""An image as `docker save` gives it: read once, as it comes, with nothing unpacked to disk."""
+"""Read the output of `docker save` as a stream, with nothing unpacked to disk."""
 
 import gzip
 import io
@@ -15,13 +15,16 @@ from goldi_tasks.bake import layer_contents
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
-_DEBIAN = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::\w+)?\.list$")
+_DEBIAN_LIST = re.compile(r"var/lib/dpkg/info/([^/:]+)(?::\w+)?\.list$")
 _RECORD = re.compile(r".*\.dist-info/RECORD$")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer: bytes as the engine keeps it and unpacked, its files' bytes by path, whose they are."""
+    """A layer: its bytes as `stored` by the engine and `unpacked`, the bytes of its `files` by path.
+
+    `owners` maps the paths that packages list to the names of the packages.
+    """
 
     stored: int
     unpacked: int
@@ -31,54 +34,55 @@ class Layer:
 
 @dataclass(frozen=True)
 class Archive:
-    """An image: its layers from the lowest, and the instruction that made each of them."""
+    """An image: its layers from the lowest, and the instruction that created each of them."""
 
     layers: tuple[Layer, ...]
     made_by: tuple[str, ...]
 
 
 def read(image: str) -> Archive:
-    """The archive of `image`. Raises CommandFailed, Interrupted."""
+    """Return the archive of `image`. Raises CommandFailed, Interrupted."""
     try:
-        with process.pipe(Command(("docker", "save", image))) as out:
-            return parse(out)
-    except (tarfile.TarError, EOFError, OSError, ValueError, LookupError, *_damaged()) as error:
-        raise CommandFailed(f"what `docker save {image}` gives cannot be read: {error}", 1, "Build it again") from error
+        with process.pipe(Command(("docker", "save", image))) as stream:
+            return parse(stream)
+    except (tarfile.TarError, EOFError, OSError, ValueError, LookupError, _zstd().ZstdError) as error:
+        problem = f"the output of `docker save {image}` cannot be read: {error}"
+        raise CommandFailed(problem, 1, "Build the image again") from error
 
 
-def parse(out: IO[bytes]) -> Archive:
-    """What a file in the format of `docker save` holds.
+def parse(stream: IO[bytes]) -> Archive:
+    """Parse a stream in the format of `docker save`.
 
-    Raises what reading raises where it is cut or damaged: TarError, EOFError, OSError, ValueError, LookupError.
+    If it is truncated or damaged, it raises TarError, EOFError, OSError, ValueError, LookupError or zstd's ZstdError.
     """
-    blobs: dict[str, Layer] = {}
+    layers_by_name: dict[str, Layer] = {}
     texts: dict[str, bytes] = {}
-    with tarfile.open(fileobj=out, mode="r|") as archive:
+    with tarfile.open(fileobj=stream, mode="r|") as archive:
         for member in archive:
             blob = archive.extractfile(member) if member.isfile() else None
             if blob and _is_text(blob):
                 texts[member.name] = blob.read()
             elif blob:
-                blobs[member.name] = _layer(blob, member.size)
+                layers_by_name[member.name] = _layer(blob, member.size)
             elif member.issym():
-                # Older engines give an equal layer once.
-                blobs[member.name] = blobs[member.linkname.rpartition("../")[2]]
+                # Older engines write equal layers once, and links for the others.
+                layers_by_name[member.name] = layers_by_name[member.linkname.rpartition("../")[2]]
     (manifest, *_) = json.loads(texts["manifest.json"])
-    layers = tuple(blobs[name] for name in manifest["Layers"])
+    layers = tuple(layers_by_name[name] for name in manifest["Layers"])
     return Archive(layers, instructions(json.loads(texts[manifest["Config"]]), len(layers)))
 
 
 def instructions(config: Mapping[str, Any], number: int) -> tuple[str, ...]:
-    """The instruction of each of `number` layers, "" where the image's configuration does not say."""
+    """Return the instruction of each of `number` layers, "" for all if the configuration has another number."""
     steps = [step for step in config.get("history") or [] if not step.get("empty_layer")]
-    said = [_instruction(step.get("created_by", "")) for step in steps]
-    return tuple(said) if len(said) == number else ("",) * number
+    texts = [_instruction(step.get("created_by", "")) for step in steps]
+    return tuple(texts) if len(texts) == number else ("",) * number
 
 
 def _instruction(text: str) -> str:
-    """As it stands in the Dockerfile."""
+    """Return `created_by` of an image's history as the Dockerfile has it."""
     text = re.sub(r"^/bin/sh -c #\(nop\)\s*", "", text).removesuffix(" # buildkit")
-    # Arguments of the build stand before a command, by their number.
+    # Before the command the history has the number of build arguments and these.
     text = re.sub(r"^(RUN )?(\|\d+ .*?)?/bin/sh -c ", "RUN ", text, count=1, flags=re.DOTALL)
     return re.sub(r"\s+", " ", text).strip()
 
@@ -88,41 +92,42 @@ def _is_text(blob: IO[bytes]) -> bool:
 
 
 def _layer(blob: IO[bytes], stored: int) -> Layer:
-    plain = unpacked(blob)
+    """Read a layer, of which the engine stores `stored` bytes."""
+    decompressed = unpacked(blob)
     files: dict[str, int] = {}
     owners: dict[str, str] = {}
-    counted = _Counted(plain)
-    with plain, tarfile.open(fileobj=cast(IO[bytes], counted), mode="r|") as layer:
+    counter = _CountingReader(decompressed)
+    with decompressed, tarfile.open(fileobj=cast(IO[bytes], counter), mode="r|") as layer:
         for member in layer:
             path = member.name.removeprefix("./")
             content = layer.extractfile(member) if member.isfile() else None
             if not member.isdir():
                 files[path] = member.size
-            if content and (package := _DEBIAN.match(path)):
+            if content and (package := _DEBIAN_LIST.match(path)):
                 owners |= layer_contents.debian(content.read().decode("utf-8", "replace"), package[1])
             elif content and _RECORD.match(path):
                 owners |= layer_contents.distribution(content.read().decode("utf-8", "replace"), path)
-        while counted.read(1 << 16):
-            # What fills an archive up to its end is part of it.
+        while counter.read(1 << 16):
+            # The padding at the end of the archive counts, too.
             continue
-    return Layer(stored, counted.number, files, owners)
+    return Layer(stored, counter.number, files, owners)
 
 
 @dataclass
-class _Counted:
-    """A file that knows how many bytes were read of it."""
+class _CountingReader:
+    """A reader that counts the bytes read from `file`."""
 
     file: IO[bytes]
     number: int = 0
 
     def read(self, size: int = -1) -> bytes:
-        data = self.file.read(size)
-        self.number += len(data)
-        return data
+        content = self.file.read(size)
+        self.number += len(content)
+        return content
 
 
 def _zstd() -> Any:
-    """Imported where it is used: it is part of Python from 3.14 on, a library before."""
+    """Import zstd when it is used: a part of Python from 3.14 on, a library before."""
     if sys.version_info >= (3, 14):
         from compression import zstd
     else:
@@ -130,12 +135,8 @@ def _zstd() -> Any:
     return zstd
 
 
-def _damaged() -> tuple[type[Exception]]:
-    return (_zstd().ZstdError,)
-
-
 def unpacked(blob: IO[bytes]) -> IO[bytes]:
-    """The archive in a layer's blob, whatever it is packed with."""
+    """Return the decompressed tar archive of a layer's blob: gzip, zstd or uncompressed."""
     magic = blob.peek(4)[:4] if isinstance(blob, io.BufferedReader) else b""
     if magic[:2] == b"\x1f\x8b":
         return io.BufferedReader(gzip.GzipFile(fileobj=blob))

@@ -190,7 +190,7 @@ def test_a_local_cache_that_cannot_be_kept_costs_a_warning(stage: Stage) -> None
     done = stage.goldi("build.prod")
     assert done.returncode == 0
     assert "no space left on device" in done.stderr
-    assert "goldi: the local cache is not kept: docker buildx ended with exit code 1." in done.stderr
+    assert "goldi: the local cache was not exported: docker buildx ended with exit code 1." in done.stderr
 
 
 def test_a_small_change_is_not_worth_an_export(stage: Stage) -> None:

@@ -212,7 +212,7 @@ def test_two_platforms_on_the_classic_store(stage: Stage) -> None:
     stage.docker.answer("info", stdout='{"ServerVersion": "26.1.5", "DriverStatus": [["Backing Filesystem", "extfs"]]}')
     done = stage.goldi("build.prod", "--platform", "linux/amd64,linux/arm64")
     assert done.returncode == 11
-    assert "Push it with --push" in one_sentence(done)
+    assert "Push the image with --push" in one_sentence(done)
 
 
 TASKS = """\

@@ -56,10 +56,15 @@ def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "env", "code", "said"),
     [
-        (("build.push",), {}, 3, "no registry is named that three-bears could be pushed to. Set `registry`"),
+        (("build.push",), {}, 3, "no registry is set to push three-bears to. Set `registry`"),
         (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a place in a registry"),
-        (("build.push", "--tag", "a/b"), {"GOLDI_REGISTRY": "x.example"}, 5, "'a/b' is no tag"),
-        (("build.prod",), {"GOLDI_CACHE_BACKEND": "registry"}, 3, "want caches of kind registry and name no registry"),
+        (("build.push", "--tag", "a/b"), {"GOLDI_REGISTRY": "x.example"}, 5, "'a/b' is not a valid tag"),
+        (
+            ("build.prod",),
+            {"GOLDI_CACHE_BACKEND": "registry"},
+            3,
+            "the cache backend registry needs a registry, and no registry is set",
+        ),
         (
             ("build.prod",),
             {"GOLDI_CACHE_BACKEND": "s3"},
@@ -128,4 +133,4 @@ def test_a_cache_that_breaks_off_fails_no_build(stage: Stage) -> None:
     stage.docker.answer("buildx bake", code=[1, 0], stderr=said)
     done = stage.goldi("build.prod")
     assert done.returncode == 0, done.stderr
-    assert "goldi: a cache of another machine fails the build, building without it" in done.stdout
+    assert "goldi: a remote cache made the build fail: building without it" in done.stdout

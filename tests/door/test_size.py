@@ -32,14 +32,14 @@ def test_the_table(built: Stage) -> None:
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines[0] == ["MB", "stored", IMAGE]
     assert lines[1:3] == [["0.5", "0.5", "COPY", "/venv"], ["bears", "0.4,", "/root/.npm", "0.1"]]
-    assert "docker images says 1.2MB: the layers as they are stored and once more unpacked, 0.5 + 0.5 MB" in done.stdout
+    assert "docker images says 1.2MB: the stored layers and the unpacked ones, 0.5 + 0.5 MB" in done.stdout
     assert lines[-1][:2] == ["0.1", "downloads:"]
     assert built.docker.only("save")["argv"] == ["save", IMAGE]
 
 
 def test_the_table_on_the_classic_store(built: Stage) -> None:
     built.docker.answer("info", stdout=json.dumps(CLASSIC))
-    assert "docker images says 1.2MB: what the layers take unpacked, 0.5 MB" in built.goldi("build.size").stdout
+    assert "docker images says 1.2MB: the unpacked layers, 0.5 MB" in built.goldi("build.size").stdout
 
 
 def test_for_scripts(built: Stage) -> None:

@@ -34,7 +34,7 @@ def test_a_cache_root_that_is_read_only(tiny: Project) -> None:
 def test_a_disk_that_is_full_of_caches_costs_no_image(tiny: Project) -> None:
     said = tiny.run(*mounted(tiny, "size=100k"))
     assert "no space left on device" in said
-    assert "goldi: the local cache is not kept" in said
+    assert "goldi: the local cache was not exported" in said
     assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
 
 
