@@ -71,7 +71,7 @@ def test_no_more_goes_than_the_limits_ask_for(made: list[tuple[float, int]], siz
     total, last = found[0].bytes, sum(row.bytes for row in rows[:-1])
     assert len({row.key for row in rows}) == len(rows)
     assert all(NOW - row.last_use > last_use.FRESH for row in rows)
-    if rows and rows[-1].why.startswith("all is over"):
+    if rows and rows[-1].why.startswith(policy.OVER_LIMIT):
         assert total - last > size, "the last one was needed"
     stays = total - sum(row.bytes for row in rows)
     fresh = sum(one.bytes for one in found[0].projects if NOW - one.last_use <= last_use.FRESH)

@@ -98,7 +98,11 @@ def test_directories(mode: int, uid: int, tagged: bool, name: str, mend: Mend | 
 def test_what_is_missing_is_one_note_that_can_be_mended() -> None:
     folders = tuple(Folder(name, Path("/c") / name) for name in ("a", "b", "c", "d"))
     (told,) = judge(Answers(folders=folders))
-    assert (told.severity, told.what, told.mend) == ("note", "not there yet: /c/a, /c/b, /c/c and 1 more", Mend("make"))
+    assert (told.severity, told.what, told.mend) == (
+        "note",
+        "missing cache directories: /c/a, /c/b, /c/c and 1 more",
+        Mend("make"),
+    )
 
 
 @pytest.mark.parametrize("tagged", [True, False])
@@ -265,10 +269,10 @@ def test_what_the_project_says_of_the_machine() -> None:
     assert found(env={"PYTHON_IMAGE": "x"}, wanted=wanted)["env-missing"].mend == Mend("env")
     stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, wanted=wanted)["env-stale"]
     assert (stale.severity, stale.mend) == ("warning", Mend("env"))
-    assert "GOLDI_CACHE_ROOT=/old, and it should be /c" in stale.what
+    assert "GOLDI_CACHE_ROOT=/old, but it should be /c" in stale.what
     volumes = {"x_venv": "/old/goldilocks-venv/p", "x_mypy": "/c/mypy-cache/p"}
     told = found(volumes=volumes, homes=frozenset({"/c/mypy-cache/p"}))
-    assert "the volume x_venv is still /old/goldilocks-venv/p" in told["volume-stale"].what
+    assert "the volume x_venv still uses /old/goldilocks-venv/p" in told["volume-stale"].what
 
 
 def test_how_it_ends() -> None:
@@ -278,7 +282,7 @@ def test_how_it_ends() -> None:
     failure = finding.failure([note, warning, warning, error])
     assert failure is not None
     assert failure.code == 21
-    assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` mends 2 of them.")
+    assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` fixes 2 of them.")
     lines = list(finding.lines([note, warning, error]))
     assert lines == [
         *("errors:", "  e: odd \\x1b[2J name", "warnings:", "  w: y", "    Do (--fix does it)", "notes:", "  n: x"),

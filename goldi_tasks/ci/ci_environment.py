@@ -68,7 +68,7 @@ def find_loss(junit: str) -> str:
     except OSError:
         # Who may not read it is told by `append` whether he may write.
         return ""
-    return f"{junit} is a file that is no JUnit report" if head and b"<testsuite" not in head else ""
+    return f"{junit} exists and is not a JUnit report" if head and b"<testsuite" not in head else ""
 
 
 def append(file: Path, text: str) -> None:

@@ -16,7 +16,7 @@ def nox(settings: Settings) -> tuple[str, ...]:
     noxfile = settings.project / "noxfile.py"
     if not noxfile.is_file():
         problem = f"{settings.project} has no noxfile.py"
-        raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
+        raise NotAProject(problem, "Create it with a session for each check, see `container_session`")
     return jobs.nox(Path(sys.executable), noxfile)
 
 

@@ -93,7 +93,7 @@ def _told(row: Row, left: Left) -> str:
 def _remedy(left: Sequence[tuple[Row, Left]]) -> str:
     denied = {row.path: row for row, one in left if one.denied}
     if denied and (os.geteuid() == 0 or any(row.image for row in denied.values())):
-        return "Even root may not: `lsattr` shows what is immutable, and `sudo chattr -i` changes that"
+        return "Not even root may remove it: `lsattr` shows immutable files, `sudo chattr -i FILE` changes one"
     if denied:
         # The same program, which as root follows no link either.
         program = ("sudo", sys.executable, "-IB", safe_delete.__file__)

@@ -31,9 +31,9 @@ def lines(found: Sequence[Found]) -> Iterator[str]:
             yield shown(one.refused)
         elif one.bad:
             what = oci_layout.INDEX if oci_layout.INDEX in one.bad else f"{len(one.bad)} of {one.blobs} blobs"
-            yield shown(f"bad: {what}{', dropped' if one.dropped else ''}  {one.directory}")
+            yield shown(f"bad: {what}{', deleted' if one.dropped else ''}  {one.directory}")
         else:
-            swept = f", {one.swept} left over removed" if one.swept else ""
+            swept = f", {one.swept} unused files removed" if one.swept else ""
             yield shown(f"good: {one.blobs} blobs, {format_size(one.bytes)}{swept}  {one.directory}")
     looked = [one for one in found if not one.refused]
     bad = sum(bool(one.bad) for one in looked)
@@ -44,7 +44,8 @@ def failure(found: Sequence[Found], *, dry: bool) -> CacheRefused | None:
     """What remains wrong: what was refused, and what is bad where nothing is changed."""
     bad = [one for one in found if one.bad]
     if dry and bad:
-        return CacheRefused(f"{len(bad)} local caches are damaged", "Run `inv cache.verify`: builds make them anew")
+        remedy = "Run `inv cache.verify` to delete them: builds create them again"
+        return CacheRefused(f"{len(bad)} local caches are damaged", remedy)
     if refused := [one.refused for one in found if one.refused]:
         return CacheRefused(shown(refused[0]), "Remove it yourself if it is in the way")
     return None

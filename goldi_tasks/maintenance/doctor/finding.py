@@ -71,7 +71,7 @@ def failure(findings: Sequence[Finding]) -> Unhealthy | None:
     errors = sum(finding.severity == "error" for finding in worse)
     counted = [_count(errors, "error"), _count(len(worse) - errors, "warning")]
     able = sum(finding.mend is not None for finding in worse)
-    remedy = f"`inv cache.doctor --fix` mends {able} of them" if able else "Each has its remedy above"
+    remedy = f"`inv cache.doctor --fix` fixes {able} of them" if able else "Each has its remedy above"
     return Unhealthy(f"cache.doctor found {' and '.join(filter(None, counted))}", remedy)
 
 

@@ -34,13 +34,13 @@ def _do(todo: Mend, where: Roots, images: Sequence[str], restore: Callable[[], N
     if todo.how == "make":
         missing = [cache for cache in CACHES if not os.path.lexists(where.folder(cache))]
         cache_directories.set_up(where, missing)
-        return f"made {', '.join(str(where.folder(cache)) for cache in missing)}"
+        return f"created {', '.join(str(where.folder(cache)) for cache in missing)}"
     if todo.how == "chmod":
         return _chmod(where.folder(BY_NAME[todo.name]))
     if todo.how == "remove":
         return _remove(todo, where, images)
     restore()
-    return "wrote what has changed to the project's .env"
+    return "updated the project's .env"
 
 
 def _chmod(folder: Path) -> str:
@@ -49,7 +49,7 @@ def _chmod(folder: Path) -> str:
             raise CacheRefused(f"{folder} is gone")
         cache_directories.check_ours(folder, handle)
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) & ~0o022 | 0o700)
-    return f"only you may write to {folder} now"
+    return f"only you can write to {folder} now"
 
 
 def _remove(todo: Mend, where: Roots, images: Sequence[str]) -> str:
@@ -61,17 +61,17 @@ def _remove(todo: Mend, where: Roots, images: Sequence[str]) -> str:
     if left:
         more = f" and {len(left) - 1} more" if len(left) > 1 else ""
         raise CacheRefused(
-            f"{left[0].path or row.path}: {left[0].reason}{more}", "No image with Python is here, or no engine"
+            f"{left[0].path or row.path}: {left[0].reason}{more}", "No engine answers, or none of its images has Python"
         )
     through = f" by a container of {row.image}" if row.image else ""
-    return f"removed what other users left in {row.path}{through}, {format_size(row.tally.freed)}"
+    return f"removed files of other users from {row.path}{through}, {format_size(row.tally.freed)}"
 
 
 def _words(todo: Mend, where: Roots) -> str:
     folder = where.folder(BY_NAME[todo.name]) if todo.name else ""
     return {
-        "make": "make the cache directories that are missing",
+        "make": "create the missing cache directories",
         "chmod": f"keep others from writing to {folder}",
-        "remove": f"remove what other users left in {folder}",
-        "env": "write what has changed to the project's .env",
+        "remove": f"remove files of other users from {folder}",
+        "env": "update the project's .env",
     }[todo.how]

@@ -51,7 +51,7 @@ def findings(answers: Answers) -> Iterator[Finding]:
         return
     nodes = parse(answers.inspect)
     if not any(nodes):
-        what = f"the builder {answers.builder} collects nothing: its cache grows until the disk is full"
+        what = f"the builder {answers.builder} has no garbage collection: its cache grows until the disk is full"
         yield Finding("collection-off", "warning", what, _remedy(answers))
     told = dict.fromkeys(loss for rules in nodes for loss in losses(rules))
     for severity, text in told:
@@ -96,10 +96,8 @@ def _told(rule: Rule) -> str:
 
 def _remedy(answers: Answers) -> str:
     if answers.docker and answers.docker.driver == "docker":
-        return (
-            "Give the engine rules that keep them, `builder.gc` in its daemon.json, as `inv engine.up` does for its own"
-        )
-    return "Create the builder with rules that keep them: `inv build.builder --reset` does, and costs its cache once"
+        return "Set `builder.gc` in the engine's daemon.json to rules that keep them, as `inv engine.up` does"
+    return "Run `inv build.builder --reset`: it deletes the builder's cache, and sets rules that keep cache mounts"
 
 
 def _rule(text: str) -> Rule:

@@ -16,11 +16,11 @@ def findings(answers: Answers) -> Iterator[Finding]:
             continue
         if asked.image:
             what = f"{asked.host} does not answer, and {asked.image} is not on this machine"
-            remedy = "Run `inv engine.up`, which makes base images where there is no registry, or name a mirror's image"
+            remedy = "Run `inv engine.up`, which builds base images without a registry, or choose images of a mirror"
             yield Finding("registry", "warning", what, remedy)
         else:
             what = f"{asked.host} does not answer: newer base images are not available"
-            yield Finding("registry", "note", what, "The ones that are here are used")
+            yield Finding("registry", "note", what, "Builds use the images on this machine")
     mirrors = (answers.info.get("RegistryConfig") or {}).get("Mirrors") or []
     if mirrors:
         yield Finding("registry-mirrors", "note", f"the engine asks {', '.join(mirrors)} before {HUB}")

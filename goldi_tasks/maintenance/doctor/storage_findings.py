@@ -22,24 +22,22 @@ def findings(answers: Answers) -> Iterator[Finding]:
     for root in answers.roots:
         yield from _kind(root)
         if root.space:
-            remedy = (
-                f"Free some (`inv cache.status` shows what is where), or {_ANOTHER[0].lower()}{_ANOTHER[1:]} a disk"
-            )
+            remedy = f"Free some space, see `inv cache.status`, or {_ANOTHER[0].lower()}{_ANOTHER[1:]} another disk"
             yield from _space("root", str(root.path), root.space, remedy)
     for path in answers.unseen:
-        remedy = "Share it with the machine that the engine runs on, or set GOLDI_CACHE_ROOT to one that is shared"
+        remedy = "Share it with the machine that the engine runs on, or set GOLDI_CACHE_ROOT to a shared directory"
         yield Finding("root-not-seen", "error", f"the engine does not see {path}", remedy)
     if answers.data and not any(root.space == answers.data for root in answers.roots):
-        remedy = "Remove images and builds that nobody needs: `docker system df` shows them"
+        remedy = "Remove unused images and build cache: `docker system df` shows their size"
         yield from _space("engine", "the engine's data", answers.data, remedy)
 
 
 def _kind(root: Root) -> Iterator[Finding]:
     if root.kind in ("tmpfs", "ramfs"):
-        what = f"{root.path} is a {root.kind}: caches there use memory and end with the next boot"
+        what = f"{root.path} is a {root.kind}: caches there use memory and are lost at the next boot"
         yield Finding("root-tmpfs", "warning", what, f"{_ANOTHER} a disk")
     elif root.kind in NETWORK:
-        what = f"{root.path} is on a network or shared file system ({root.kind}): slow, and locks may not hold"
+        what = f"{root.path} is on a network or shared file system ({root.kind}): slow, and file locks may fail"
         yield Finding("root-network", "warning", what, f"{_ANOTHER} a local disk")
 
 

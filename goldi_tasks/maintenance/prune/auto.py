@@ -50,14 +50,14 @@ def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> st
         plan = execute.plan(roots, asked, lambda _: images(), _budget())
     except _TooLong:
         state.write(usage_lock.stamp(), "")
-        return "the caches were not held against their limits, since they are so large; `inv cache.prune` does it"
+        return "the caches are too large to check their limits after a build; run `inv cache.prune`"
     plan.rows = [row for row in plan.rows if row.how in ("remove", "state")]
     if not plan.act(lambda _: None, None):
         # Somebody is at work, and will look in turn.
         return ""
     state.write(usage_lock.stamp(), "")
     freed = execute.freed(plan.rows)
-    return f"{format_size(freed)} of caches freed that were not used for long (see max-age, max-size)" if freed else ""
+    return f"freed {format_size(freed)} of unused caches (see max-age, max-size)" if freed else ""
 
 
 def _any(roots: Roots, asked: Asked, now: float) -> bool:

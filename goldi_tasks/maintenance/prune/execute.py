@@ -26,8 +26,8 @@ from goldi_tasks.units import format_age, format_size
 
 Tell = Callable[[str], None]
 _HELD = "a running container has it mounted"
-_USED = "it was used meanwhile"
-_UNKNOWN = "the engine may not be asked which containers run"
+_USED = "it was used in the meantime"
+_UNKNOWN = "the engine does not let this user list the running containers"
 
 
 @dataclass
@@ -80,8 +80,8 @@ class Prune:
                 row.kept = _UNKNOWN if sources is None else _HELD
             elif row.how == "state":
                 state_files.remove(row)
-            elif row.why.startswith("all is over") and self._enough(row):
-                row.kept = "what went before was enough"
+            elif row.why.startswith(policy.OVER_LIMIT) and self._enough(row):
+                row.kept = "the limit was reached without it"
             else:
                 self._rename(row)
 
@@ -102,7 +102,7 @@ class Prune:
         try:
             with cache_directories.opened(folder) as top:
                 if top is None:
-                    row.kept = "it is not there any more"
+                    row.kept = "it does not exist any more"
                     return
                 cache_directories.check_ours(folder, top)
                 if name != row.key:
@@ -113,7 +113,7 @@ class Prune:
                     os.rename(row.key, name, src_dir_fd=top, dst_dir_fd=top)
             self.gone.append((row, clear_caches.Row(cache, folder, name)))
         except FileNotFoundError:
-            row.kept = "it is not there any more"
+            row.kept = "it does not exist any more"
         except CacheRefused as error:
             row.failed = error.problem
         except OSError as error:
@@ -152,7 +152,7 @@ class Prune:
         folder = self.roots.folder(cache)
         where = tool_commands.prune(cache, folder, self.images(row.what))
         if not where:
-            row.kept = f"no {tool_commands.COMMANDS[row.what][0]} here, and no image that has it"
+            row.kept = f"{tool_commands.COMMANDS[row.what][0]} is not installed, and no image has it"
             return
         row.freed = max(0, row.bytes - sizes.one(cache, folder).bytes)
 
@@ -187,7 +187,7 @@ def builder(asked: Asked) -> Row | None:
     """The row of the builder's store, None without a limit. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
     limits = asked.limits
     whys = [f"not used for {format_age(limits.age)}"] if limits.age else []
-    whys += [f"what is over {format_size(limits.size)}"] if limits.size else []
+    whys += [f"more than {format_size(limits.size)}"] if limits.size else []
     if not whys:
         return None
     found, now = builder_store.look(), time.time()
@@ -214,4 +214,4 @@ def failure(rows: Iterable[Row]) -> CacheRefused | None:
     return CacheRefused(f"{failed[0].title} could not be pruned: {failed[0].failed}{more}", _REMEDY)
 
 
-_REMEDY = "See the lines above; `inv cache.clear --name` empties a cache, with a container where that takes root"
+_REMEDY = "See the lines above; `inv cache.clear --name NAME` empties a cache, as root in a container if needed"

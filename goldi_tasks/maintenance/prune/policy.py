@@ -18,6 +18,9 @@ from goldi_tasks.units import format_age, format_size
 # What is removed has this name meanwhile; what has it was left by a prune that was ended.
 TRASH = ".goldi-removed-"
 
+# How the reason of a row begins that goes only because all caches together are too large.
+OVER_LIMIT = "all caches exceed"
+
 # A directory is removed; a tool prunes its cache; old files go; the builder prunes its store; our own notes go.
 How = Literal["remove", "tool", "files", "builder", "state"]
 
@@ -83,7 +86,7 @@ def _tools(chosen: Sequence[Size], limits: Limits) -> Iterator[Row]:
             continue
         row = Row("tool", size.name, "", bytes=size.bytes, files=size.files, last_use=size.last_use)
         if size.name in tool_commands.COMMANDS:
-            yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes what nothing needs")
+            yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes unused entries")
         elif size.name == "pip-cache" and limits.age:
             yield replace(row, how="files", why=f"files that were not used for {format_age(limits.age)}")
 
@@ -108,7 +111,7 @@ def _excess(chosen: Sequence[Size], asked: Asked, now: float, rows: Sequence[Row
     for size, part in sorted(parts, key=lambda pair: pair[1].last_use):
         if left > asked.limits.size and _free(size, part, asked, now):
             left -= part.bytes
-            yield _row(size, part, f"all is over {format_size(asked.limits.size)}; {_used(part, now)}")
+            yield _row(size, part, f"{OVER_LIMIT} {format_size(asked.limits.size)}; {_used(part, now)}")
 
 
 def over(found: Sequence[Size], asked: Asked, rows: Sequence[Row]) -> int:

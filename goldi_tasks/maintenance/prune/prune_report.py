@@ -21,7 +21,7 @@ def before(rows: Iterable[Row]) -> Iterator[str]:
 
 def after(row: Row) -> Iterator[str]:
     """What came of a row."""
-    said = f"left alone: {row.kept}" if row.kept else f"not all: {row.failed}" if row.failed else "freed"
+    said = f"left alone: {row.kept}" if row.kept else f"incomplete: {row.failed}" if row.failed else "freed"
     yield from _fitted(f"{format_size(row.freed):>10}  {shown(row.title)}", shown(said))
 
 
@@ -30,7 +30,7 @@ def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
     for remark in plan.remarks:
         yield as_typed(f"goldi: {remark}")
     if over:
-        yield as_typed(f"goldi: {format_size(over)} are still over the limit; `inv cache.status` shows what they are")
+        yield as_typed(f"goldi: the caches exceed the limit by {format_size(over)}; `inv cache.status` lists them")
     if not plan.rows:
         yield "nothing to prune"
     elif dry:

@@ -68,7 +68,7 @@ def _builder(plan: execute.Prune) -> None:
         if row := execute.builder(plan.asked):
             plan.rows.insert(0, row)
     except GoldiError as error:
-        plan.remarks.append(f"the builder's store is left alone: {error.problem}")
+        plan.remarks.append(f"the build cache is not pruned: {error.problem}")
 
 
 def _say(lines: Iterable[str]) -> None:

@@ -22,7 +22,7 @@ def look(roots: Roots) -> tuple[list[Size], Store | None, str]:
         try:
             return found, asked.result(), ""
         except GoldiError as error:
-            return found, None, f"nothing is known of the builder and its cache mounts: {error.problem}"
+            return found, None, f"the build cache and its cache mounts are not measured: {error.problem}"
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def remarks(size: Size) -> list[str]:
     """What people are told of a cache beside its figures."""
     said = [shown(size.refused)] if size.refused else []
     if size.unreadable:
-        said.append(f"{shown(str(size.path))}: {len(size.unreadable)} directories cannot be looked into")
+        said.append(f"{shown(str(size.path))}: {len(size.unreadable)} directories cannot be read")
     return said
 
 

@@ -23,7 +23,7 @@ _FILES, _FOLDERS = 50, 40
 def measure(files: int, number: int, tell: Callable[[str], None]) -> Report:
     """`number` rounds over a tree of so many files, in a temporary directory. Raises UnknownName for none."""
     if files < 1:
-        raise UnknownName(f"{files} files measure nothing", "Say --files with 1 or more")
+        raise UnknownName(f"{files} files measure nothing", "Set --files to 1 or more")
     with tempfile.TemporaryDirectory(prefix="goldi-bench-") as scratch:
         root = Path(scratch) / "cache"
         tell(f"{files} files")
