@@ -1,4 +1,4 @@
-"""The cache directories: there, ours, tagged, for nobody else; and what other users left in them and in the project."""
+"""Check the cache directories: existence, owner, mode, tag; and files of other users in them and in the project."""
 
 import shlex
 import stat
@@ -9,14 +9,14 @@ from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 from goldi_tasks.paths import TAG_FILE
 
 _REMEDY = "Remove it, or choose another root with GOLDI_CACHE_ROOT"
-# How many names people are told of several.
+# How many paths of a list are printed.
 SHOWN = 3
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """What is wrong with each directory, then with what is in it."""
+    """Yield what is wrong with each cache directory, then with the files in it and in the project."""
     if missing := [str(folder.path) for folder in answers.folders if folder.mode is None]:
-        what = f"missing cache directories: {_some(missing)}"
+        what = f"missing cache directories: {_join(missing)}"
         yield Finding("folder-missing", "note", what, "Run `inv cache.setup`", Mend("make"))
     for folder in answers.folders:
         if folder.mode is not None:
@@ -25,9 +25,9 @@ def findings(answers: Answers) -> Iterator[Finding]:
         what = f"{path} is named like a build cache of goldi but is not a known cache: no task empties it"
         yield Finding("folder-unknown", "note", what, "Remove it yourself if nobody needs it")
     if answers.leftovers:
-        named = _some([str(path) for path in answers.leftovers])
+        paths = _join([str(path) for path in answers.leftovers])
         command = shlex.join(["sudo", "chown", "-hR", str(answers.owner), *map(str, answers.leftovers)])
-        what = f"the project contains files of another user: {named}"
+        what = f"the project contains files of another user: {paths}"
         yield Finding("project-leftovers", "warning", what, f"Run `{command}`, or remove them")
 
 
@@ -39,10 +39,10 @@ def _folder(folder: Folder, mode: int, owner: int) -> Iterator[Finding]:
     elif folder.uid != owner:
         yield Finding("folder-owner", "error", f"{folder.path} belongs to user {folder.uid}: it is never used", _REMEDY)
     else:
-        yield from _ours(folder, mode)
+        yield from _own_directory(folder, mode)
 
 
-def _ours(folder: Folder, mode: int) -> Iterator[Finding]:
+def _own_directory(folder: Folder, mode: int) -> Iterator[Finding]:
     mend = Mend("chmod", folder.name) if folder.tagged else None
     chmod = f"Run `chmod 0700 {shlex.quote(str(folder.path))}`"
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -62,8 +62,8 @@ def _ours(folder: Folder, mode: int) -> Iterator[Finding]:
 
 
 def _leftovers(folder: Folder) -> Finding:
-    """What a container left that ran as root."""
-    what = f"{folder.path} has files of another user: {_some([*folder.strangers, *folder.unread])}"
+    """Return the finding for files of other users, which containers that run as root leave."""
+    what = f"{folder.path} has files of another user: {_join([*folder.strangers, *folder.unread])}"
     if not folder.tagged:
         remedy = f"Run `{shlex.join(['sudo', 'chown', '-hR', str(folder.uid), str(folder.path)])}`"
         return Finding("folder-leftovers", "warning", what, remedy)
@@ -71,6 +71,6 @@ def _leftovers(folder: Folder) -> Finding:
     return Finding("folder-leftovers", "warning", what, remedy, Mend("remove", folder.name))
 
 
-def _some(names: list[str]) -> str:
+def _join(names: list[str]) -> str:
     names = sorted(set(names))
     return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

@@ -1,4 +1,4 @@
-"""The engine, the client's plugins, and what the builder can do."""
+"""Check the engine, the plugins of the client, and the abilities of the builder."""
 
 from collections.abc import Iterator
 
@@ -7,11 +7,12 @@ from goldi_tasks.errors import NoPermission
 from goldi_tasks.maintenance.doctor.facts import Answers
 from goldi_tasks.maintenance.doctor.finding import Finding
 
+# The oldest versions that are tested.
 ENGINE, BUILDX, COMPOSE = (23,), (0, 13), (2, 20)
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """What is missing or too old, what cannot be exported, and what is peculiar about the engine."""
+    """Yield what is missing or too old, whether caches can be exported, and peculiarities of the engine."""
     if answers.problem:
         name = "engine-permission" if isinstance(answers.problem, NoPermission) else "engine-missing"
         yield Finding(name, "error", answers.problem.problem, answers.problem.remedy)
@@ -44,9 +45,9 @@ def _versions(docker: Docker, compose: tuple[int, ...] | None) -> Iterator[Findi
         yield _old("compose", compose, COMPOSE, "warning")
 
 
-def _old(name: str, found: tuple[int, ...], least: tuple[int, ...], severity: str) -> Finding:
-    said, needed = (".".join(map(str, number)) for number in (found, least))
-    what = f"{name} {said} is too old: {needed} is the oldest tested version"
+def _old(name: str, version: tuple[int, ...], oldest: tuple[int, ...], severity: str) -> Finding:
+    installed, needed = (".".join(map(str, numbers)) for numbers in (version, oldest))
+    what = f"{name} {installed} is too old: {needed} is the oldest tested version"
     return Finding(
         f"{name}-old", "error" if severity == "error" else "warning", what, f"Install {name} {needed} or newer"
     )
@@ -64,7 +65,7 @@ def _exports(docker: Docker) -> Iterator[Finding]:
 
 
 def _allow(docker: Docker, answers: Answers) -> Iterator[Finding]:
-    """Our tasks say so themselves."""
+    """Yield a note about buildx versions that ask for `--allow=fs`; our tasks pass it."""
     if docker.asks_for_paths and answers.roots:
         flags = " ".join(f"--allow=fs={root.path}" for root in answers.roots)
         what = "plain `docker buildx bake` of this version asks before it writes outside the project"

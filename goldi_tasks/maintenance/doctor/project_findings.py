@@ -1,4 +1,4 @@
-"""What the project says of this machine: its .env, the compose volumes made by it, its builder."""
+"""Check what the project has on this machine: its .env, its compose volumes, its builder."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,7 +7,7 @@ from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """What is no longer as the settings have it."""
+    """Yield what no longer agrees with the settings."""
     if answers.env is not None:
         yield from _env(answers.env, answers.wanted)
     if answers.elsewhere:
@@ -20,12 +20,12 @@ def findings(answers: Answers) -> Iterator[Finding]:
             yield Finding("volume-stale", "note", what, remedy)
 
 
-def _env(env: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Finding]:
+def _env(env: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Finding]:
     if "GOLDI_CACHE_ROOT" not in env:
         what = "the project's .env does not say where the caches are: plain `docker compose` uses its default"
         yield Finding("env-missing", "note", what, "Run `inv cache.setup`", Mend("env"))
         return
-    for name in wanted:
-        if env.get(name) != wanted[name]:
-            what = f"the project's .env has {name}={env.get(name, '')}, but it should be {wanted[name]}"
+    for name in settings:
+        if env.get(name) != settings[name]:
+            what = f"the project's .env has {name}={env.get(name, '')}, but it should be {settings[name]}"
             yield Finding("env-stale", "warning", what, "Run `inv cache.setup`", Mend("env"))
