@@ -14,9 +14,9 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose import compose_arguments
 from goldi_tasks.engine import emulation
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
+from goldi_tasks.maintenance.doctor import host_facts
 from goldi_tasks.maintenance.doctor.collect import LATE, together
 from goldi_tasks.maintenance.doctor.facts import Answers, Registry, Space
-from goldi_tasks.maintenance.doctor.host_facts import folders, leftovers, roots, space, unknown
 from goldi_tasks.maintenance.doctor.registry_findings import HUB, host
 from goldi_tasks.paths import CACHES, Roots
 from goldi_tasks.settings import Settings
@@ -31,16 +31,16 @@ _MACHINE_VARIABLES = ("GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_
 def everything(cache_roots: Roots, settings: Settings | None) -> Answers:
     """Return all answers; without `settings`, outside a project, those about the project are missing."""
     questions: dict[str, Callable[[], Any]] = {
-        "the file systems": lambda: roots(cache_roots),
-        "the cache directories": lambda: folders(cache_roots),
-        "other directories": lambda: unknown(cache_roots),
+        "the file systems": lambda: host_facts.roots(cache_roots),
+        "the cache directories": lambda: host_facts.folders(cache_roots),
+        "other directories": lambda: host_facts.unknown(cache_roots),
         "binfmt_misc": emulation.handlers,
         "SELinux": lambda: _read(Path("/sys/fs/selinux/enforce")) == "1",
         "docker": lambda: _docker(cache_roots),
     }
     if settings:
         project = settings
-        questions["the project"] = lambda: leftovers(project)
+        questions["the project"] = lambda: host_facts.leftovers(project)
         questions["the registries"] = lambda: _registries(project)
         questions["the volumes"] = lambda: _volumes(project)
     outcomes = together(questions, ALL)
@@ -152,7 +152,7 @@ def _data(info: Mapping[str, Any]) -> Space | None:
     if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
         return None
     folder = Path(str(info.get("DockerRootDir") or "/"))
-    return space(folder) if folder.exists() else None
+    return host_facts.space(folder) if folder.exists() else None
 
 
 def _project(settings: Settings, docker: system_info.Docker | None) -> dict[str, Any]:
