@@ -57,7 +57,7 @@ def test_what_stays() -> None:
 def test_what_is_gone_or_was_left_behind_goes_without_a_limit() -> None:
     left = replace(part("x", 0), key=f"{policy.TRASH}0123456789ab")
     rows = policy.choose([cache("mypy-cache", part("a", 1), left)], Asked(Limits()), NOW, lambda key: True)
-    assert [row.why for row in rows] == ["its project is gone", "left by a prune that was ended"]
+    assert [row.why for row in rows] == ["its project is gone", "left by an interrupted prune"]
 
 
 @given(

@@ -34,7 +34,14 @@ def test_a_healthy_machine() -> None:
     folder = Folder("pip-cache", Path("/c/pip-cache"), 0o40700, 1000, tagged=True)
     env = {"GOLDI_CACHE_ROOT": "/c"}
     well = Answers(
-        owner=1000, roots=(root(),), folders=(folder,), docker=DOCKER, compose=(2, 26), data=WELL, env=env, wanted=env
+        owner=1000,
+        roots=(root(),),
+        folders=(folder,),
+        docker=DOCKER,
+        compose=(2, 26),
+        data=WELL,
+        env=env,
+        expected_env=env,
     )
     assert judge(well) == []
     assert list(finding.lines([])) == ["nothing wrong"]
@@ -73,7 +80,7 @@ def test_the_engines_data_is_told_of_once() -> None:
 
 
 def test_a_root_that_the_engine_does_not_see() -> None:
-    assert "does not see /c" in found(unseen=(Path("/c"),))["root-not-seen"].what
+    assert "does not see /c" in found(invisible_roots=(Path("/c"),))["root-not-seen"].what
 
 
 @pytest.mark.parametrize(
@@ -114,7 +121,7 @@ def test_leftovers_are_removed_from_caches_of_ours_only(tagged: bool) -> None:
 
 
 def test_another_builder_is_named() -> None:
-    told = found(elsewhere="remote tcp://far:1234")["builder-elsewhere"]
+    told = found(settings_builder="remote tcp://far:1234")["builder-elsewhere"]
     assert "remote tcp://far:1234" in told.what
     assert told.severity == "note"
 
@@ -266,12 +273,12 @@ def test_registries() -> None:
 
 def test_what_the_project_says_of_the_machine() -> None:
     wanted = {"GOLDI_CACHE_ROOT": "/c", "GOLDI_UID": "7"}
-    assert found(env={"PYTHON_IMAGE": "x"}, wanted=wanted)["env-missing"].mend == Mend("env")
-    stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, wanted=wanted)["env-stale"]
+    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].mend == Mend("env")
+    stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, expected_env=wanted)["env-stale"]
     assert (stale.severity, stale.mend) == ("warning", Mend("env"))
     assert "GOLDI_CACHE_ROOT=/old, but it should be /c" in stale.what
     volumes = {"x_venv": "/old/goldilocks-venv/p", "x_mypy": "/c/mypy-cache/p"}
-    told = found(volumes=volumes, homes=frozenset({"/c/mypy-cache/p"}))
+    told = found(volumes=volumes, cache_paths=frozenset({"/c/mypy-cache/p"}))
     assert "the volume x_venv still uses /old/goldilocks-venv/p" in told["volume-stale"].what
 
 

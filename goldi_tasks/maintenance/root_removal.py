@@ -31,7 +31,7 @@ def empty(
 ) -> str:
     """Empty the directory that is open as `top` in a container of the first of `images` that the engine has.
 
-    `only`, `keys` and `strangers` are as in `safe_delete.walk`; `tally` is updated. Returns the image, "" if no
+    `only`, `keys` and `strangers` are as in safe_delete.py; `tally` is updated. Returns the image, "" if no
     container could do it. Raises Interrupted.
     """
     status = os.fstat(top)

@@ -21,8 +21,8 @@ def findings(answers: Answers) -> Iterator[Finding]:
         yield Finding(
             "no-answer", "warning", what, "Run it again; if this repeats, check whether the engine is busy or hangs"
         )
-    if answers.dead:
-        what = f"the builder {answers.builder} cannot be started: {answers.dead}"
+    if answers.start_error:
+        what = f"the builder {answers.builder} cannot be started: {answers.start_error}"
         yield Finding("builder-dead", "error", what, "Run `inv build.builder --reset`: every build fails until then")
     if answers.docker:
         yield from _versions(answers.docker, answers.compose)

@@ -66,12 +66,12 @@ class Answers:
     - `owner`: the user id that owns the caches. `unknown`: directories named like build caches that are none.
     - `late`: the questions without an answer in time. `problem`: why `docker` and what depends on it is unknown.
     - `info`: what `docker info` prints. `compose`: the version, () without the plugin, None if unknown.
-    - `data`: the file system of the engine's data. `unseen`: cache roots that the engine does not see.
-    - `builder`: its name; `inspect`: what buildx prints of it; `dead`: why it does not start, "" if it does.
-    - `env`: the variables in the project's .env, None outside a project; `wanted`: those that the settings give.
-    - `volumes`: the devices of the project's bind volumes, by name; `homes`: the cache directories of the settings.
+    - `data`: the file system of the engine's data. `invisible_roots`: cache roots that the engine does not see.
+    - `builder`: its name; `inspect`: what buildx prints of it; `start_error`: why it does not start, "" if it does.
+    - `env`: the variables in the project's .env, None outside a project; `expected_env`: those that the settings give.
+    - `volumes`: the devices of the project's bind volumes, by name. `cache_paths`: those of the settings.
     - `leftovers`: paths in the project that belong to another user.
-    - `elsewhere`: the builder that the settings choose, "" for the current one.
+    - `settings_builder`: the builder that the settings choose, "" for the current one.
     """
 
     owner: int = 0
@@ -84,16 +84,16 @@ class Answers:
     docker: Docker | None = None
     compose: tuple[int, ...] | None = None
     data: Space | None = None
-    unseen: tuple[Path, ...] = ()
+    invisible_roots: tuple[Path, ...] = ()
     builder: str = ""
     inspect: str = ""
-    dead: str = ""
+    start_error: str = ""
     handlers: tuple[Handler, ...] = ()
     selinux: bool = False
     registries: tuple[Registry, ...] = ()
     env: Mapping[str, str] | None = None
-    wanted: Mapping[str, str] = field(default_factory=dict)
+    expected_env: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
-    homes: frozenset[str] = frozenset()
+    cache_paths: frozenset[str] = frozenset()
     leftovers: tuple[Path, ...] = ()
-    elsewhere: str = ""
+    settings_builder: str = ""

@@ -101,7 +101,7 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         inspect = _ask_or_blank(Command(("docker", "buildx", "inspect", name)))
     late = ("the builder",) if buildx and not inspect else ()
     # Starting it is no harm: the next build would start it too.
-    dead = _start(name) if docker.container and inspect and not builder_model.runs(inspect) else ""
+    start_error = _start(name) if docker.container and inspect and not builder_model.runs(inspect) else ""
     return {
         "info": info,
         "docker": docker,
@@ -109,8 +109,8 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         "data": _data(info),
         "builder": name,
         "inspect": inspect,
-        "dead": dead,
-        "unseen": tuple(root for root in cache_roots.all if not _is_visible(root)),
+        "start_error": start_error,
+        "invisible_roots": tuple(root for root in cache_roots.all if not _is_visible(root)),
         "late": late,
     }
 
@@ -167,9 +167,9 @@ def _project(settings: Settings, docker: system_info.Docker | None) -> dict[str,
     )
     return {
         "env": envfile.read(settings.made_images),
-        "wanted": {name: machine[name] for name in names},
-        "elsewhere": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
-        "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
+        "expected_env": {name: machine[name] for name in names},
+        "settings_builder": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
+        "cache_paths": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
 
 

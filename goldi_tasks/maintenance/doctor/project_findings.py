@@ -9,12 +9,12 @@ from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 def findings(answers: Answers) -> Iterator[Finding]:
     """Yield what no longer agrees with the settings."""
     if answers.env is not None:
-        yield from _env(answers.env, answers.wanted)
-    if answers.elsewhere:
-        what = f"the settings choose the builder {answers.elsewhere}: the current one was checked instead"
+        yield from _env(answers.env, answers.expected_env)
+    if answers.settings_builder:
+        what = f"the settings choose the builder {answers.settings_builder}: the current one was checked instead"
         yield Finding("builder-elsewhere", "note", what, "Run `inv build.builder` to check the other")
     for name, device in sorted(answers.volumes.items()):
-        if device not in answers.homes:
+        if device not in answers.cache_paths:
             what = f"the volume {name} still uses {device}, which is no cache directory of the settings"
             remedy = "Run `inv compose.down` and `inv compose.up`, unless the compose file names it; no file is lost"
             yield Finding("volume-stale", "note", what, remedy)

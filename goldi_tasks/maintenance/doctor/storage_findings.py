@@ -24,7 +24,7 @@ def findings(answers: Answers) -> Iterator[Finding]:
         if root.space:
             remedy = f"Free some space, see `inv cache.status`, or {_ANOTHER[0].lower()}{_ANOTHER[1:]} another disk"
             yield from _space("root", str(root.path), root.space, remedy)
-    for path in answers.unseen:
+    for path in answers.invisible_roots:
         remedy = "Share it with the machine that the engine runs on, or set GOLDI_CACHE_ROOT to a shared directory"
         yield Finding("root-not-seen", "error", f"the engine does not see {path}", remedy)
     if answers.data and not any(root.space == answers.data for root in answers.roots):

@@ -18,10 +18,10 @@ from goldi_tasks.units import format_age, format_size
 # Prefix of a directory while it is being removed; a prune that was killed leaves such directories.
 TRASH = ".goldi-removed-"
 
-# How the reason of a row begins that goes only because all caches together are too large.
+# Start of the reason of rows that are removed for the size limit of all caches.
 OVER_LIMIT = "all caches exceed"
 
-# Remove a directory, run a tool's command, remove old files, prune the build cache, or remove state files.
+# What a row does: remove a directory, run a tool, remove old files, prune the build cache, or remove state files.
 How = Literal["remove", "tool", "files", "builder", "state"]
 
 
@@ -97,7 +97,7 @@ def _tools(sizes: Sequence[Size], limits: Limits) -> Iterator[Row]:
 def _old(size: Size, request: Asked, now: float, is_gone: Callable[[str], bool]) -> Iterator[Row]:
     for part in size.projects:
         if part.key.startswith(TRASH):
-            yield _row(size, part, "left by a prune that was ended")
+            yield _row(size, part, "left by an interrupted prune")
         elif not _is_removable(size, part, request, now):
             continue
         elif is_gone(part.key):
@@ -108,9 +108,9 @@ def _old(size: Size, request: Asked, now: float, is_gone: Callable[[str], bool])
 
 def _excess(sizes: Sequence[Size], request: Asked, now: float, rows: Sequence[Row]) -> Iterator[Row]:
     """Yield further directories until the rest is within the size limit."""
-    chosen = {(row.what, row.key) for row in rows if row.how == "remove"}
+    removed_keys = {(row.what, row.key) for row in rows if row.how == "remove"}
     rest = sum(size.bytes for size in sizes) - sum(row.bytes for row in rows if row.how == "remove")
-    parts = [(size, part) for size in sizes for part in size.projects if (size.name, part.key) not in chosen]
+    parts = [(size, part) for size in sizes for part in size.projects if (size.name, part.key) not in removed_keys]
     for size, part in sorted(parts, key=lambda pair: pair[1].last_use):
         if rest > request.limits.size and _is_removable(size, part, request, now):
             rest -= part.bytes

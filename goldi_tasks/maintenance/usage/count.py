@@ -2,7 +2,7 @@
 
 A pass in Python over every file takes twice the time of `du`. Counting needs no `stat` of files, only the entries of
 directories, and runs on a second core. Neither follows a link. Where `du` lacks these options (macOS, busybox), or
-where something is mounted in a cache, `safe_delete.walk` measures alone.
+where something is mounted in a cache, safe_delete.py measures alone.
 """
 
 import errno
@@ -62,7 +62,7 @@ def count(folders: Iterable[Path], report_count: Tell) -> dict[Path, Counted]:
                 time.sleep(process.TICK / 4)
             counting.result()
         except OSError:
-            # For example a path that is too long for one call; `safe_delete.walk` opens directories step by step.
+            # For example a path that is too long for one call; safe_delete.py opens directories step by step.
             return {}
         finally:
             counter.stopped = True
