@@ -84,7 +84,7 @@ def test_a_root_that_the_engine_does_not_see() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "uid", "tagged", "name", "mend"),
+    ("mode", "uid", "tagged", "name", "fix"),
     [
         (0o120777, 1000, True, "folder-link", None),
         (0o100600, 1000, True, "folder-no-directory", None),
@@ -96,16 +96,16 @@ def test_a_root_that_the_engine_does_not_see() -> None:
         (0o40700, 1000, False, "folder-untagged", None),
     ],
 )
-def test_directories(mode: int, uid: int, tagged: bool, name: str, mend: Mend | None) -> None:
+def test_directories(mode: int, uid: int, tagged: bool, name: str, fix: Mend | None) -> None:
     told = found(owner=1000, folders=(Folder("pip-cache", Path("/c/pip-cache"), mode, uid, tagged),))
-    assert told[name].mend == mend
+    assert told[name].fix == fix
     assert told[name].severity == ("warning" if name == "folder-untagged" else "error")
 
 
 def test_what_is_missing_is_one_note_that_can_be_mended() -> None:
     folders = tuple(Folder(name, Path("/c") / name) for name in ("a", "b", "c", "d"))
     (told,) = judge(Answers(folders=folders))
-    assert (told.severity, told.what, told.mend) == (
+    assert (told.severity, told.what, told.fix) == (
         "note",
         "missing cache directories: /c/a, /c/b, /c/c and 1 more",
         Mend("make"),
@@ -117,7 +117,7 @@ def test_leftovers_are_removed_from_caches_of_ours_only(tagged: bool) -> None:
     folder = Folder("uv-cache", Path("/c/uv-cache"), 0o40700, 7, tagged, strangers=("x", "y"), unread=("x",))
     told = found(owner=7, folders=(folder,))["folder-leftovers"]
     assert told.what == "/c/uv-cache has files of another user: x, y"
-    assert told.mend == (Mend("remove", "uv-cache") if tagged else None)
+    assert told.fix == (Mend("remove", "uv-cache") if tagged else None)
 
 
 def test_another_builder_is_named() -> None:
@@ -129,7 +129,7 @@ def test_another_builder_is_named() -> None:
 def test_leftovers_in_the_project_are_left_to_the_user() -> None:
     told = found(owner=7, leftovers=(Path("/p/node modules"),))["project-leftovers"]
     assert "sudo chown -hR 7 '/p/node modules'" in told.remedy
-    assert told.mend is None
+    assert told.fix is None
 
 
 def test_the_engine_that_is_not_there() -> None:
@@ -273,9 +273,9 @@ def test_registries() -> None:
 
 def test_what_the_project_says_of_the_machine() -> None:
     wanted = {"GOLDI_CACHE_ROOT": "/c", "GOLDI_UID": "7"}
-    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].mend == Mend("env")
+    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].fix == Mend("env")
     stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, expected_env=wanted)["env-stale"]
-    assert (stale.severity, stale.mend) == ("warning", Mend("env"))
+    assert (stale.severity, stale.fix) == ("warning", Mend("env"))
     assert "GOLDI_CACHE_ROOT=/old, but it should be /c" in stale.what
     volumes = {"x_venv": "/old/goldilocks-venv/p", "x_mypy": "/c/mypy-cache/p"}
     told = found(volumes=volumes, cache_paths=frozenset({"/c/mypy-cache/p"}))

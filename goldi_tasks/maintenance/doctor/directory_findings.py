@@ -43,13 +43,13 @@ def _folder(folder: Folder, mode: int, owner: int) -> Iterator[Finding]:
 
 
 def _own_directory(folder: Folder, mode: int) -> Iterator[Finding]:
-    mend = Mend("chmod", folder.name) if folder.tagged else None
+    fix = Mend("chmod", folder.name) if folder.tagged else None
     chmod = f"Run `chmod 0700 {shlex.quote(str(folder.path))}`"
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         what = f"other users can write to {folder.path}: it is not used, since they could have changed its files"
-        yield Finding("folder-mode", "error", what, f"{chmod}, and clear it if you share this machine", mend)
+        yield Finding("folder-mode", "error", what, f"{chmod}, and clear it if you share this machine", fix)
     elif mode & 0o700 != 0o700:
-        yield Finding("folder-mode", "error", f"you cannot write to {folder.path}", chmod, mend)
+        yield Finding("folder-mode", "error", f"you cannot write to {folder.path}", chmod, fix)
     if not folder.tagged and not folder.empty:
         what = f"{folder.path} has no {TAG_FILE}: builds use it, but `cache.clear` does not empty it"
         remedy = "Remove it yourself, or empty it and run `inv cache.setup`, which tags it"

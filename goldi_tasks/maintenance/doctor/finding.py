@@ -25,13 +25,13 @@ class Mend:
 
 @dataclass(frozen=True)
 class Finding:
-    """A problem of this machine or project; `mend` is None if no automatic fix is safe."""
+    """A problem of this machine or project; `fix` is None if no automatic fix is safe."""
 
     id: str
     severity: Severity
     what: str
     remedy: str = ""
-    mend: Mend | None = None
+    fix: Mend | None = None
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
@@ -43,7 +43,7 @@ def lines(findings: Sequence[Finding]) -> Iterator[str]:
         for finding in selected:
             yield shown(f"  {finding.id}: {as_typed(finding.what)}")
             if finding.remedy:
-                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.mend else ''}")
+                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.fix else ''}")
     if not findings:
         yield "nothing wrong"
 
@@ -57,7 +57,7 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "severity": finding.severity,
             "what": as_typed(finding.what),
             "remedy": as_typed(finding.remedy),
-            "fixable": finding.mend is not None,
+            "fixable": finding.fix is not None,
         }
         for finding in ordered
     ]
@@ -70,7 +70,7 @@ def failure(findings: Sequence[Finding]) -> Unhealthy | None:
         return None
     error_count = sum(finding.severity == "error" for finding in problems)
     counts = [_count(error_count, "error"), _count(len(problems) - error_count, "warning")]
-    fixable = sum(finding.mend is not None for finding in problems)
+    fixable = sum(finding.fix is not None for finding in problems)
     remedy = f"`inv cache.doctor --fix` fixes {fixable} of them" if fixable else "Each has its remedy above"
     return Unhealthy(f"cache.doctor found {' and '.join(filter(None, counts))}", remedy)
 

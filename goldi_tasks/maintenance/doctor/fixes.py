@@ -20,7 +20,7 @@ def mend(
 
     `images` are candidates for the container that removes files of other users; `write_env` writes the project's .env.
     """
-    for fix in dict.fromkeys(finding.mend for finding in findings if finding.mend):
+    for fix in dict.fromkeys(finding.fix for finding in findings if finding.fix):
         if dry:
             yield f"would {_describe(fix, roots)}"
             continue

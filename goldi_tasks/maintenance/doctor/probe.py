@@ -106,7 +106,7 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         "info": info,
         "docker": docker,
         "compose": _answer_or(outcomes["compose"], None),
-        "data": _data(info),
+        "data": _engine_data(info),
         "builder": name,
         "inspect": inspect,
         "start_error": start_error,
@@ -147,7 +147,7 @@ def _is_visible(root: Path) -> bool:
         return True
 
 
-def _data(info: Mapping[str, Any]) -> Space | None:
+def _engine_data(info: Mapping[str, Any]) -> Space | None:
     """Return the file system of the engine's data, None if that is not on this machine."""
     if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
         return None

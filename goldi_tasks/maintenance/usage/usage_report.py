@@ -33,7 +33,7 @@ def show(sizes: Sequence[Size], store: Store | None, remark: str, now: float, *,
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    # COLUMNS counts for a terminal only: other readers of the output expect lines of the same form.
+    # Without a terminal COLUMNS is ignored, so that the lines always have the same form.
     width = console.width if console.is_terminal else 80
     for text, style in [*tables(sizes, store, now, width, verbose=verbose), ("", "")]:
         console.print(Text(text, style=style if console.is_terminal else ""))
