@@ -57,7 +57,7 @@ def test_what_stays() -> None:
 def test_what_is_gone_or_was_left_behind_goes_without_a_limit() -> None:
     left = replace(part("x", 0), key=f"{policy.TRASH}0123456789ab")
     rows = policy.choose([cache("mypy-cache", part("a", 1), left)], Asked(Limits()), NOW, lambda key: True)
-    assert [row.why for row in rows] == ["its project is gone", "left by a prune that was ended"]
+    assert [row.why for row in rows] == ["its project is gone", "left by an interrupted prune"]
 
 
 @given(
@@ -71,7 +71,7 @@ def test_no_more_goes_than_the_limits_ask_for(made: list[tuple[float, int]], siz
     total, last = found[0].bytes, sum(row.bytes for row in rows[:-1])
     assert len({row.key for row in rows}) == len(rows)
     assert all(NOW - row.last_use > last_use.FRESH for row in rows)
-    if rows and rows[-1].why.startswith("all is over"):
+    if rows and rows[-1].why.startswith(policy.OVER_LIMIT):
         assert total - last > size, "the last one was needed"
     stays = total - sum(row.bytes for row in rows)
     fresh = sum(one.bytes for one in found[0].projects if NOW - one.last_use <= last_use.FRESH)

@@ -320,7 +320,7 @@ def test_what_even_root_may_not_is_told_with_a_remedy(root: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "unlink", unlink)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "`lsattr` shows what is immutable" in str(clear_report.failure([row(root / "pip-cache")]))
+    assert "`lsattr` shows immutable files" in str(clear_report.failure([row(root / "pip-cache")]))
 
 
 def test_the_remedy_without_a_container_is_a_command_to_paste(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

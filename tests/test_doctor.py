@@ -34,7 +34,14 @@ def test_a_healthy_machine() -> None:
     folder = Folder("pip-cache", Path("/c/pip-cache"), 0o40700, 1000, tagged=True)
     env = {"GOLDI_CACHE_ROOT": "/c"}
     well = Answers(
-        owner=1000, roots=(root(),), folders=(folder,), docker=DOCKER, compose=(2, 26), data=WELL, env=env, wanted=env
+        owner=1000,
+        roots=(root(),),
+        folders=(folder,),
+        docker=DOCKER,
+        compose=(2, 26),
+        data=WELL,
+        env=env,
+        expected_env=env,
     )
     assert judge(well) == []
     assert list(finding.lines([])) == ["nothing wrong"]
@@ -73,11 +80,11 @@ def test_the_engines_data_is_told_of_once() -> None:
 
 
 def test_a_root_that_the_engine_does_not_see() -> None:
-    assert "does not see /c" in found(unseen=(Path("/c"),))["root-not-seen"].what
+    assert "does not see /c" in found(invisible_roots=(Path("/c"),))["root-not-seen"].what
 
 
 @pytest.mark.parametrize(
-    ("mode", "uid", "tagged", "name", "mend"),
+    ("mode", "uid", "tagged", "name", "fix"),
     [
         (0o120777, 1000, True, "folder-link", None),
         (0o100600, 1000, True, "folder-no-directory", None),
@@ -89,16 +96,20 @@ def test_a_root_that_the_engine_does_not_see() -> None:
         (0o40700, 1000, False, "folder-untagged", None),
     ],
 )
-def test_directories(mode: int, uid: int, tagged: bool, name: str, mend: Mend | None) -> None:
+def test_directories(mode: int, uid: int, tagged: bool, name: str, fix: Mend | None) -> None:
     told = found(owner=1000, folders=(Folder("pip-cache", Path("/c/pip-cache"), mode, uid, tagged),))
-    assert told[name].mend == mend
+    assert told[name].fix == fix
     assert told[name].severity == ("warning" if name == "folder-untagged" else "error")
 
 
 def test_what_is_missing_is_one_note_that_can_be_mended() -> None:
     folders = tuple(Folder(name, Path("/c") / name) for name in ("a", "b", "c", "d"))
     (told,) = judge(Answers(folders=folders))
-    assert (told.severity, told.what, told.mend) == ("note", "not there yet: /c/a, /c/b, /c/c and 1 more", Mend("make"))
+    assert (told.severity, told.what, told.fix) == (
+        "note",
+        "missing cache directories: /c/a, /c/b, /c/c and 1 more",
+        Mend("make"),
+    )
 
 
 @pytest.mark.parametrize("tagged", [True, False])
@@ -106,11 +117,11 @@ def test_leftovers_are_removed_from_caches_of_ours_only(tagged: bool) -> None:
     folder = Folder("uv-cache", Path("/c/uv-cache"), 0o40700, 7, tagged, strangers=("x", "y"), unread=("x",))
     told = found(owner=7, folders=(folder,))["folder-leftovers"]
     assert told.what == "/c/uv-cache has files of another user: x, y"
-    assert told.mend == (Mend("remove", "uv-cache") if tagged else None)
+    assert told.fix == (Mend("remove", "uv-cache") if tagged else None)
 
 
 def test_another_builder_is_named() -> None:
-    told = found(elsewhere="remote tcp://far:1234")["builder-elsewhere"]
+    told = found(settings_builder="remote tcp://far:1234")["builder-elsewhere"]
     assert "remote tcp://far:1234" in told.what
     assert told.severity == "note"
 
@@ -118,7 +129,7 @@ def test_another_builder_is_named() -> None:
 def test_leftovers_in_the_project_are_left_to_the_user() -> None:
     told = found(owner=7, leftovers=(Path("/p/node modules"),))["project-leftovers"]
     assert "sudo chown -hR 7 '/p/node modules'" in told.remedy
-    assert told.mend is None
+    assert told.fix is None
 
 
 def test_the_engine_that_is_not_there() -> None:
@@ -262,13 +273,13 @@ def test_registries() -> None:
 
 def test_what_the_project_says_of_the_machine() -> None:
     wanted = {"GOLDI_CACHE_ROOT": "/c", "GOLDI_UID": "7"}
-    assert found(env={"PYTHON_IMAGE": "x"}, wanted=wanted)["env-missing"].mend == Mend("env")
-    stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, wanted=wanted)["env-stale"]
-    assert (stale.severity, stale.mend) == ("warning", Mend("env"))
-    assert "GOLDI_CACHE_ROOT=/old, and it should be /c" in stale.what
+    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].fix == Mend("env")
+    stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, expected_env=wanted)["env-stale"]
+    assert (stale.severity, stale.fix) == ("warning", Mend("env"))
+    assert "GOLDI_CACHE_ROOT=/old, but it should be /c" in stale.what
     volumes = {"x_venv": "/old/goldilocks-venv/p", "x_mypy": "/c/mypy-cache/p"}
-    told = found(volumes=volumes, homes=frozenset({"/c/mypy-cache/p"}))
-    assert "the volume x_venv is still /old/goldilocks-venv/p" in told["volume-stale"].what
+    told = found(volumes=volumes, cache_paths=frozenset({"/c/mypy-cache/p"}))
+    assert "the volume x_venv still uses /old/goldilocks-venv/p" in told["volume-stale"].what
 
 
 def test_how_it_ends() -> None:
@@ -278,7 +289,7 @@ def test_how_it_ends() -> None:
     failure = finding.failure([note, warning, warning, error])
     assert failure is not None
     assert failure.code == 21
-    assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` mends 2 of them.")
+    assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` fixes 2 of them.")
     lines = list(finding.lines([note, warning, error]))
     assert lines == [
         *("errors:", "  e: odd \\x1b[2J name", "warnings:", "  w: y", "    Do (--fix does it)", "notes:", "  n: x"),

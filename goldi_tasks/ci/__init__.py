@@ -1,1 +1,1 @@
-"""What CI runs: the checks of the noxfile and a build, side by side; what came of them; and CI's own files."""
+"""Run what CI runs, the checks of the noxfile and a build, in parallel; report results, and write CI's own files."""

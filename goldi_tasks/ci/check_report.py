@@ -1,4 +1,4 @@
-"""What came of checks: lines and JSON, a JUnit file, and the Markdown that a CI shows on the run's own page."""
+"""Report the results of checks as lines, JSON, JUnit XML, and the Markdown that a CI shows on the page of a run."""
 
 import re
 from collections.abc import Iterator
@@ -8,88 +8,88 @@ from xml.etree import ElementTree
 from goldi_tasks.ci.parallel import Run, plain
 from goldi_tasks.ci.run_checks import Outcome
 
-# What XML 1.0 has no place for, also not as a reference: section 2.2, https://www.w3.org/TR/xml/#charsets
+# Characters that XML 1.0 forbids, also as references: section 2.2, https://www.w3.org/TR/xml/#charsets
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# A step's summary may have 1 MiB on GitHub; the end of an output says why it ended.
+# GitHub limits the summary of a step to 1 MiB; the end of an output names the failure.
 _LINES, _CHARACTERS = 60, 20_000
 
 
-def lines(found: Outcome) -> Iterator[str]:
-    """A line for each check, and one for all, for people."""
-    width = max(len(one.check.name) for one in found.runs)
-    for one in found.runs:
-        more = one.cached or (f"exit code {one.code}" if one.state == "failed" else "")
-        yield f"{one.check.name:<{width}}  {one.state:<7} {one.seconds:7.1f} s  {more}".rstrip()
-    yield f"{_counted(found)}, {found.seconds:.1f} s"
+def lines(outcome: Outcome) -> Iterator[str]:
+    """Yield a line for each check, and one with the totals, for people."""
+    width = max(len(run.check.name) for run in outcome.runs)
+    for run in outcome.runs:
+        more = run.cached or (f"exit code {run.exit_code}" if run.state == "failed" else "")
+        yield f"{run.check.name:<{width}}  {run.state:<7} {run.seconds:7.1f} s  {more}".rstrip()
+    yield f"{_format_counts(outcome)}, {outcome.seconds:.1f} s"
 
 
-def as_json(found: Outcome) -> dict[str, Any]:
-    """It in plain types, for scripts."""
+def as_json(outcome: Outcome) -> dict[str, Any]:
+    """Return the results in plain types for scripts."""
     rows = []
-    for one in found.runs:
-        own = {"name": one.check.name, "result": one.state, "code": one.code, "seconds": round(one.seconds, 3)}
-        caches = {name: one.built[name] for name in ("steps", "cached") if name in one.built}
-        rows.append({**own, **caches, **({"build": one.built["result"]} if one.built else {})})
-    result = "failed" if found.first else "passed"
-    return {"result": result, "code": found.code, "seconds": round(found.seconds, 3), "checks": rows}
+    for run in outcome.runs:
+        result = {"name": run.check.name, "result": run.state, "code": run.exit_code, "seconds": round(run.seconds, 3)}
+        caches = {name: run.build_summary[name] for name in ("steps", "cached") if name in run.build_summary}
+        rows.append({**result, **caches, **({"build": run.build_summary["result"]} if run.build_summary else {})})
+    total = "failed" if outcome.first else "passed"
+    return {"result": total, "code": outcome.code, "seconds": round(outcome.seconds, 3), "checks": rows}
 
 
-def junit(found: Outcome) -> str:
-    """A JUnit file with a test case for each check; of one that failed it holds the output, of others their caches."""
+def junit(outcome: Outcome) -> str:
+    """Return a JUnit file with a test case for each check: the output of failed ones, the cache use of others."""
     counts = {
-        "tests": str(len(found.runs)),
-        "failures": str(_number(found, "failed")),
-        "skipped": str(_number(found, "ended")),
-        "time": f"{found.seconds:.3f}",
+        "tests": str(len(outcome.runs)),
+        "failures": str(_count(outcome, "failed")),
+        "skipped": str(_count(outcome, "ended")),
+        "time": f"{outcome.seconds:.3f}",
     }
     suites = ElementTree.Element("testsuites", counts)
     suite = ElementTree.SubElement(suites, "testsuite", {"name": "ci.check", "errors": "0", **counts})
-    for one in found.runs:
-        _case(ElementTree.SubElement(suite, "testcase", _named(one)), one)
+    for run in outcome.runs:
+        _fill_case(ElementTree.SubElement(suite, "testcase", _attributes(run)), run)
     return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def markdown(found: Outcome) -> str:
-    """A table of all checks, and the end of what each that failed said."""
-    rows = [f"| {one.check.name} | {one.state} | {one.seconds:.1f} s | {one.cached} |" for one in found.runs]
-    head = [f"### Checks: {_counted(found)}, {found.seconds:.1f} s", ""]
+def markdown(outcome: Outcome) -> str:
+    """Return a Markdown table of all checks, and the end of the output of each failed run."""
+    rows = [f"| {run.check.name} | {run.state} | {run.seconds:.1f} s | {run.cached} |" for run in outcome.runs]
+    head = [f"### Checks: {_format_counts(outcome)}, {outcome.seconds:.1f} s", ""]
     table = ["| check | result | time | caches |", "|---|---|---:|---|", *rows, ""]
-    return "\n".join([*head, *table, *(_details(one) for one in found.runs if one.state == "failed"), ""])
+    return "\n".join([*head, *table, *(_details(run) for run in outcome.runs if run.state == "failed"), ""])
 
 
-def _case(case: ElementTree.Element, one: Run) -> None:
-    match one.state:
+def _fill_case(case: ElementTree.Element, run: Run) -> None:
+    match run.state:
         case "failed":
-            failure = ElementTree.SubElement(case, "failure", {"message": f"exit code {one.code}"})
-            failure.text = _allowed(plain(one.said))
+            failure = ElementTree.SubElement(case, "failure", {"message": f"exit code {run.exit_code}"})
+            failure.text = _escape(plain(run.output))
         case "ended":
             ElementTree.SubElement(case, "skipped", {"message": "another check failed first"})
-        case _ if one.cached:
-            ElementTree.SubElement(case, "system-out").text = one.cached
+        case _ if run.cached:
+            ElementTree.SubElement(case, "system-out").text = run.cached
 
 
-def _named(one: Run) -> dict[str, str]:
-    return {"classname": "ci.check", "name": _allowed(one.check.name), "time": f"{one.seconds:.3f}"}
+def _attributes(run: Run) -> dict[str, str]:
+    return {"classname": "ci.check", "name": _escape(run.check.name), "time": f"{run.seconds:.3f}"}
 
 
-def _allowed(text: str) -> str:
-    """`text` with what XML forbids written out."""
-    return _FORBIDDEN.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+def _escape(text: str) -> str:
+    """Replace characters that XML forbids by their code in `text`."""
+    return _FORBIDDEN.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
-def _details(one: Run) -> str:
-    said = "\n".join(plain(one.said).splitlines()[-_LINES:])[-_CHARACTERS:]
-    # Longer than any in the text: what a tool prints must not end it.
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", said)), default=0))
-    summary = f"<details><summary>{one.check.name}: exit code {one.code}</summary>"
-    return f"{summary}\n\n{fence}text\n{said}\n{fence}\n\n</details>\n"
+def _details(run: Run) -> str:
+    output = "\n".join(plain(run.output).splitlines()[-_LINES:])[-_CHARACTERS:]
+    # The fence is longer than any in the output, which must not end the block.
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", output)), default=0))
+    summary = f"<details><summary>{run.check.name}: exit code {run.exit_code}</summary>"
+    return f"{summary}\n\n{fence}text\n{output}\n{fence}\n\n</details>\n"
 
 
-def _counted(found: Outcome) -> str:
-    failed, ended = _number(found, "failed"), _number(found, "ended")
+def _format_counts(outcome: Outcome) -> str:
+    failed, ended = _count(outcome, "failed"), _count(outcome, "ended")
     parts = [f"{failed} failed" if failed else "", f"{ended} ended" if ended else ""]
-    return ", ".join(filter(None, [f"{_number(found, 'passed')} of {len(found.runs)} passed", *parts]))
+    return ", ".join(filter(None, [f"{_count(outcome, 'passed')} of {len(outcome.runs)} passed", *parts]))
 
 
-def _number(found: Outcome, state: str) -> int:
-    return sum(one.state == state for one in found.runs)
+def _count(outcome: Outcome, state: str) -> int:
+    return sum(run.state == state for run in outcome.runs)

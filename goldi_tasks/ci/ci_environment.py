@@ -1,4 +1,4 @@
-"""The files that a CI offers to a step, and where a step leaves what the CI carries to its next run."""
+"""Write the files that a CI offers to a step, and find the archive that the CI keeps for its next run."""
 
 import os
 from collections.abc import Mapping
@@ -12,21 +12,21 @@ _ARCHIVE = "caches.tar.zst"
 
 
 def output(values: Mapping[str, str], environ: Mapping[str, str] = os.environ) -> None:
-    """Hand `values`, of one line each, to later steps, on GitHub. Raises NoPermission."""
+    """Set outputs of the step for later steps, on GitHub; each value is one line. Raises NoPermission."""
     if file := environ.get("GITHUB_OUTPUT"):
         append(Path(file), "".join(f"{name}={value}\n" for name, value in values.items()))
 
 
-def summaries(wanted: str, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """The files that Markdown is to be added to: the one that is `wanted`, and GitHub's own."""
-    return [Path(file) for file in dict.fromkeys((wanted, environ.get("GITHUB_STEP_SUMMARY", ""))) if file]
+def summaries(summary: str, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the files to add Markdown to: `summary`, unless it is "", and GitHub's own if there is one."""
+    return [Path(file) for file in dict.fromkeys((summary, environ.get("GITHUB_STEP_SUMMARY", ""))) if file]
 
 
 def archive(key: str, file: str = "", environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the caches of the project `key` are saved: `file`, else the place that the CI has for such.
+    """Return the path of the archive with the caches of the project `key`: `file`, unless it is "".
 
-    On GitHub that is the runner's temporary directory; GitLab keeps only what is in the project's directory; elsewhere
-    it is the user's state directory. Raises NoPermission.
+    By default it is in the runner's temporary directory on GitHub, in the project's directory on GitLab, which keeps
+    nothing else, and in the user's state directory elsewhere. Raises NoPermission.
     """
     if file:
         return Path(file)
@@ -38,37 +38,37 @@ def archive(key: str, file: str = "", environ: Mapping[str, str] = os.environ) -
 
 
 def saved_key(file: Path) -> str:
-    """The key of what is in the archive `file`; "" if there is none, or none that a restore found good."""
+    """Return the recorded cache key of the archive `file`; "" if the archive or its key is missing."""
     try:
-        return _note(file).read_text(encoding="utf-8").strip() if file.is_file() else ""
+        return _key_file(file).read_text(encoding="utf-8").strip() if file.is_file() else ""
     except (OSError, UnicodeError):
         return ""
 
 
 def note(file: Path, key: str) -> None:
-    """Write down the `key` of the archive `file`; "" that it is not good. Raises NoPermission."""
+    """Record the cache `key` of the archive `file`; "" deletes the record. Raises NoPermission."""
     if key:
-        write(_note(file), f"{key}\n")
+        write(_key_file(file), f"{key}\n")
     else:
-        _note(file).unlink(missing_ok=True)
+        _key_file(file).unlink(missing_ok=True)
 
 
 def warning(environ: Mapping[str, str] = os.environ) -> str:
-    """What begins a line that GitHub shows beside the run; "" elsewhere."""
+    """Return the prefix of a line that GitHub shows as a warning; "" elsewhere."""
     return "::warning::" if "GITHUB_ACTIONS" in environ else ""
 
 
 def find_loss(junit: str) -> str:
-    """Return what a JUnit file at `junit` would destroy, as a clause; "" for nothing, or an earlier one."""
+    """Return what writing a JUnit file to `junit` would overwrite, as a clause; "" for nothing, or a JUnit file."""
     if not (junit and Path(junit).is_file()):
         return ""
     try:
         with Path(junit).open("rb") as file:
             head = file.read(1000)
     except OSError:
-        # Who may not read it is told by `append` whether he may write.
+        # Not readable; `append` reports whether it is writable.
         return ""
-    return f"{junit} is a file that is no JUnit report" if head and b"<testsuite" not in head else ""
+    return f"{junit} exists and is not a JUnit report" if head and b"<testsuite" not in head else ""
 
 
 def append(file: Path, text: str) -> None:
@@ -79,11 +79,11 @@ def append(file: Path, text: str) -> None:
 def write(file: Path, text: str, mode: str = "w") -> None:
     """Put `text` into a file. Raises NoPermission."""
     try:
-        with file.open(mode, encoding="utf-8", errors="replace") as out:
-            out.write(text)
+        with file.open(mode, encoding="utf-8", errors="replace") as stream:
+            stream.write(text)
     except OSError as error:
         raise NoPermission(f"{file} cannot be written: {error.strerror}", "Name another file") from error
 
 
-def _note(file: Path) -> Path:
+def _key_file(file: Path) -> Path:
     return file.with_name(f"{file.name}.key")

@@ -1,4 +1,4 @@
-"""What a CI runs: which checks of the noxfile, what of it side by side, and the matrices that its jobs are made of."""
+"""Plan what a CI runs: the sessions of the noxfile, which of them run in parallel, and the matrices of its jobs."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,19 +9,19 @@ from typing import Any
 from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName, did_you_mean
 
-# What a project has of these is what it is checked by, unless it says something else.
+# The sessions that run by default, if the noxfile has them.
 USUAL = ("lint", "typecheck", "tests", "precommit")
-# These may change files, under the feet of others; so may a session with the tag `alone`.
+# Sessions that may change files, which disturbs others; the tag `alone` marks further ones.
 _CHANGING = ("format", "precommit")
 ALONE = "alone"
 BUILD = "build.prod"
-# A keyword expression that holds for every session: `nox --list --json` tells of the default ones only without one.
+# A keyword expression that matches every session: without one `nox --list --json` lists the default sessions only.
 EVERY = "not _none_"
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session of the noxfile; `name` says which Python and parameters it is for, `base` does not."""
+    """A session of the noxfile; `name` includes its Python and parameters, `base` does not."""
 
     name: str
     base: str
@@ -30,13 +30,13 @@ class Session:
 
     @property
     def changes(self) -> bool:
-        """Whether it may change files."""
+        """Return whether it may change files."""
         return self.base in _CHANGING or ALONE in self.tags
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that CI runs; `alone` if nothing else may run meanwhile, `build` if it prints a build's summary."""
+    """A command that CI runs; `alone` if nothing may run in parallel, `build` if it prints a build's summary."""
 
     name: str
     command: Command
@@ -44,68 +44,68 @@ class Check:
     build: bool = False
 
 
-def sessions(listed: str) -> list[Session]:
-    """What `nox --list --json` printed."""
+def sessions(output: str) -> list[Session]:
+    """Parse the output of `nox --list --json`."""
     return [
         Session(row["session"], row["name"], row.get("python") or "", tuple(row.get("tags") or ()))
-        for row in json.loads(listed)
+        for row in json.loads(output)
     ]
 
 
-def chosen(known: Sequence[Session], names: Sequence[str]) -> list[Session]:
-    """The sessions with these names, or all that a name without its Python stands for; the usual ones for ().
+def chosen(available: Sequence[Session], names: Sequence[str]) -> list[Session]:
+    """Return the sessions with these names, without Python versions if so given; the usual ones for ().
 
     Raises UnknownName.
     """
     if not names:
-        return [one for base in USUAL for one in known if one.base == base]
+        return [session for base in USUAL for session in available if session.base == base]
     for name in names:
-        if not any(name in (one.name, one.base) for one in known):
-            everything = [one.name for one in known]
-            raise UnknownName(f"the noxfile has no session '{name}'", did_you_mean(name, everything).capitalize())
-    found = [one for name in names for one in known if name in (one.name, one.base)]
-    return list(dict.fromkeys(found))
+        if not any(name in (session.name, session.base) for session in available):
+            all_names = [session.name for session in available]
+            raise UnknownName(f"the noxfile has no session '{name}'", did_you_mean(name, all_names).capitalize())
+    matching = [session for name in names for session in available if name in (session.name, session.base)]
+    return list(dict.fromkeys(matching))
 
 
 def checks(
-    found: Iterable[Session], nox: Sequence[str], build: Command | None, environ: Mapping[str, str]
+    selected: Iterable[Session], nox: Sequence[str], build: Command | None, environ: Mapping[str, str]
 ) -> list[Check]:
-    """A check for each session, which `nox` runs, and the `build`.
+    """Return a check for each session, which the command `nox` runs, and one for `build` if it is given.
 
-    On GitHub ruff is told to print annotations, unless it is told something else already; what runs it a second
-    time, as hooks do, would print each twice.
+    On GitHub RUFF_OUTPUT_FORMAT makes ruff print annotations, unless it is set; but not in sessions that may change
+    files: they run ruff a second time, as hooks do, and would print each annotation twice.
     """
     annotated = "GITHUB_ACTIONS" in environ and "RUFF_OUTPUT_FORMAT" not in environ
-    made = []
-    for one in found:
-        env = {"RUFF_OUTPUT_FORMAT": "github"} if annotated and not one.changes else {}
-        made.append(Check(one.name, Command((*nox, "--session", one.name), env), one.changes))
-    return made + ([Check(BUILD, build, build=True)] if build else [])
+    session_checks = []
+    for session in selected:
+        env = {"RUFF_OUTPUT_FORMAT": "github"} if annotated and not session.changes else {}
+        session_checks.append(Check(session.name, Command((*nox, "--session", session.name), env), session.changes))
+    return session_checks + ([Check(BUILD, build, build=True)] if build else [])
 
 
-def turns(wanted: Sequence[Check]) -> list[list[Check]]:
-    """What runs side by side, turn by turn: all that only reads, then one by one what may change files."""
-    together = [check for check in wanted if not check.alone]
-    return [turn for turn in (together, *([check] for check in wanted if check.alone)) if turn]
+def turns(all_checks: Sequence[Check]) -> list[list[Check]]:
+    """Group checks into turns that run in parallel: all that only read files, then each that may change files."""
+    readers = [check for check in all_checks if not check.alone]
+    return [turn for turn in (readers, *([check] for check in all_checks if check.alone)) if turn]
 
 
-def session_matrix(found: Iterable[Session]) -> dict[str, list[dict[str, str]]]:
-    """A matrix with a job for each session, as GitHub's `fromJSON` takes it."""
-    return {"include": [_without_blank({"session": one.name, "python": one.python}) for one in found]}
+def session_matrix(selected: Iterable[Session]) -> dict[str, list[dict[str, str]]]:
+    """Return a matrix with a job for each session, in the form of GitHub's `fromJSON`."""
+    return {"include": [_without_blank({"session": session.name, "python": session.python}) for session in selected]}
 
 
-def target_matrix(shown: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
-    """A matrix with a job for each target and platform of what `bake --print` shows; none is the engine's own."""
+def target_matrix(bake_plan: Mapping[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """Return a matrix with a job for each target and platform of `bake --print`; no platform means the engine's own."""
     rows = [
         {"target": name, "platform": platform}
-        for name, target in shown["target"].items()
+        for name, target in bake_plan["target"].items()
         for platform in target.get("platforms") or ("",)
     ]
     return {"include": [_without_blank(row) for row in rows]}
 
 
 def nox(python: Path, noxfile: Path) -> tuple[str, ...]:
-    """The nox that is installed beside `python`, with a project's noxfile."""
+    """Return the command of the nox that is installed beside `python`, with a project's noxfile."""
     return (str(python.with_name("nox")), "--noxfile", str(noxfile))
 
 

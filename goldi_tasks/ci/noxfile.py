@@ -1,4 +1,4 @@
-"""The project's noxfile, asked through nox itself."""
+"""List the sessions of the project's noxfile with nox."""
 
 import sys
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from goldi_tasks.settings import Settings
 
 
 def nox(settings: Settings) -> tuple[str, ...]:
-    """What runs the project's sessions, to be followed by nox's arguments. Raises NotAProject."""
+    """Return the nox command for the project, to be followed by arguments. Raises NotAProject."""
     noxfile = settings.project / "noxfile.py"
     if not noxfile.is_file():
         problem = f"{settings.project} has no noxfile.py"
-        raise NotAProject(problem, "Write one with a line for each check, see `container_session`")
+        raise NotAProject(problem, "Create it with a session for each check, see `container_session`")
     return jobs.nox(Path(sys.executable), noxfile)
 
 
 def sessions(settings: Settings, names: Sequence[str] = (), *, every: bool = False) -> list[jobs.Session]:
-    """The sessions that plain `nox` runs, or `every` one; of these the ones in `names`, if there are any.
+    """Return the sessions that plain `nox` runs, or all if `every`; with `names` only those.
 
     Raises NotAProject, UnknownName, and CommandFailed for a noxfile that cannot be read.
     """
     keyword = ("--keywords", jobs.EVERY) if every or names else ()
     command = Command((*nox(settings), "--list", "--json", *keyword))
     try:
-        found = jobs.sessions(process.capture(command, cwd=settings.project))
+        listed = jobs.sessions(process.capture(command, cwd=settings.project))
     except CommandFailed as error:
-        # A mistake in it comes with nox's own traceback.
-        why = error.problem.rstrip().rpartition("\n")[2].removeprefix("nox: ").removeprefix("nox > ")
-        raise CommandFailed(f"{command.argv[2]}: {why}", error.code, "Run `nox --list` to see where") from error
-    return jobs.chosen(found, names) if names else found
+        # The last line: for an error in the noxfile nox prints its traceback.
+        reason = error.problem.rstrip().rpartition("\n")[2].removeprefix("nox: ").removeprefix("nox > ")
+        raise CommandFailed(f"{command.argv[2]}: {reason}", error.code, "Run `nox --list` to see where") from error
+    return jobs.chosen(listed, names) if names else listed

@@ -1,4 +1,4 @@
-"""Checks that run side by side: a thread reads each, one place hears when it ends, and Ctrl-C ends all of them."""
+"""Run checks in parallel: a thread reads the output of each, a queue reports their ends, and Ctrl-C ends them all."""
 
 import json
 import queue
@@ -17,7 +17,7 @@ from goldi_tasks.ci.jobs import Check
 from goldi_tasks.command import mask
 from goldi_tasks.errors import CommandFailed, GoldiError
 
-# Seconds between two looks at what runs.
+# Seconds between two calls of `View.tick`.
 _PAUSE = 0.1
 _ANSI = re.compile(r"\x1b(?:\[[0-9;:?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))")
 
@@ -26,110 +26,117 @@ State = Literal["waiting", "running", "passed", "failed", "ended"]
 
 @dataclass
 class Run:
-    """A check and what is known of it: all that it `said`, its `last` line, and a build's summary.
+    """A check with its state, output, and the JSON summary of a build; times in seconds.
 
-    One that waits has not begun; one that was ended, or never begun, because another failed has `ended`.
+    Its state is `waiting` before it starts, and `ended` if it was ended, or not started, because another one failed.
     """
 
     check: Check
     state: State = "waiting"
-    began: float = 0.0
+    started_at: float = 0.0
     seconds: float = 0.0
-    code: int = 0
-    said: str = ""
-    last: str = ""
-    built: Mapping[str, Any] = field(default_factory=dict)
+    exit_code: int = 0
+    output: str = ""
+    last_line: str = ""
+    build_summary: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cached(self) -> str:
-        """What the caches gave, for people; "" for a check that tells nothing of them."""
-        if self.built.get("result") == "up to date":
+        """Return the use of caches for people; "" for a check without a build summary."""
+        if self.build_summary.get("result") == "up to date":
             return "up to date"
-        return f"{self.built['cached']} of {self.built['steps']} steps cached" if self.built.get("steps") else ""
+        return (
+            f"{self.build_summary['cached']} of {self.build_summary['steps']} steps cached"
+            if self.build_summary.get("steps")
+            else ""
+        )
 
 
 class View(Protocol):
-    """What shows checks."""
+    """A display of checks."""
 
-    def ended(self, one: Run) -> None:
-        """A check came to its end."""
+    def ended(self, run: Run) -> None:
+        """Show that a check ended."""
 
     def tick(self) -> None:
-        """Some time went by."""
+        """Update what changes with time."""
 
 
-class _Left(Exception):
-    """Others have failed, or Ctrl-C came."""
+class _Stopped(Exception):
+    """The check is to end, since another one failed or Ctrl-C was pressed."""
 
 
 def together(runs: Sequence[Run], cwd: Path, view: View, *, fail_fast: bool) -> None:
-    """Run them side by side in `cwd`; if `fail_fast`, the first that fails ends the others. Raises KeyboardInterrupt.
+    """Run checks in parallel in `cwd`; if `fail_fast`, the first failure ends the others. Raises KeyboardInterrupt.
 
-    Nothing that was begun runs on when this returns or raises.
+    No process of a check is left when this returns or raises.
     """
-    stop, done = threading.Event(), queue.SimpleQueue[Run]()
-    threads = [threading.Thread(target=_follow, args=(one, cwd, stop, done)) for one in runs]
-    left = len(runs)
+    stop, finished = threading.Event(), queue.SimpleQueue[Run]()
+    threads = [threading.Thread(target=_follow, args=(run, cwd, stop, finished)) for run in runs]
+    remaining = len(runs)
     try:
         for thread in threads:
             thread.start()
-        while left:
+        while remaining:
             with suppress(queue.Empty):
-                one = done.get(timeout=_PAUSE)
-                left -= 1
-                view.ended(one)
-                if fail_fast and one.state == "failed":
+                run = finished.get(timeout=_PAUSE)
+                remaining -= 1
+                view.ended(run)
+                if fail_fast and run.state == "failed":
                     stop.set()
             view.tick()
     finally:
         stop.set()
         while any(thread.is_alive() for thread in threads):
-            # Each has its own time to clean up, after which it is killed.
+            # `process.stream` gives each time to clean up, then kills it.
             with suppress(KeyboardInterrupt):
                 time.sleep(_PAUSE / 10)
 
 
-def _follow(one: Run, cwd: Path, stop: threading.Event, done: "queue.SimpleQueue[Run]") -> None:
-    one.began, one.state, one.code = time.monotonic(), "running", 1
-    said: list[str] = []
+def _follow(run: Run, cwd: Path, stop: threading.Event, finished: "queue.SimpleQueue[Run]") -> None:
+    run.started_at, run.state, run.exit_code = time.monotonic(), "running", 1
+    chunks: list[str] = []
     try:
-        with tempfile.TemporaryFile() as out:
-            _read(one, cwd, stop, said, out)
-        one.state, one.code = "passed", 0
-    except _Left:
-        one.state = "ended"
+        with tempfile.TemporaryFile() as stdout:
+            _read(run, cwd, stop, chunks, stdout)
+        run.state, run.exit_code = "passed", 0
+    except _Stopped:
+        run.state = "ended"
     except CommandFailed as error:
-        one.state, one.code = "failed", error.code
-        said += [] if said else [f"{error}\n"]
+        run.state, run.exit_code = "failed", error.code
+        chunks += [] if chunks else [f"{error}\n"]
     except (GoldiError, OSError) as error:
-        one.state = "failed"
-        said.append(f"{error}\n")
+        run.state = "failed"
+        chunks.append(f"{error}\n")
     finally:
-        one.seconds = time.monotonic() - one.began
-        one.said = mask("".join(said))
-        done.put(one)
+        run.seconds = time.monotonic() - run.started_at
+        run.output = mask("".join(chunks))
+        finished.put(run)
 
 
-def _read(one: Run, cwd: Path, stop: threading.Event, said: list[str], out: IO[bytes]) -> None:
-    """Read all that it says, and what it writes to `out`; until its end, or until `stop`."""
-    build = one.check.build
-    with process.stream(one.check.command, cwd=cwd, whole=not build, into=out if build else None) as texts:
+def _read(run: Run, cwd: Path, stop: threading.Event, chunks: list[str], stdout: IO[bytes]) -> None:
+    """Read the output of a check into `chunks` until its end. A build writes its summary to `stdout`.
+
+    Raises _Stopped once `stop` is set, CommandFailed.
+    """
+    build = run.check.build
+    with process.stream(run.check.command, cwd=cwd, whole=not build, into=stdout if build else None) as texts:
         for text in texts:
             if stop.is_set():
-                raise _Left
-            said.append(text)
-            one.last = _last(text) or one.last
+                raise _Stopped
+            chunks.append(text)
+            run.last_line = _last_line(text) or run.last_line
     if build:
-        out.seek(0)
+        stdout.seek(0)
         with suppress(ValueError):
-            one.built = dict(json.loads(out.read() or b"{}"))
+            run.build_summary = dict(json.loads(stdout.read() or b"{}"))
 
 
-def _last(text: str) -> str:
+def _last_line(text: str) -> str:
     lines = [line for line in plain(text).splitlines() if line.strip()]
     return mask(lines[-1].strip()) if lines else ""
 
 
 def plain(text: str) -> str:
-    """`text` without colours, links and other sequences for terminals."""
+    """Remove colours, links and other escape sequences from `text`."""
     return _ANSI.sub("", text)

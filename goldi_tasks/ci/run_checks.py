@@ -1,4 +1,4 @@
-"""All that CI checks: turn by turn, shown as it goes, with one exit code."""
+"""Run all checks of CI in turns, show them, and combine their exit codes."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from goldi_tasks.errors import Interrupted
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of all checks, in the order in which they were wanted; `first` is what failed first."""
+    """The results of all checks in the given order, the check that failed `first`, and the time in seconds."""
 
     runs: Sequence[Run]
     first: Run | None
@@ -21,25 +21,25 @@ class Outcome:
 
     @property
     def code(self) -> int:
-        """0, or the exit code of what failed first."""
-        return self.first.code if self.first else 0
+        """Return the exit code of the check that failed first, 0 if none did."""
+        return self.first.exit_code if self.first else 0
 
 
-class _Watch:
-    """Passes on to a view, and remembers what failed first."""
+class _FailureRecorder:
+    """A view that forwards to another view, and records the check that failed first."""
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.first: Run | None = None
+        self.first_failed: Run | None = None
 
-    def ended(self, one: Run) -> None:
-        """A check came to its end."""
-        if one.state == "failed":
-            self.first = self.first or one
-        self.view.ended(one)
+    def ended(self, run: Run) -> None:
+        """Record a failed check, and forward it."""
+        if run.state == "failed":
+            self.first_failed = self.first_failed or run
+        self.view.ended(run)
 
     def tick(self) -> None:
-        """Some time went by."""
+        """Forward the update."""
         self.view.tick()
 
 
@@ -50,19 +50,19 @@ def run_all(
     *,
     fail_fast: bool,
 ) -> Outcome:
-    """Run `checks` in `cwd`, each in its turn, shown by what `view` makes; if `fail_fast`, up to the first that fails.
+    """Run `checks` in `cwd` in turns; `view` creates their display. If `fail_fast`, the first failure ends the rest.
 
-    Raises Interrupted; nothing runs on then.
+    Raises Interrupted, after all processes of the checks have ended.
     """
-    began, runs = time.monotonic(), {check.name: Run(check) for check in checks}
+    started_at, runs = time.monotonic(), {check.name: Run(check) for check in checks}
     try:
-        with view(list(runs.values())) as shown:
-            watch = _Watch(shown)
+        with view(list(runs.values())) as display:
+            recorder = _FailureRecorder(display)
             for turn in turns(checks):
-                if not (fail_fast and watch.first):
-                    together([runs[check.name] for check in turn], cwd, watch, fail_fast=fail_fast)
+                if not (fail_fast and recorder.first_failed):
+                    together([runs[check.name] for check in turn], cwd, recorder, fail_fast=fail_fast)
     except KeyboardInterrupt:
         raise Interrupted from None
-    for one in runs.values():
-        one.state = "ended" if one.state == "waiting" else one.state
-    return Outcome(list(runs.values()), watch.first, time.monotonic() - began)
+    for run in runs.values():
+        run.state = "ended" if run.state == "waiting" else run.state
+    return Outcome(list(runs.values()), recorder.first_failed, time.monotonic() - started_at)

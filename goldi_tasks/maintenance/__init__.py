@@ -11,7 +11,7 @@ from goldi_tasks.errors import GoldiError
 
 @contextmanager
 def tidied_after(start: Path) -> Iterator[None]:
-    """Hold the caches against the limits of the project around `start` once the block has succeeded, once a day."""
+    """Prune the caches to the limits of the project around `start` after the block, if it succeeded; once a day."""
     yield
     if not usage_lock.due():
         return

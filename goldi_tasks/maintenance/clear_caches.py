@@ -1,6 +1,6 @@
-"""Empty cache directories: only those of the table that we tagged, following no link, on one file system.
+"""Empty cache directories: only known ones that we tagged, following no link, on one file system.
 
-The directory itself stays, and in a `project` cache those of the projects: containers have them mounted.
+The directory itself stays, and in a `project` cache the directories of the projects: containers mount them.
 """
 
 import os
@@ -18,9 +18,10 @@ from goldi_tasks.paths import BY_NAME, CACHES, Cache, Roots
 
 @dataclass
 class Row:
-    """A cache that is cleared, or would be: `only` is the project it is about, "" for all of them.
+    """A cache to clear: `only` is the key of one project, "" for all projects.
 
-    `refused` says why it is left alone altogether, `image` in what image a container finished the work.
+    `refused` is why the cache was not touched, "" if it was. `image` is the image of the container that removed the
+    files of other users, "" if none ran.
     """
 
     cache: Cache
@@ -33,17 +34,17 @@ class Row:
 
     @property
     def path(self) -> Path:
-        """The directory that is emptied."""
+        """Return the directory that is emptied."""
         return self.folder / self.only
 
     @property
     def keys(self) -> bool:
-        """Whether it holds directories of projects, which stay."""
+        """Return whether the directory holds directories of projects, which stay."""
         return self.cache.scope == "project" and not self.only
 
 
 def chosen(names: tuple[str, ...], *, every: bool, project: bool = False) -> tuple[Cache, ...]:
-    """The caches that `names` mean, or all; with `project` those of that scope. Raises UnknownName."""
+    """Return the caches called `names`, or all; with `project` only those of scope "project". Raises UnknownName."""
     for name in names:
         if name not in BY_NAME:
             raise UnknownName(f"no cache '{name}'", did_you_mean(name, tuple(BY_NAME)).capitalize())
@@ -57,7 +58,7 @@ def chosen(names: tuple[str, ...], *, every: bool, project: bool = False) -> tup
 
 
 def rows(roots: Roots, caches: Sequence[Cache], only: str = "") -> list[Row]:
-    """What is to be cleared. Raises CacheRefused if a root is no directory."""
+    """Return a row for each cache. Raises CacheRefused if a cache root is not a directory."""
     for root in {roots.of(cache) for cache in caches}:
         if root.exists() and not root.is_dir():
             raise CacheRefused(f"{root} is not a directory", "Choose another root with GOLDI_CACHE_ROOT")
@@ -65,10 +66,10 @@ def rows(roots: Roots, caches: Sequence[Cache], only: str = "") -> list[Row]:
 
 
 def clear(row: Row, images: Sequence[str] = (), *, dry: bool = False, strangers: bool = False) -> None:
-    """Empty a cache, or only say what would be done; `row` is filled on the way, so that it is true after Ctrl-C too.
+    """Empty a cache, or with `dry` only count; `row` is updated with each file, so it is correct after Ctrl-C too.
 
-    What another user left in it is removed by a container, as root, of the first of `images` that is there. With
-    `strangers` nothing else is.
+    Files of other users are deleted by a container that runs as root, of the first of `images` that the engine has.
+    With `strangers` only those files are deleted.
     """
     try:
         with cache_directories.opened(row.folder) as top:
@@ -81,7 +82,7 @@ def clear(row: Row, images: Sequence[str] = (), *, dry: bool = False, strangers:
 
 def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool, strangers: bool) -> None:
     try:
-        inside = os.open(row.only or ".", DIRECTORY, dir_fd=top)
+        directory = os.open(row.only or ".", DIRECTORY, dir_fd=top)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -89,7 +90,7 @@ def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool, strangers: b
     row.exists = True
     try:
         walk(
-            inside,
+            directory,
             str(row.path),
             row.tally,
             act=not dry,
@@ -100,7 +101,7 @@ def _clear(row: Row, top: int, images: Sequence[str], *, dry: bool, strangers: b
     except OSError as error:
         row.tally.left.append(Left.of("", error))
     finally:
-        os.close(inside)
-    if not dry and os.geteuid() != 0 and any(left.denied for left in row.tally.left):
+        os.close(directory)
+    if not dry and os.geteuid() != 0 and any(entry.denied for entry in row.tally.left):
         options = {"keys": row.keys, "strangers": strangers}
         row.image = root_removal.empty(top, row.folder, row.only, tally=row.tally, images=images, **options)

@@ -1,4 +1,4 @@
-"""How far it is, on a terminal."""
+"""Show the progress of a transfer on a terminal."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,17 +9,20 @@ Tell = Callable[[str, int], None]
 
 @contextmanager
 def shown(total: int | None = None) -> Iterator[Tell]:
-    """Gives a function that is told what is at work and how many more bytes are done; only a terminal shows it."""
+    """Yield a function to call with a name and the number of bytes done since the last call; only a terminal shows it.
+
+    `total` is in bytes, None if it is unknown.
+    """
     if not sys.stderr.isatty():
         yield lambda _name, _bytes: None
         return
-    # 60 ms that only a terminal has to pay.
+    # Imported here: 60 ms, needed on a terminal only.
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-    name_of = TextColumn("{task.description:<28}", markup=False)
-    left = (TimeRemainingColumn(),) if total else ()
-    columns = (name_of, BarColumn(), DownloadColumn(), TransferSpeedColumn(), *left)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        row = bar.add_task("", total=total)
-        yield lambda name, done: bar.update(row, description=name, advance=done)
+    name_column = TextColumn("{task.description:<28}", markup=False)
+    time_remaining = (TimeRemainingColumn(),) if total else ()
+    columns = (name_column, BarColumn(), DownloadColumn(), TransferSpeedColumn(), *time_remaining)
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda name, byte_count: progress.update(task, description=name, advance=byte_count)

@@ -1,7 +1,7 @@
-"""Remove what a container that ran as root left behind, by another one: the engine needs no password to be root.
+"""Delete files that a container left as root by a helper container, which needs no password to be root.
 
-It sees the cache directory and nothing else of the machine, has no network, and runs our own walk.py: a link leads
-nowhere but into the container, and nothing that was put in the directory's place is touched.
+It mounts only the cache directory, has no network, and runs our own safe_delete.py: a symbolic link cannot lead out of
+the container, and a directory that replaced the cache directory is not touched.
 """
 
 import json
@@ -29,42 +29,43 @@ def empty(
     images: Iterable[str],
     strangers: bool = False,
 ) -> str:
-    """Empty the directory that is open as `top` by the first of `images` that is on the engine; see `walk`.
+    """Empty the directory that is open as `top` in a container of the first of `images` that the engine has.
 
-    `tally` is brought up to date. Returns the image, "" if no container could do it.
+    `only`, `keys` and `strangers` are as in safe_delete.py; `tally` is updated. Returns the image, "" if no
+    container could do it. Raises Interrupted.
     """
-    found = os.fstat(top)
-    argv = (only, "strangers" if strangers else "keys" if keys else "-", f"{found.st_dev}:{found.st_ino}")
+    status = os.fstat(top)
+    argv = (only, "strangers" if strangers else "keys" if keys else "-", f"{status.st_dev}:{status.st_ino}")
     for image in images:
-        told = _run(folder, image, argv)
-        if told is not None:
-            _add(tally, told)
+        removed = _run(folder, image, argv)
+        if removed is not None:
+            _add(tally, removed)
             return image
     return ""
 
 
 def _run(folder: Path, image: str, argv: tuple[str, ...]) -> dict[str, Any] | None:
-    """What walk.py tells, run in a container; None if it could not."""
+    """Run safe_delete.py in a container and return the fields of its tally; None if that failed. Raises Interrupted."""
     name = f"goldi-clear-{uuid.uuid4().hex[:12]}"
     command = run_arguments.as_root(image, name, folder.resolve(), argv)
-    # It goes in through standard input: the image need not have it, and the engine need not see it.
+    # Standard input: neither has the image to contain the program, nor the engine to see its file.
     program = Path(safe_delete.__file__).read_text(encoding="utf-8")
     try:
-        told: dict[str, Any] = json.loads(process.capture(command, stdin=program))
+        tally: dict[str, Any] = json.loads(process.capture(command, stdin=program))
     except (CommandFailed, ValueError):
-        # No engine, no such image, no Python in it, another directory there: the user is told what else to do.
+        # No engine, no such image, no Python in it, or a replaced directory: the report names another remedy.
         return None
     except Interrupted:
-        # The client has ended; the container would go on.
+        # Ctrl-C ended the client only; the container would go on.
         with suppress(CommandFailed):
             process.capture(run_arguments.remove(name))
         raise
-    return told
+    return tally
 
 
-def _add(tally: Tally, told: dict[str, Any]) -> None:
-    """It went through all of the directory again: what it left is what is left."""
-    tally.freed += told["freed"]
-    tally.removed += told["removed"]
-    tally.left = [Left(**left) for left in told["left"]]
-    tally.unreadable = told["unreadable"]
+def _add(tally: Tally, removed: dict[str, Any]) -> None:
+    """Add the container's tally. It went through the whole directory again, so its remaining files replace ours."""
+    tally.freed += removed["freed"]
+    tally.removed += removed["removed"]
+    tally.left = [Left(**entry) for entry in removed["left"]]
+    tally.unreadable = removed["unreadable"]

@@ -1,4 +1,4 @@
-"""`cache.verify`: every local cache read, shown on the way, repaired and told."""
+"""Run `cache.verify`: read every local cache, show the progress, repair, and report."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -13,38 +13,42 @@ from goldi_tasks.units import format_size
 
 
 def run(roots: Roots, *, dry: bool) -> list[Found]:
-    """Verify all of them and, if not `dry`, repair what is bad. Progress is shown on a terminal's standard error."""
-    directories, found = repair.all_of(roots)
-    with progress_line.shown(sum(map(oci_layout.size, directories))) as tell:
+    """Verify all local caches and, unless `dry`, delete damaged ones. A terminal shows the progress."""
+    directories, reports = repair.all_of(roots)
+    with progress_line.shown(sum(map(oci_layout.size, directories))) as report_progress:
         for directory in directories:
-            one = repair.verify(directory, partial(tell, "reading the caches"))
+            report = repair.verify(directory, partial(report_progress, "reading the caches"))
             if not dry:
-                repair.repair(one)
-            found.append(one)
-    return found
+                repair.repair(report)
+            reports.append(report)
+    return reports
 
 
-def lines(found: Sequence[Found]) -> Iterator[str]:
-    """A line for each cache, and the total."""
-    for one in found:
-        if one.refused:
-            yield shown(one.refused)
-        elif one.bad:
-            what = oci_layout.INDEX if oci_layout.INDEX in one.bad else f"{len(one.bad)} of {one.blobs} blobs"
-            yield shown(f"bad: {what}{', dropped' if one.dropped else ''}  {one.directory}")
+def lines(reports: Sequence[Found]) -> Iterator[str]:
+    """Yield a line for each cache, and one with the total."""
+    for report in reports:
+        if report.refused:
+            yield shown(report.refused)
+        elif report.bad:
+            damage = (
+                oci_layout.INDEX if oci_layout.INDEX in report.bad else f"{len(report.bad)} of {report.blobs} blobs"
+            )
+            yield shown(f"bad: {damage}{', deleted' if report.dropped else ''}  {report.directory}")
         else:
-            swept = f", {one.swept} left over removed" if one.swept else ""
-            yield shown(f"good: {one.blobs} blobs, {format_size(one.bytes)}{swept}  {one.directory}")
-    looked = [one for one in found if not one.refused]
-    bad = sum(bool(one.bad) for one in looked)
-    yield f"{len(looked)} local caches, {bad} bad, {format_size(sum(one.bytes for one in looked))} read"
+            swept = f", {report.swept} unused files removed" if report.swept else ""
+            yield shown(f"good: {report.blobs} blobs, {format_size(report.bytes)}{swept}  {report.directory}")
+    verified = [report for report in reports if not report.refused]
+    bad_count = sum(bool(report.bad) for report in verified)
+    total = format_size(sum(report.bytes for report in verified))
+    yield f"{len(verified)} local caches, {bad_count} bad, {total} read"
 
 
-def failure(found: Sequence[Found], *, dry: bool) -> CacheRefused | None:
-    """What remains wrong: what was refused, and what is bad where nothing is changed."""
-    bad = [one for one in found if one.bad]
-    if dry and bad:
-        return CacheRefused(f"{len(bad)} local caches are damaged", "Run `inv cache.verify`: builds make them anew")
-    if refused := [one.refused for one in found if one.refused]:
+def failure(reports: Sequence[Found], *, dry: bool) -> CacheRefused | None:
+    """Return the error for what is still wrong: refused directories, and with `dry` damaged caches."""
+    bad_count = sum(bool(report.bad) for report in reports)
+    if dry and bad_count:
+        remedy = "Run `inv cache.verify` to delete them: builds create them again"
+        return CacheRefused(f"{bad_count} local caches are damaged", remedy)
+    if refused := [report.refused for report in reports if report.refused]:
         return CacheRefused(shown(refused[0]), "Remove it yourself if it is in the way")
     return None

@@ -178,7 +178,8 @@ def test_verify_drops_what_is_bad_and_says_so(stage: Stage) -> None:
     for _ in range(2):
         done = stage.goldi("cache.verify", "--dry-run")
         assert (done.returncode, cache.exists()) == (13, True)
-        assert done.stderr == "goldi: 1 local caches are damaged. Run `goldi cache.verify`: builds make them anew.\n"
+        remedy = "Run `goldi cache.verify` to delete them: builds create them again."
+        assert done.stderr == f"goldi: 1 local caches are damaged. {remedy}\n"
     done = stage.goldi("cache.verify", "--json")
     (told,) = json.loads(done.stdout)
     assert (done.returncode, told["dropped"], len(told["bad"]), cache.exists()) == (0, True, 1, False)

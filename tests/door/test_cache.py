@@ -229,7 +229,7 @@ def test_status_without_an_engine_leaves_its_rows_out(stage: Stage) -> None:
     done = stage.goldi("cache.status")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == (
-        "nothing is known of the builder and its cache mounts: no Docker engine answers"
+        "the build cache and its cache mounts are not measured: no Docker engine answers"
     )
     told = json.loads(stage.goldi("cache.status", "--json").stdout)
     assert (told["builder"], len(told["remarks"])) == (None, 1)

@@ -212,7 +212,7 @@ def test_ci_tasks_are_the_noxfiles_sessions(checks: Stage) -> None:
 def test_ci_tasks_without_a_noxfile(stage: Stage) -> None:
     done = stage.goldi("ci.lint")
     assert done.returncode == 4
-    assert one_sentence(done).endswith("Write one with a line for each check, see `container_session`.")
+    assert one_sentence(done).endswith("Create it with a session for each check, see `container_session`.")
 
 
 @pytest.mark.parametrize("option", [(), ("--json",), ("--stop",)])

@@ -224,7 +224,7 @@ def test_dry_prints_what_would_be_run(checks: Stage) -> None:
     [
         (("ci.check", "--session", "lnt"), 5, "the noxfile has no session 'lnt'. Did you mean 'lint'?"),
         (("ci.check", "--junit", "no/such.xml"), 12, "no/such.xml cannot be written: No such file or directory."),
-        (("ci.check", "--junit", "pyproject.toml"), 5, "pyproject.toml is a file that is no JUnit report. Use --yes"),
+        (("ci.check", "--junit", "pyproject.toml"), 5, "pyproject.toml exists and is not a JUnit report. Use --yes"),
         (("ci.matrix", "--kind", "target"), 5, "no kind of matrix 'target'. Did you mean 'targets'?"),
         (("ci.matrix", "--name", "lnt"), 5, "the noxfile has no session 'lnt'. Did you mean 'lint'?"),
         (("ci.matrix", "--kind", "targets", "--name", "prodution"), 5, "Did you mean 'production'?"),

@@ -105,7 +105,7 @@ def test_what_is_safe_is_fixed(set_up: Stage) -> None:
     assert folder.stat().st_mode & 0o777 == 0o777
     findings, done = doctor(set_up, "--fix")
     assert findings == {}
-    assert f"fixed: only you may write to {folder} now\n" in done.stderr
+    assert f"fixed: only you can write to {folder} now\n" in done.stderr
     assert folder.stat().st_mode & 0o777 == 0o755
     assert sorted(env.read_text(encoding="utf-8").splitlines()) == sorted([*text.splitlines(), "MINE=1"])
 
@@ -139,7 +139,7 @@ def test_volumes_of_another_root(set_up: Stage) -> None:
     set_up.docker.answer("volume ls", stdout="x_mypy-cache\nx_ruff-cache\ny\n")
     set_up.docker.answer("volume inspect", stdout=json.dumps([*volumes, other]))
     findings, _ = doctor(set_up)
-    assert f"the volume x_ruff-cache is still /old/ruff-cache/{key}" in findings["volume-stale"]["what"]
+    assert f"the volume x_ruff-cache still uses /old/ruff-cache/{key}" in findings["volume-stale"]["what"]
 
 
 def test_more_than_there_is_time_for(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ def test_the_doctor_removes_what_a_container_left_as_root_and_nothing_else(nobod
     assert before["folder-leftovers"]["fixable"]
     assert f"{folder} has files of another user: a" in before["folder-leftovers"]["what"]
     assert not {"folder-leftovers", "folder-mode"} & after.keys()
-    assert f"removed what other users left in {folder} by a container of {python}, 0.1 MB" in said.stderr
+    assert f"removed files of other users from {folder} by a container of {python}, 0.1 MB" in said.stderr
     assert {path.name for path in folder.iterdir()} == {TAG_FILE, "mine"}
     assert (folder / "mine/wheel").exists()
     assert folder.stat().st_mode & 0o777 == 0o750
@@ -221,7 +221,7 @@ def test_what_is_immutable_is_told(nobody: Nobody) -> None:
         done = nobody.goldi("cache.clear", "--name", "pip-cache", code=13)
     finally:
         subprocess.run(("chattr", "-i", file), check=True)
-    assert f"{file}: Operation not permitted. Even root may not: `lsattr` shows" in done.stderr
+    assert f"{file}: Operation not permitted. Not even root may remove it: `lsattr` shows" in done.stderr
 
 
 def test_a_read_only_file_system_and_another_one(nobody: Nobody) -> None:

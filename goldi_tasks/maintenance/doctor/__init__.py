@@ -1,7 +1,7 @@
-"""The doctor: what on this machine, in its engine and in the project caches will suffer from, each with its remedy.
+"""Diagnose what harms caches on this machine, in its engine and in the project, each problem with its remedy.
 
-`ask` asks, all at once and each within a time; the modules named after subjects judge the answers and are pure;
-`mend` does what is safe.
+`probe` collects the answers in parallel, each within a timeout; the pure modules `*_findings` judge them, and `fixes`
+applies the safe remedies.
 """
 
 from goldi_tasks.maintenance.doctor import (
@@ -28,5 +28,5 @@ _SUBJECTS = (
 
 
 def judge(answers: Answers) -> list[Finding]:
-    """Everything that the answers show."""
+    """Return all findings that follow from the answers."""
     return [finding for subject in _SUBJECTS for finding in subject.findings(answers)]

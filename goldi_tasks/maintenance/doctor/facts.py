@@ -1,4 +1,4 @@
-"""What the doctor asks for, as values: `ask` fills them in, the other modules judge them."""
+"""Hold what the doctor knows of the machine, as values: `probe` fills them in, `*_findings` judge them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from goldi_tasks.errors import GoldiError
 
 @dataclass(frozen=True)
 class Space:
-    """A file system: `free` is what this user may still fill; no `inodes` where it has no fixed number of them."""
+    """A file system: bytes and inodes, `free` for this user; `inodes` is 0 where their number is not fixed."""
 
     total: int
     free: int
@@ -23,7 +23,7 @@ class Space:
 
 @dataclass(frozen=True)
 class Root:
-    """A directory that holds caches; `space` is of the file system it is on or will be. `kind` is that one's type."""
+    """A cache root, with the type (`kind`) and the `space` of the file system that it is on, or will be on."""
 
     path: Path
     exists: bool
@@ -33,10 +33,10 @@ class Root:
 
 @dataclass(frozen=True)
 class Folder:
-    """A cache directory: `mode` and `uid` as lstat has them, None if it is not there.
+    """A cache directory: `mode` and `uid` from lstat; `mode` is None if it does not exist.
 
-    `strangers` are paths in it that belong to another user, `unread` what could not be looked into; `whole` is whether
-    there was time to look at all of it.
+    `strangers` are paths in it that belong to another user, `unread` directories that could not be read; `whole` is
+    whether the search ended in time.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Folder:
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry that an image comes from, and whether it answered; `image` is "" if none is needed from it."""
+    """A registry, and whether it answered; `image` is a base image that is missing on this machine, "" if none is."""
 
     host: str
     answers: bool
@@ -61,14 +61,17 @@ class Registry:
 
 @dataclass(frozen=True)
 class Answers:
-    """All of them. `owner` is whose the caches are, `late` which questions had no answer in time.
+    """All that was collected.
 
-    `problem` is why `docker` or what depends on it is unknown. `unseen` are roots that the engine does not see,
-    `builder` is the builder's name, `inspect` what buildx prints of it and `dead` why it does not start, "" if it
-    does. `env` is the project's .env as it is, and
-    `wanted` what it would say now; `volumes` are the project's, by name, with the directories they were made for.
-    `homes` is where the settings have caches now, `leftovers` what in the project is another user's.
-    `elsewhere` is the builder that the settings choose, "" for the current one.
+    - `owner`: the user id that owns the caches. `unknown`: directories named like build caches that are none.
+    - `late`: the questions without an answer in time. `problem`: why `docker` and what depends on it is unknown.
+    - `info`: what `docker info` prints. `compose`: the version, () without the plugin, None if unknown.
+    - `data`: the file system of the engine's data. `invisible_roots`: cache roots that the engine does not see.
+    - `builder`: its name; `inspect`: what buildx prints of it; `start_error`: why it does not start, "" if it does.
+    - `env`: the variables in the project's .env, None outside a project; `expected_env`: those that the settings give.
+    - `volumes`: the devices of the project's bind volumes, by name. `cache_paths`: those of the settings.
+    - `leftovers`: paths in the project that belong to another user.
+    - `settings_builder`: the builder that the settings choose, "" for the current one.
     """
 
     owner: int = 0
@@ -81,16 +84,16 @@ class Answers:
     docker: Docker | None = None
     compose: tuple[int, ...] | None = None
     data: Space | None = None
-    unseen: tuple[Path, ...] = ()
+    invisible_roots: tuple[Path, ...] = ()
     builder: str = ""
     inspect: str = ""
-    dead: str = ""
+    start_error: str = ""
     handlers: tuple[Handler, ...] = ()
     selinux: bool = False
     registries: tuple[Registry, ...] = ()
     env: Mapping[str, str] | None = None
-    wanted: Mapping[str, str] = field(default_factory=dict)
+    expected_env: Mapping[str, str] = field(default_factory=dict)
     volumes: Mapping[str, str] = field(default_factory=dict)
-    homes: frozenset[str] = frozenset()
+    cache_paths: frozenset[str] = frozenset()
     leftovers: tuple[Path, ...] = ()
-    elsewhere: str = ""
+    settings_builder: str = ""

@@ -1,4 +1,4 @@
-"""What the doctor found, as values, and how it is told."""
+"""Hold the findings of the doctor as values, and report them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ HEADINGS: dict[Severity, str] = {"error": "errors", "warning": "warnings", "note
 
 @dataclass(frozen=True)
 class Mend:
-    """What `--fix` does: `make` what is missing, `chmod` a directory, `remove` another user's files, write `env`.
+    """What `--fix` does: `make` missing directories, `chmod` one, `remove` other users' files, or write .env (`env`).
 
-    `name` is the cache that it is about, "" where it is about all.
+    `name` is the name of the cache, "" for all.
     """
 
     how: Literal["make", "chmod", "remove", "env"]
@@ -25,31 +25,31 @@ class Mend:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about this machine or project that caches suffer from; `mend` is None where we cannot safely help."""
+    """A problem of this machine or project; `fix` is None if no automatic fix is safe."""
 
     id: str
     severity: Severity
     what: str
     remedy: str = ""
-    mend: Mend | None = None
+    fix: Mend | None = None
 
 
 def lines(findings: Sequence[Finding]) -> Iterator[str]:
-    """For people: the worst first, each with its remedy."""
+    """Yield lines for people: errors first, each finding with its remedy."""
     for severity, heading in HEADINGS.items():
-        chosen = [finding for finding in findings if finding.severity == severity]
-        if chosen:
+        selected = [finding for finding in findings if finding.severity == severity]
+        if selected:
             yield f"{heading}:"
-        for finding in chosen:
+        for finding in selected:
             yield shown(f"  {finding.id}: {as_typed(finding.what)}")
             if finding.remedy:
-                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.mend else ''}")
+                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.fix else ''}")
     if not findings:
         yield "nothing wrong"
 
 
 def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """The same for scripts."""
+    """Return the findings in plain types for scripts, errors first."""
     ordered = sorted(findings, key=lambda finding: list(HEADINGS).index(finding.severity))
     return [
         {
@@ -57,23 +57,23 @@ def as_json(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             "severity": finding.severity,
             "what": as_typed(finding.what),
             "remedy": as_typed(finding.remedy),
-            "fixable": finding.mend is not None,
+            "fixable": finding.fix is not None,
         }
         for finding in ordered
     ]
 
 
 def failure(findings: Sequence[Finding]) -> Unhealthy | None:
-    """What ends the task; None if nothing is worse than a note."""
-    worse = [finding for finding in findings if finding.severity != "note"]
-    if not worse:
+    """Return the error that ends the task, None if all findings are notes."""
+    problems = [finding for finding in findings if finding.severity != "note"]
+    if not problems:
         return None
-    errors = sum(finding.severity == "error" for finding in worse)
-    counted = [_count(errors, "error"), _count(len(worse) - errors, "warning")]
-    able = sum(finding.mend is not None for finding in worse)
-    remedy = f"`inv cache.doctor --fix` mends {able} of them" if able else "Each has its remedy above"
-    return Unhealthy(f"cache.doctor found {' and '.join(filter(None, counted))}", remedy)
+    error_count = sum(finding.severity == "error" for finding in problems)
+    counts = [_count(error_count, "error"), _count(len(problems) - error_count, "warning")]
+    fixable = sum(finding.fix is not None for finding in problems)
+    remedy = f"`inv cache.doctor --fix` fixes {fixable} of them" if fixable else "Each has its remedy above"
+    return Unhealthy(f"cache.doctor found {' and '.join(filter(None, counts))}", remedy)
 
 
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' if number > 1 else ''}" if number else ""
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""

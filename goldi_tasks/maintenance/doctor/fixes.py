@@ -1,4 +1,4 @@
-"""`--fix`: what is safe, in directories that are ours and tagged, following no link, on one file system."""
+"""Apply safe fixes (`--fix`): only in directories that are ours and tagged, following no link, on one file system."""
 
 import os
 import stat
@@ -14,33 +14,33 @@ from goldi_tasks.units import format_size
 
 
 def mend(
-    findings: Iterable[Finding], where: Roots, images: Sequence[str], restore: Callable[[], None], *, dry: bool
+    findings: Iterable[Finding], roots: Roots, images: Sequence[str], write_env: Callable[[], None], *, dry: bool
 ) -> Iterator[str]:
-    """Do what the findings say can be done; what was done, or what kept us from it, one line for each.
+    """Apply the fixes of the findings; yield a line for each that says what was done, or why it failed.
 
-    `images` are those that a container may be started from that removes what other users left; `restore` writes .env.
+    `images` are candidates for the container that removes files of other users; `write_env` writes the project's .env.
     """
-    for todo in dict.fromkeys(finding.mend for finding in findings if finding.mend):
+    for fix in dict.fromkeys(finding.fix for finding in findings if finding.fix):
         if dry:
-            yield f"would {_words(todo, where)}"
+            yield f"would {_describe(fix, roots)}"
             continue
         try:
-            yield _do(todo, where, images, restore)
+            yield _apply(fix, roots, images, write_env)
         except (GoldiError, OSError) as error:
-            yield f"could not {_words(todo, where)}: {error}"
+            yield f"could not {_describe(fix, roots)}: {error}"
 
 
-def _do(todo: Mend, where: Roots, images: Sequence[str], restore: Callable[[], None]) -> str:
-    if todo.how == "make":
-        missing = [cache for cache in CACHES if not os.path.lexists(where.folder(cache))]
-        cache_directories.set_up(where, missing)
-        return f"made {', '.join(str(where.folder(cache)) for cache in missing)}"
-    if todo.how == "chmod":
-        return _chmod(where.folder(BY_NAME[todo.name]))
-    if todo.how == "remove":
-        return _remove(todo, where, images)
-    restore()
-    return "wrote what has changed to the project's .env"
+def _apply(fix: Mend, roots: Roots, images: Sequence[str], write_env: Callable[[], None]) -> str:
+    if fix.how == "make":
+        missing = [cache for cache in CACHES if not os.path.lexists(roots.folder(cache))]
+        cache_directories.set_up(roots, missing)
+        return f"created {', '.join(str(roots.folder(cache)) for cache in missing)}"
+    if fix.how == "chmod":
+        return _chmod(roots.folder(BY_NAME[fix.name]))
+    if fix.how == "remove":
+        return _remove(fix, roots, images)
+    write_env()
+    return "updated the project's .env"
 
 
 def _chmod(folder: Path) -> str:
@@ -49,29 +49,30 @@ def _chmod(folder: Path) -> str:
             raise CacheRefused(f"{folder} is gone")
         cache_directories.check_ours(folder, handle)
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) & ~0o022 | 0o700)
-    return f"only you may write to {folder} now"
+    return f"only you can write to {folder} now"
 
 
-def _remove(todo: Mend, where: Roots, images: Sequence[str]) -> str:
-    row = clear_caches.Row(BY_NAME[todo.name], where.folder(BY_NAME[todo.name]))
+def _remove(fix: Mend, roots: Roots, images: Sequence[str]) -> str:
+    row = clear_caches.Row(BY_NAME[fix.name], roots.folder(BY_NAME[fix.name]))
     clear_caches.clear(row, images, strangers=True)
     if row.refused:
         raise CacheRefused(row.refused)
-    left = [one for one in row.tally.left if one.denied]
-    if left:
-        more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+    denied = [entry for entry in row.tally.left if entry.denied]
+    if denied:
+        more = f" and {len(denied) - 1} more" if len(denied) > 1 else ""
         raise CacheRefused(
-            f"{left[0].path or row.path}: {left[0].reason}{more}", "No image with Python is here, or no engine"
+            f"{denied[0].path or row.path}: {denied[0].reason}{more}",
+            "No engine answers, or none of its images has Python",
         )
-    through = f" by a container of {row.image}" if row.image else ""
-    return f"removed what other users left in {row.path}{through}, {format_size(row.tally.freed)}"
+    container = f" by a container of {row.image}" if row.image else ""
+    return f"removed files of other users from {row.path}{container}, {format_size(row.tally.freed)}"
 
 
-def _words(todo: Mend, where: Roots) -> str:
-    folder = where.folder(BY_NAME[todo.name]) if todo.name else ""
+def _describe(fix: Mend, roots: Roots) -> str:
+    folder = roots.folder(BY_NAME[fix.name]) if fix.name else ""
     return {
-        "make": "make the cache directories that are missing",
+        "make": "create the missing cache directories",
         "chmod": f"keep others from writing to {folder}",
-        "remove": f"remove what other users left in {folder}",
-        "env": "write what has changed to the project's .env",
-    }[todo.how]
+        "remove": f"remove files of other users from {folder}",
+        "env": "update the project's .env",
+    }[fix.how]

@@ -1,4 +1,4 @@
-"""Which platforms images can be built for."""
+"""Check which platforms images can be built for."""
 
 from collections.abc import Iterator
 
@@ -8,14 +8,14 @@ from goldi_tasks.maintenance.doctor.finding import Finding
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """What the builder runs beside its own platform, and handlers that work here and not in a container."""
+    """Yield emulation handlers that do not work in containers, and a note if the builder runs one platform only."""
     for handler in answers.handlers:
         if handler.enabled and "F" not in handler.flags:
-            what = f"the handler {handler.name} is registered without the flag F: containers do not find its program"
+            what = f"the handler {handler.name} lacks the flag F: containers cannot find its interpreter"
             yield Finding("binfmt-flag", "warning", what, f"{platforms.SET_UP}, which registers another beside it")
-    can = platforms.runs(answers.inspect)
-    if len(can) == 1:
-        what = f"the builder runs {can[0]} only: there is no emulation for `--platform` with others"
+    supported = platforms.runs(answers.inspect)
+    if len(supported) == 1:
+        what = f"the builder runs {supported[0]} only: `--platform` with another needs emulation"
         yield Finding(
             "binfmt", "note", what, f"If you need others: {platforms.SET_UP[0].lower()}{platforms.SET_UP[1:]}"
         )

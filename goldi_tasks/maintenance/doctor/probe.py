@@ -1,4 +1,4 @@
-"""Ask this machine, its engine and the project, all at once, each within a time."""
+"""Collect facts about this machine, its engine and the project, in parallel, each within a timeout."""
 
 import json
 import os
@@ -14,65 +14,67 @@ from goldi_tasks.command import Command
 from goldi_tasks.compose import compose_arguments
 from goldi_tasks.engine import emulation
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
+from goldi_tasks.maintenance.doctor import host_facts
 from goldi_tasks.maintenance.doctor.collect import LATE, together
-from goldi_tasks.maintenance.doctor.facts import Answers, Registry
-from goldi_tasks.maintenance.doctor.host_facts import folders, leftovers, roots, space, unknown
+from goldi_tasks.maintenance.doctor.facts import Answers, Registry, Space
 from goldi_tasks.maintenance.doctor.registry_findings import HUB, host
 from goldi_tasks.paths import CACHES, Roots
 from goldi_tasks.settings import Settings
 from goldi_tasks.settings.image_names import base_images
 
-# Seconds: for docker, for all of it, for a registry.
+# Timeouts in seconds: of a docker command, of the whole probe, of a registry.
 PATIENCE, ALL, NEAR = 4.0, 8.0, 1.5
-# What .env has to say of the machine, other than of its network.
-_MACHINE = ("GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_GID")
+# Variables of the machine in .env, without those of its network.
+_MACHINE_VARIABLES = ("GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_GID")
 
 
-def everything(where: Roots, settings: Settings | None) -> Answers:
-    """The answers; `settings` are None outside a project, and then nothing of one is asked."""
+def everything(cache_roots: Roots, settings: Settings | None) -> Answers:
+    """Return all answers; without `settings`, outside a project, those about the project are missing."""
     questions: dict[str, Callable[[], Any]] = {
-        "the file systems": lambda: roots(where),
-        "the cache directories": lambda: folders(where),
-        "other directories": lambda: unknown(where),
+        "the file systems": lambda: host_facts.roots(cache_roots),
+        "the cache directories": lambda: host_facts.folders(cache_roots),
+        "other directories": lambda: host_facts.unknown(cache_roots),
         "binfmt_misc": emulation.handlers,
-        "SELinux": lambda: _text(Path("/sys/fs/selinux/enforce")) == "1",
-        "docker": lambda: _docker(where),
+        "SELinux": lambda: _read(Path("/sys/fs/selinux/enforce")) == "1",
+        "docker": lambda: _docker(cache_roots),
     }
     if settings:
         project = settings
-        questions["the project"] = lambda: leftovers(project)
+        questions["the project"] = lambda: host_facts.leftovers(project)
         questions["the registries"] = lambda: _registries(project)
         questions["the volumes"] = lambda: _volumes(project)
-    said = together(questions, ALL)
-    for answer in said.values():
+    outcomes = together(questions, ALL)
+    for answer in outcomes.values():
         if isinstance(answer, Exception) and not isinstance(answer, GoldiError | OSError):
             raise answer
-    given = {name: answer for name, answer in said.items() if answer is not LATE and not isinstance(answer, Exception)}
-    docker = given.get("docker", {})
-    late = tuple(name for name, answer in said.items() if answer is LATE) + docker.pop("late", ())
+    answers = {
+        name: answer for name, answer in outcomes.items() if answer is not LATE and not isinstance(answer, Exception)
+    }
+    docker = answers.get("docker", {})
+    late = tuple(name for name, answer in outcomes.items() if answer is LATE) + docker.pop("late", ())
     return Answers(
         owner=ownership.owner()[0],
-        roots=given.get("the file systems", ()),
-        folders=given.get("the cache directories", ()),
-        unknown=given.get("other directories", ()),
+        roots=answers.get("the file systems", ()),
+        folders=answers.get("the cache directories", ()),
+        unknown=answers.get("other directories", ()),
         late=late,
-        handlers=given.get("binfmt_misc", ()),
-        selinux=given.get("SELinux", False),
-        registries=given.get("the registries", ()),
-        leftovers=given.get("the project", ()),
-        volumes=given.get("the volumes", {}),
+        handlers=answers.get("binfmt_misc", ()),
+        selinux=answers.get("SELinux", False),
+        registries=answers.get("the registries", ()),
+        leftovers=answers.get("the project", ()),
+        volumes=answers.get("the volumes", {}),
         **docker,
         **(_project(settings, docker.get("docker")) if settings else {}),
     )
 
 
-def _docker(where: Roots) -> dict[str, Any]:
-    """What the engine and the client's plugins say; `problem` is what kept the rest from being asked."""
+def _docker(cache_roots: Roots) -> dict[str, Any]:
+    """Return the fields of `Answers` about docker; `problem` and the compose version only if it does not answer."""
     try:
         system_info.client()
     except NoDocker as error:
         return {"problem": error}
-    said = together(
+    outcomes = together(
         {
             "the engine": lambda: system_info.engine_info(_ask),
             "buildx": lambda: system_info.plugin_version("buildx", _ask),
@@ -82,96 +84,97 @@ def _docker(where: Roots) -> dict[str, Any]:
         },
         PATIENCE + 0.5,
     )
-    info = said["the engine"]
+    info = outcomes["the engine"]
     if not isinstance(info, dict):
         problem = (
             info
             if isinstance(info, GoldiError)
             else NoEngine("the engine does not answer", "Restart it, or run `inv engine.up`")
         )
-        return {"problem": problem, "compose": _or(said["compose"], None)}
-    buildx, builders = _or(said["buildx"], ()), _or(said["the builders"], [])
+        return {"problem": problem, "compose": _answer_or(outcomes["compose"], None)}
+    buildx, builders = _answer_or(outcomes["buildx"], ()), _answer_or(outcomes["the builders"], [])
     docker = system_info.put_together(info, buildx, builders)
     name = next((name for name, _, current in builders if current), "default")
-    inspect = _or(said["the builder"], "")
+    inspect = _answer_or(outcomes["the builder"], "")
     if not docker.exports_local and system_info.BUILDER in docker.builders:
-        name, inspect = system_info.BUILDER, _or_fails(Command(("docker", "buildx", "inspect", system_info.BUILDER)))
+        name = system_info.BUILDER
+        inspect = _ask_or_blank(Command(("docker", "buildx", "inspect", name)))
     late = ("the builder",) if buildx and not inspect else ()
-    # The next build would start it too.
-    dead = _why_dead(name) if docker.container and inspect and not builder_model.runs(inspect) else ""
+    # Starting it is no harm: the next build would start it too.
+    start_error = _start(name) if docker.container and inspect and not builder_model.runs(inspect) else ""
     return {
         "info": info,
         "docker": docker,
-        "compose": _or(said["compose"], None),
-        "data": _data(info),
+        "compose": _answer_or(outcomes["compose"], None),
+        "data": _engine_data(info),
         "builder": name,
         "inspect": inspect,
-        "dead": dead,
-        "unseen": tuple(root for root in where.all if not _sees(root)),
+        "start_error": start_error,
+        "invisible_roots": tuple(root for root in cache_roots.all if not _is_visible(root)),
         "late": late,
     }
 
 
-def _why_dead(name: str) -> str:
-    """Return why the builder does not start, as docker says it; "" where it starts, or takes longer than we wait."""
+def _start(name: str) -> str:
+    """Start the builder; return docker's message if that fails, "" if it starts or takes longer than we wait."""
     try:
-        said = _ask(Command(("docker", "buildx", "inspect", "--bootstrap", name)))
+        output = _ask(Command(("docker", "buildx", "inspect", "--bootstrap", name)))
     except CommandFailed as error:
         return "" if error.code == process.LATE else builder_model.boot_failure(error.problem)
-    return "" if builder_model.runs(said) else builder_model.boot_failure(said)
+    return "" if builder_model.runs(output) else builder_model.boot_failure(output)
 
 
 def _ask(command: Command) -> str:
     return process.ask(command, PATIENCE)
 
 
-def _or(answer: Any, otherwise: Any) -> Any:
-    return otherwise if answer is LATE or isinstance(answer, Exception) else answer
+def _answer_or(answer: Any, default: Any) -> Any:
+    return default if answer is LATE or isinstance(answer, Exception) else answer
 
 
-def _or_fails(command: Command) -> str:
+def _ask_or_blank(command: Command) -> str:
     try:
         return _ask(command)
     except CommandFailed:
         return ""
 
 
-def _sees(root: Path) -> bool:
-    """Whether the engine sees it; what is not there, or may not be written to, is another finding."""
+def _is_visible(root: Path) -> bool:
+    """Return whether the engine sees `root`; True if it is missing or not writable, which other findings report."""
     try:
         return not root.is_dir() or file_system.engine_sees(root)
     except OSError:
         return True
 
 
-def _data(info: Mapping[str, Any]) -> Any:
-    """The file system of the engine's data, if it is on this machine."""
+def _engine_data(info: Mapping[str, Any]) -> Space | None:
+    """Return the file system of the engine's data, None if that is not on this machine."""
     if not os.environ.get("DOCKER_HOST", "unix://").startswith("unix://"):
         return None
     folder = Path(str(info.get("DockerRootDir") or "/"))
-    return space(folder) if folder.exists() else None
+    return host_facts.space(folder) if folder.exists() else None
 
 
 def _project(settings: Settings, docker: system_info.Docker | None) -> dict[str, Any]:
-    """What .env says and should say, and where the caches of the project are."""
+    """Return the fields of `Answers` about the project's .env, builder and cache directories."""
     owner = (0, 0) if docker and docker.rootless else ownership.owner()
     machine = compose_arguments.machine(settings, owner, Path())
-    # Inside a container all of it is another.
+    # Inside a container all of these have other values.
     names = (
         []
         if inside_container.is_inside()
-        else [name for name in (*settings.roots.variables, *_MACHINE) if machine[name]]
+        else [name for name in (*settings.roots.variables, *_MACHINE_VARIABLES) if machine[name]]
     )
     return {
         "env": envfile.read(settings.made_images),
-        "wanted": {name: machine[name] for name in names},
-        "elsewhere": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
-        "homes": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
+        "expected_env": {name: machine[name] for name in names},
+        "settings_builder": " ".join(filter(None, (settings.builder_driver, settings.builder_endpoint))),
+        "cache_paths": frozenset(str(settings.roots.path(cache, settings.key)) for cache in CACHES),
     }
 
 
 def _volumes(settings: Settings) -> dict[str, str]:
-    """The volumes of the stacks that mount a cache of this project, with the directories they are."""
+    """Return the bind volumes, with their devices, of all stacks that mount a cache directory of this project."""
     names = _ask(
         Command(("docker", "volume", "ls", "--quiet", "--filter", f"label={compose_arguments.PROJECT_LABEL}"))
     ).split()
@@ -183,26 +186,28 @@ def _volumes(settings: Settings) -> dict[str, str]:
         if options.get("o") == "bind" and "device" in options:
             stack = (volume.get("Labels") or {}).get(compose_arguments.PROJECT_LABEL, "")
             binds.setdefault(stack, {})[volume["Name"]] = options["device"]
-    ours = [found for found in binds.values() if any(Path(one).name == settings.key for one in found.values())]
-    return {name: device for found in ours for name, device in found.items()}
+    own_stacks = [
+        devices for devices in binds.values() if any(Path(device).name == settings.key for device in devices.values())
+    ]
+    return {name: device for devices in own_stacks for name, device in devices.items()}
 
 
 def _registries(settings: Settings) -> tuple[Registry, ...]:
-    """The registries of the base images, and Docker's."""
+    """Return the registries of the base images, and Docker Hub."""
     images = list(base_images(settings, settings.made_images).values())
-    here = together({image: lambda image=image: _is_here(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
-    lacking = {host(image): image for image in images if here[image] is False}
+    local = together({image: lambda image=image: _is_local(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
+    missing = {host(image): image for image in images if local[image] is False}
     hosts = {host(image) for image in images if host(image) != "localhost"} | {HUB}
-    said = together({name: lambda name=name: _reached(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
-    return tuple(Registry(name, said[name] is True, lacking.get(name, "")) for name in sorted(hosts))
+    reachable = together({name: lambda name=name: _is_reachable(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
+    return tuple(Registry(name, reachable[name] is True, missing.get(name, "")) for name in sorted(hosts))
 
 
-def _is_here(image: str) -> bool:
-    return bool(_or_fails(Command(("docker", "image", "inspect", "--format", "{{.Id}}", image))))
+def _is_local(image: str) -> bool:
+    return bool(_ask_or_blank(Command(("docker", "image", "inspect", "--format", "{{.Id}}", image))))
 
 
-def _reached(name: str) -> bool:
-    """Whether a registry answers us, whatever it says; through the proxies that the environment names."""
+def _is_reachable(name: str) -> bool:
+    """Return whether a registry answers, with any status; uses the proxies that the environment names."""
     # Imported here: 0.05 s.
     import ssl
     from urllib.error import HTTPError, URLError
@@ -221,7 +226,7 @@ def _reached(name: str) -> bool:
         return False
 
 
-def _text(file: Path) -> str:
+def _read(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
     except OSError:

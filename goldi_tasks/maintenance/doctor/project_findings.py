@@ -1,4 +1,4 @@
-"""What the project says of this machine: its .env, the compose volumes made by it, its builder."""
+"""Check what the project has on this machine: its .env, its compose volumes, its builder."""
 
 from collections.abc import Iterator, Mapping
 
@@ -7,25 +7,25 @@ from goldi_tasks.maintenance.doctor.finding import Finding, Mend
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """What is no longer as the settings have it."""
+    """Yield what no longer agrees with the settings."""
     if answers.env is not None:
-        yield from _env(answers.env, answers.wanted)
-    if answers.elsewhere:
-        what = f"the builder of the settings is {answers.elsewhere}: this is about the current one, here"
-        yield Finding("builder-elsewhere", "note", what, "`inv build.builder` asks the other whether it answers")
+        yield from _env(answers.env, answers.expected_env)
+    if answers.settings_builder:
+        what = f"the settings choose the builder {answers.settings_builder}: the current one was checked instead"
+        yield Finding("builder-elsewhere", "note", what, "Run `inv build.builder` to check the other")
     for name, device in sorted(answers.volumes.items()):
-        if device not in answers.homes:
-            what = f"the volume {name} is still {device}, which the settings do not say"
-            remedy = "Run `inv compose.down`, which loses nothing of it, and up again, if the compose file does neither"
+        if device not in answers.cache_paths:
+            what = f"the volume {name} still uses {device}, which is no cache directory of the settings"
+            remedy = "Run `inv compose.down` and `inv compose.up`, unless the compose file names it; no file is lost"
             yield Finding("volume-stale", "note", what, remedy)
 
 
-def _env(env: Mapping[str, str], wanted: Mapping[str, str]) -> Iterator[Finding]:
+def _env(env: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Finding]:
     if "GOLDI_CACHE_ROOT" not in env:
-        what = "the project's .env does not say where the caches are: plain `docker compose` takes its default"
+        what = "the project's .env does not say where the caches are: plain `docker compose` uses its default"
         yield Finding("env-missing", "note", what, "Run `inv cache.setup`", Mend("env"))
         return
-    for name in wanted:
-        if env.get(name) != wanted[name]:
-            what = f"the project's .env has {name}={env.get(name, '')}, and it should be {wanted[name]}"
+    for name in settings:
+        if env.get(name) != settings[name]:
+            what = f"the project's .env has {name}={env.get(name, '')}, but it should be {settings[name]}"
             yield Finding("env-stale", "warning", what, "Run `inv cache.setup`", Mend("env"))

@@ -1,4 +1,4 @@
-"""Registries and their mirrors: whether base images can be had."""
+"""Check registries and their mirrors: whether base images are available."""
 
 from collections.abc import Iterator
 
@@ -10,23 +10,23 @@ HUB = "registry-1.docker.io"
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
-    """Registries that do not answer, and mirrors that the engine asks first."""
-    for asked in answers.registries:
-        if asked.answers:
+    """Yield registries that do not answer, and mirrors that the engine asks first."""
+    for registry in answers.registries:
+        if registry.answers:
             continue
-        if asked.image:
-            what = f"{asked.host} does not answer, and {asked.image} is not on this machine"
-            remedy = "Run `inv engine.up`, which makes base images where there is no registry, or name a mirror's image"
+        if registry.image:
+            what = f"{registry.host} does not answer, and {registry.image} is not on this machine"
+            remedy = "Run `inv engine.up`, which builds base images without a registry, or choose images of a mirror"
             yield Finding("registry", "warning", what, remedy)
         else:
-            what = f"{asked.host} does not answer: newer base images are not available"
-            yield Finding("registry", "note", what, "The ones that are here are used")
+            what = f"{registry.host} does not answer: newer base images are not available"
+            yield Finding("registry", "note", what, "Builds use the images on this machine")
     mirrors = (answers.info.get("RegistryConfig") or {}).get("Mirrors") or []
     if mirrors:
         yield Finding("registry-mirrors", "note", f"the engine asks {', '.join(mirrors)} before {HUB}")
 
 
 def host(image: str) -> str:
-    """The registry of an image: the first part of its name if that can be a host, else Docker's."""
-    found = registry_errors.host(image)
-    return HUB if found in ("docker.io", "index.docker.io") else found
+    """Return the registry of an image: the first part of its name if that can be a host, else Docker Hub."""
+    registry = registry_errors.host(image)
+    return HUB if registry in ("docker.io", "index.docker.io") else registry

@@ -1,1 +1,1 @@
-"""Make room: what would go and why, the tools' own commands, and the limits that are kept by themselves."""
+"""Prune caches: choose what to remove and why, run the tools' own commands, and apply the limits automatically."""

@@ -1,7 +1,7 @@
-"""Keep the limits of the settings without being asked: after a build or a check, once a day, while nobody is at work.
+"""Prune automatically to the limits of the settings: after a build or a check, once a day, while no other task runs.
 
-It is quick, or it is not done: what may be old is seen by the marks alone, and to measure takes a few seconds or is
-given up. Tools and builders are left to `cache.prune`. It never fails, and Ctrl-C ends nothing but it.
+It takes seconds at most: old directories are recognized by their modification time, and a measurement that takes too
+long is cancelled. It does not run tools and does not prune the build cache. It never fails, and Ctrl-C ends only it.
 """
 
 import os
@@ -22,52 +22,54 @@ from goldi_tasks.paths import CACHES, Roots
 from goldi_tasks.settings import Settings
 from goldi_tasks.units import format_size
 
-# Seconds that measuring may take.
-_BUDGET = 5.0
+# Seconds that the measurement may take.
+_TIMEOUT = 5.0
 
 
-class _TooLong(Exception):
-    """To measure takes longer than a build may be kept waiting."""
+class _TooSlow(Exception):
+    """The measurement takes longer than a build should wait."""
 
 
 def tidy_up(settings: Settings) -> None:
-    """Hold the caches against the limits of the settings, within seconds; print one line if anything was freed."""
+    """Prune the caches to the limits of the settings, within seconds; print one line if anything was freed."""
     limits = Limits(settings.max_age, settings.max_size)
     if process.is_dry() or not (limits.age or limits.size):
         return
     with suppress(GoldiError, OSError, KeyboardInterrupt):
-        line = _tidy(settings.roots, Asked(limits, current=settings.key), lambda: tool_images.with_python(settings))
+        line = _prune(settings.roots, Asked(limits, current=settings.key), lambda: tool_images.with_python(settings))
         if line:
             print(as_typed(f"goldi: {line}"), file=sys.stderr, flush=True)
 
 
-def _tidy(roots: Roots, asked: Asked, images: Callable[[], Sequence[str]]) -> str:
+def _prune(roots: Roots, request: Asked, images: Callable[[], Sequence[str]]) -> str:
     now = time.time()
-    if not asked.limits.size and not _any(roots, asked, now):
+    if not request.limits.size and not _may_be_old(roots, request, now):
         state.write(usage_lock.stamp(), "")
         return ""
     try:
-        plan = execute.plan(roots, asked, lambda _: images(), _budget())
-    except _TooLong:
+        plan = execute.plan(roots, request, lambda _: images(), _timeout())
+    except _TooSlow:
         state.write(usage_lock.stamp(), "")
-        return "the caches were not held against their limits, since they are so large; `inv cache.prune` does it"
+        return "the caches are too large to check their limits after a build; run `inv cache.prune`"
     plan.rows = [row for row in plan.rows if row.how in ("remove", "state")]
     if not plan.act(lambda _: None, None):
-        # Somebody is at work, and will look in turn.
+        # Another task runs, and will prune when it ends.
         return ""
     state.write(usage_lock.stamp(), "")
     freed = execute.freed(plan.rows)
-    return f"{format_size(freed)} of caches freed that were not used for long (see max-age, max-size)" if freed else ""
+    return f"freed {format_size(freed)} of unused caches (see max-age, max-size)" if freed else ""
 
 
-def _any(roots: Roots, asked: Asked, now: float) -> bool:
-    """Whether anything may be old, by what is seen at once: a directory's own time, and where projects are."""
-    marks = [(key, changed) for key, changed in _marks(roots) if key != asked.current]
-    old = any(now - changed > asked.limits.age or last_use.gone(key) or key.startswith(TRASH) for key, changed in marks)
-    return old or bool(state_files.choose(asked, now, last_use.gone))
+def _may_be_old(roots: Roots, request: Asked, now: float) -> bool:
+    """Return whether anything may be old, by cheap signs: modification times of directories, and missing projects."""
+    directories = [(name, mtime) for name, mtime in _directories(roots) if name != request.current]
+    has_old = any(
+        now - mtime > request.limits.age or last_use.gone(name) or name.startswith(TRASH) for name, mtime in directories
+    )
+    return has_old or bool(state_files.choose(request, now, last_use.gone))
 
 
-def _marks(roots: Roots) -> Iterator[tuple[str, float]]:
+def _directories(roots: Roots) -> Iterator[tuple[str, float]]:
     for cache in CACHES:
         if cache.scope == "project":
             with suppress(OSError), os.scandir(roots.folder(cache)) as entries:
@@ -76,11 +78,12 @@ def _marks(roots: Roots) -> Iterator[tuple[str, float]]:
                         yield entry.name, entry.stat(follow_symlinks=False).st_mtime
 
 
-def _budget() -> Callable[[int], None]:
-    ends = time.monotonic() + _BUDGET
+def _timeout() -> Callable[[int], None]:
+    """Return a function that raises _TooSlow when it is called after the timeout."""
+    deadline = time.monotonic() + _TIMEOUT
 
-    def tell(files: int) -> None:
-        if time.monotonic() > ends:
-            raise _TooLong
+    def check(files: int) -> None:
+        if time.monotonic() > deadline:
+            raise _TooSlow
 
-    return tell
+    return check

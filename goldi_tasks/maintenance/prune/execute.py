@@ -1,7 +1,7 @@
-"""Prune the caches: what a choice says is done, while nobody else is at work.
+"""Execute a prune while no other task uses the caches.
 
-A directory is renamed first, which takes a moment; only then, with the lock given back, is it emptied. So no build
-waits for a disk. What a running container has mounted stays.
+Directories are first renamed, which is quick, and emptied only after the lock is released. So no build waits for a
+disk. Directories that a running container has mounted stay.
 """
 
 import os
@@ -25,75 +25,75 @@ from goldi_tasks.paths import BY_NAME, Roots
 from goldi_tasks.units import format_age, format_size
 
 Tell = Callable[[str], None]
-_HELD = "a running container has it mounted"
-_USED = "it was used meanwhile"
-_UNKNOWN = "the engine may not be asked which containers run"
+_MOUNTED = "a running container has it mounted"
+_USED = "it was used in the meantime"
+_UNKNOWN = "the engine does not let this user list the running containers"
 
 
 @dataclass
 class Prune:
-    """A prune: the choice among what was `found`, and what came of it.
+    """A prune: the measured caches (`sizes`), the rows chosen among them, and their outcome.
 
-    `images` are those that have each tool, and those with Python, for what containers left. `gone` are the directories
-    that were renamed and are to be emptied, each with its row.
+    `images` returns candidate images with the tool that fills the cache of that name; for "", images with Python, which
+    remove files of other users. `renamed` are the directories to delete, with their rows.
     """
 
     roots: Roots
-    asked: Asked
+    request: Asked
     images: Callable[[str], Sequence[str]]
-    found: list[Size]
+    sizes: list[Size]
     rows: list[Row]
-    gone: list[tuple[Row, clear_caches.Row]] = field(default_factory=list)
+    renamed: list[tuple[Row, clear_caches.Row]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
-    def act(self, tell: Callable[[Row], None], wait: Tell | None) -> bool:
-        """Do it, and `tell` of each row that is done. `wait` is told whom we wait for; without it nobody is waited for.
+    def act(self, report_row: Callable[[Row], None], report_wait: Tell | None) -> bool:
+        """Execute the prune; call `report_row` with each finished row, and `report_wait` with the tasks we wait for.
 
-        Returns False if somebody is at work. Raises Interrupted.
+        Without `report_wait` it does not wait, and returns False if another task uses the caches. Raises Interrupted.
         """
-        with usage_lock.alone(wait) as free:
-            if not free:
+        with usage_lock.alone(report_wait) as is_locked:
+            if not is_locked:
                 return False
             for row in self.rows:
                 if row.how in ("tool", "files", "builder"):
-                    self._tool(row)
-                    tell(row)
-            self._take()
+                    self._run_tool(row)
+                    report_row(row)
+            self._move_away()
         for row in self.rows:
             if row.how in ("remove", "state"):
                 self._empty(row)
-                tell(row)
+                report_row(row)
         return True
 
-    def _take(self) -> None:
-        """Put every directory that goes out of the way, as it is now: what was measured is some time ago."""
-        doomed = [row for row in self.rows if row.how in ("remove", "state")]
-        if not doomed:
+    def _move_away(self) -> None:
+        """Rename the directories to remove, if nothing uses them by now: the measurement is some time ago."""
+        to_remove = [row for row in self.rows if row.how in ("remove", "state")]
+        if not to_remove:
             return
         try:
             sources = in_use.mounted()
         except CommandFailed:
             sources = None
-        for row in doomed:
+        for row in to_remove:
             paths = state_files.paths(row.key) if row.how == "state" else [self._path(row)]
             if any(in_use.holds(sources, path) for path in paths):
-                row.kept = _UNKNOWN if sources is None else _HELD
+                row.kept = _UNKNOWN if sources is None else _MOUNTED
             elif row.how == "state":
                 state_files.remove(row)
-            elif row.why.startswith("all is over") and self._enough(row):
-                row.kept = "what went before was enough"
+            elif row.why.startswith(policy.OVER_LIMIT) and self._is_within_limit():
+                row.kept = "the limit was reached without it"
             else:
                 self._rename(row)
 
     def _path(self, row: Row) -> Path:
         return self.roots.folder(BY_NAME[row.what]) / row.key
 
-    def _enough(self, row: Row) -> bool:
-        """Whether the caches are within the limit without this row."""
-        going = sum(one.bytes for one, _ in self.gone)
-        freed = sum(one.freed for one in self.rows if one.how in ("tool", "files"))
-        total = sum(size.bytes for size in self.found if self.asked.has(size))
-        return total - going - freed <= self.asked.limits.size
+    def _is_within_limit(self) -> bool:
+        """Return whether the caches are within the size limit without the renamed directories."""
+        renamed_bytes = sum(row.bytes for row, _ in self.renamed)
+        freed = sum(row.freed for row in self.rows if row.how in ("tool", "files"))
+        total = sum(size.bytes for size in self.sizes if self.request.has(size))
+        return total - renamed_bytes - freed <= self.request.limits.size
 
     def _rename(self, row: Row) -> None:
         cache = BY_NAME[row.what]
@@ -102,111 +102,117 @@ class Prune:
         try:
             with cache_directories.opened(folder) as top:
                 if top is None:
-                    row.kept = "it is not there any more"
+                    row.kept = "it does not exist any more"
                     return
                 cache_directories.check_ours(folder, top)
                 if name != row.key:
-                    seen = os.stat(row.key, dir_fd=top, follow_symlinks=False)
-                    if time.time() - seen.st_mtime <= last_use.FRESH:
+                    status = os.stat(row.key, dir_fd=top, follow_symlinks=False)
+                    if time.time() - status.st_mtime <= last_use.FRESH:
                         row.kept = _USED
                         return
                     os.rename(row.key, name, src_dir_fd=top, dst_dir_fd=top)
-            self.gone.append((row, clear_caches.Row(cache, folder, name)))
+            self.renamed.append((row, clear_caches.Row(cache, folder, name)))
         except FileNotFoundError:
-            row.kept = "it is not there any more"
+            row.kept = "it does not exist any more"
         except CacheRefused as error:
             row.failed = error.problem
         except OSError as error:
             row.failed = f"{self._path(row)}: {error.strerror}"
 
     def _empty(self, row: Row) -> None:
-        """Remove what was put out of the way; what another user left in it, by a container."""
-        for found, it in self.gone:
-            if found is not row:
+        """Delete the renamed directory of `row`; a container deletes files of other users."""
+        for owner, clearing in self.renamed:
+            if owner is not row:
                 continue
             try:
-                clear_caches.clear(it, self.images(""))
+                clear_caches.clear(clearing, self.images(""))
             finally:
-                row.freed = it.tally.freed
-            with suppress(OSError), cache_directories.opened(it.folder) as top:
+                row.freed = clearing.tally.freed
+            with suppress(OSError), cache_directories.opened(clearing.folder) as top:
                 if top is not None:
-                    os.rmdir(it.only, dir_fd=top)
-            if it.tally.left:
-                row.failed = f"{it.path / it.tally.left[0].path}: {it.tally.left[0].reason}"
+                    os.rmdir(clearing.only, dir_fd=top)
+            if clearing.tally.left:
+                row.failed = _describe_failure(clearing.path, clearing.tally)
 
-    def _tool(self, row: Row) -> None:
+    def _run_tool(self, row: Row) -> None:
         try:
             if row.how == "builder":
-                row.freed = sum(builder_store.prune(**one) for one in _store_limits(self.asked))
+                row.freed = sum(builder_store.prune(**limit) for limit in _builder_limits(self.request))
             elif row.how == "files":
-                self._files(row)
+                self._remove_old_files(row)
             else:
-                self._command(row)
+                self._run_command(row)
         except GoldiError as error:
             row.failed = error.problem
         except OSError as error:
             row.failed = f"{error.filename or row.what}: {error.strerror}"
 
-    def _command(self, row: Row) -> None:
+    def _run_command(self, row: Row) -> None:
         cache = BY_NAME[row.what]
         folder = self.roots.folder(cache)
-        where = tool_commands.prune(cache, folder, self.images(row.what))
-        if not where:
-            row.kept = f"no {tool_commands.COMMANDS[row.what][0]} here, and no image that has it"
+        place = tool_commands.prune(cache, folder, self.images(row.what))
+        if not place:
+            row.kept = f"{tool_commands.COMMANDS[row.what][0]} is not installed, and no image has it"
             return
         row.freed = max(0, row.bytes - sizes.one(cache, folder).bytes)
 
-    def _files(self, row: Row) -> None:
-        """Remove files that were neither written nor read for long."""
+    def _remove_old_files(self, row: Row) -> None:
+        """Remove files that were neither written nor read within the age limit."""
         folder, tally = self.roots.folder(BY_NAME[row.what]), Tally()
         with cache_directories.opened(folder) as top:
             if top is None:
                 return
             cache_directories.check_ours(folder, top)
-            inside = os.open(".", DIRECTORY, dir_fd=top)
+            directory = os.open(".", DIRECTORY, dir_fd=top)
             try:
-                before = time.time() - self.asked.limits.age
-                walk(inside, str(folder), tally, act=True, owner=ownership.owner()[0], before=before)
+                before = time.time() - self.request.limits.age
+                walk(directory, str(folder), tally, act=True, owner=ownership.owner()[0], before=before)
             finally:
-                os.close(inside)
+                os.close(directory)
                 row.freed = tally.freed
         if tally.left:
-            row.failed = f"{folder / tally.left[0].path}: {tally.left[0].reason}"
+            row.failed = _describe_failure(folder, tally)
 
 
-def plan(roots: Roots, asked: Asked, images: Callable[[str], Sequence[str]], tell: Callable[[int], None]) -> Prune:
-    """What is to be done to the caches and the notes; `tell` hears how many files were counted so far."""
-    found, now = sizes.measure(roots, tell), time.time()
-    rows = policy.choose(found, asked, now, last_use.gone)
-    if not asked.names:
-        rows += state_files.choose(asked, now, last_use.gone)
-    return Prune(roots, asked, images, found, rows)
+def _describe_failure(folder: Path, tally: Tally) -> str:
+    return f"{folder / tally.left[0].path}: {tally.left[0].reason}"
 
 
-def builder(asked: Asked) -> Row | None:
-    """The row of the builder's store, None without a limit. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
-    limits = asked.limits
-    whys = [f"not used for {format_age(limits.age)}"] if limits.age else []
-    whys += [f"what is over {format_size(limits.size)}"] if limits.size else []
-    if not whys:
+def plan(
+    roots: Roots, request: Asked, images: Callable[[str], Sequence[str]], report_count: Callable[[int], None]
+) -> Prune:
+    """Plan the prune of caches and state files; `report_count` is called with the number of files counted so far."""
+    measured, now = sizes.measure(roots, report_count), time.time()
+    rows = policy.choose(measured, request, now, last_use.gone)
+    if not request.names:
+        rows += state_files.choose(request, now, last_use.gone)
+    return Prune(roots, request, images, measured, rows)
+
+
+def builder(request: Asked) -> Row | None:
+    """Return the build cache's row, None without a limit. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
+    limits = request.limits
+    reasons = [f"not used for {format_age(limits.age)}"] if limits.age else []
+    reasons += [f"more than {format_size(limits.size)}"] if limits.size else []
+    if not reasons:
         return None
-    found, now = builder_store.look(), time.time()
-    return Row("builder", "builder", " and ".join(whys), bytes=found.prunable(now, limits.age, limits.size))
+    store, now = builder_store.look(), time.time()
+    return Row("builder", "builder", " and ".join(reasons), bytes=store.prunable(now, limits.age, limits.size))
 
 
-def _store_limits(asked: Asked) -> list[dict[str, int]]:
-    """One prune for each limit."""
-    limits = asked.limits
+def _builder_limits(request: Asked) -> list[dict[str, int]]:
+    """Return the arguments of one prune for each limit."""
+    limits = request.limits
     return ([{"age": round(limits.age)}] if limits.age else []) + ([{"keep": limits.size}] if limits.size else [])
 
 
 def freed(rows: Iterable[Row]) -> int:
-    """Bytes that all of them freed."""
+    """Return the bytes that all rows freed."""
     return sum(row.freed for row in rows)
 
 
 def failure(rows: Iterable[Row]) -> CacheRefused | None:
-    """What went wrong, None if nothing did."""
+    """Return the error for rows that failed, None if none did."""
     failed = [row for row in rows if row.failed]
     if not failed:
         return None
@@ -214,4 +220,4 @@ def failure(rows: Iterable[Row]) -> CacheRefused | None:
     return CacheRefused(f"{failed[0].title} could not be pruned: {failed[0].failed}{more}", _REMEDY)
 
 
-_REMEDY = "See the lines above; `inv cache.clear --name` empties a cache, with a container where that takes root"
+_REMEDY = "See the lines above; `inv cache.clear --name NAME` empties a cache, as root in a container if needed"

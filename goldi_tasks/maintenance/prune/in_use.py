@@ -1,4 +1,4 @@
-"""What running containers have mounted, which is not to be taken from under them."""
+"""List the directories that running containers have mounted, which must stay."""
 
 import json
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
 
 
 def mounted() -> frozenset[Path] | None:
-    """Directories of this machine that running containers see; None where an engine is there and may not be asked.
+    """Return the directories of this machine that running containers have mounted; without an engine, none.
 
-    Without an engine no container runs. Raises CommandFailed.
+    Returns None if the engine denies access. Raises CommandFailed.
     """
     try:
         system_info.client()
-        return _ask()
+        return _list_mounts()
     except NoDocker:
         return frozenset()
     except CommandFailed:
@@ -27,32 +27,32 @@ def mounted() -> frozenset[Path] | None:
             return frozenset()
         except NoPermission:
             return None
-        # A container may have ended between two questions.
-        return _ask()
+        # A container may have ended between the two commands.
+        return _list_mounts()
 
 
 def holds(sources: Iterable[Path] | None, path: Path) -> bool:
-    """Whether a container has `path` mounted, or something in it, or the cache's directory that it is in.
+    """Return whether a container has mounted `path`, a directory below it, or its parent; True if `sources` is None.
 
-    One that sees the whole root, or the whole machine, is no user of the caches.
+    A mount of a higher directory, such as the whole cache root, is not a use of the caches.
     """
     if sources is None:
         return True
-    real, above = path.resolve(), path.parent.resolve()
-    return any(source in (real, above) or source.is_relative_to(real) for source in sources)
+    real, parent = path.resolve(), path.parent.resolve()
+    return any(source in (real, parent) or source.is_relative_to(real) for source in sources)
 
 
-def _ask() -> frozenset[Path]:
+def _list_mounts() -> frozenset[Path]:
     ids = process.capture(Command(("docker", "ps", "--quiet", "--no-trunc"))).split()
     if not ids:
         return frozenset()
     lines = process.capture(Command(("docker", "inspect", "--format", "{{json .Mounts}}", *ids))).splitlines()
-    found = [mount for line in lines for mount in json.loads(line) or []]
-    sources = {mount["Source"] for mount in found if mount.get("Source")}
-    # A volume may be a directory of the host's, as those of the stack are.
-    volumes = sorted({mount["Name"] for mount in found if mount.get("Type") == "volume" and mount.get("Name")})
+    mounts = [mount for line in lines for mount in json.loads(line) or []]
+    sources = {mount["Source"] for mount in mounts if mount.get("Source")}
+    # A volume may be a directory of this machine: the stack's volumes are bind mounts.
+    volumes = sorted({mount["Name"] for mount in mounts if mount.get("Type") == "volume" and mount.get("Name")})
     if volumes:
-        said = process.capture(Command(("docker", "volume", "inspect", "--format", "{{json .Options}}", *volumes)))
-        options = [json.loads(line) or {} for line in said.splitlines()]
+        output = process.capture(Command(("docker", "volume", "inspect", "--format", "{{json .Options}}", *volumes)))
+        options = [json.loads(line) or {} for line in output.splitlines()]
         sources |= {option["device"] for option in options if option.get("device", "").startswith("/")}
     return frozenset(Path(source).resolve() for source in sources)

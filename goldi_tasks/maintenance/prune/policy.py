@@ -1,7 +1,7 @@
-"""What a prune would remove, and why: a pure choice among what was measured.
+"""Choose what a prune removes, and why, from the measured sizes alone.
 
-Whole directories of projects, those that were not used for longest first. What was handed out within the last hour
-stays, and so does what the current project has, unless its cache is named.
+It removes whole directories of projects, the least recently used first. Directories that were used within the last hour
+stay, and so do those of the current project, unless their cache is named.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,16 +15,19 @@ from goldi_tasks.maintenance.usage.sizes import Part, Size
 from goldi_tasks.paths import BY_NAME
 from goldi_tasks.units import format_age, format_size
 
-# What is removed has this name meanwhile; what has it was left by a prune that was ended.
+# Prefix of a directory while it is being removed; a prune that was killed leaves such directories.
 TRASH = ".goldi-removed-"
 
-# A directory is removed; a tool prunes its cache; old files go; the builder prunes its store; our own notes go.
+# Start of the reason of rows that are removed for the size limit of all caches.
+OVER_LIMIT = "all caches exceed"
+
+# What a row does: remove a directory, run a tool, remove old files, prune the build cache, or remove state files.
 How = Literal["remove", "tool", "files", "builder", "state"]
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds without use after which something goes, and bytes that may stay; 0 is no limit."""
+    """The limits of a prune: seconds without use, and bytes in total; 0 is no limit."""
 
     age: float = 0
     size: int = 0
@@ -32,10 +35,10 @@ class Limits:
 
 @dataclass
 class Row:
-    """Something that goes: `key` is the project's or the directory's name, "" where it is the cache as a whole.
+    """Something to remove: `key` is the project's key or the directory's name, "" for the whole cache.
 
-    `bytes` is what it may free at most. `freed` is what it did, `kept` why it stays after all, `failed` what was
-    wrong.
+    `bytes` is what it can free at most. After the prune `freed` is what it freed, `kept` why it stays, `failed` the
+    error; "" if there is none.
     """
 
     how: How
@@ -51,82 +54,85 @@ class Row:
 
     @property
     def title(self) -> str:
-        """It in a word for people."""
+        """Return the name of the row for people."""
         return f"{self.what}/{self.key}" if self.key else self.what
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be pruned: by which limits, of which caches (all if none is named), and who the current project is."""
+    """A request to prune: the limits, the names of the caches (() for all), and the key of the current project."""
 
     limits: Limits
     names: tuple[str, ...] = ()
     current: str = ""
 
     def has(self, size: Size) -> bool:
-        """Whether a cache is meant, and ours."""
+        """Return whether a cache is to be pruned: it is named, and ours."""
         return size.exists and not size.refused and (not self.names or size.name in self.names)
 
 
-def choose(found: Sequence[Size], asked: Asked, now: float, gone: Callable[[str], bool]) -> list[Row]:
-    """The rows: what tools can do, what is old or whose project is gone, then what is too much, oldest first."""
-    chosen = [size for size in found if asked.has(size)]
-    rows = [*_tools(chosen, asked.limits), *(row for size in chosen for row in _old(size, asked, now, gone))]
-    return [*rows, *_excess(chosen, asked, now, rows)] if asked.limits.size else rows
+def choose(sizes: Sequence[Size], request: Asked, now: float, is_gone: Callable[[str], bool]) -> list[Row]:
+    """Return the rows: tools' commands, old directories and those of deleted projects, then the excess, oldest first.
+
+    `is_gone` is called with a project's key and returns whether the project was deleted.
+    """
+    selected = [size for size in sizes if request.has(size)]
+    rows = [*_tools(selected, request.limits), *(row for size in selected for row in _old(size, request, now, is_gone))]
+    return [*rows, *_excess(selected, request, now, rows)] if request.limits.size else rows
 
 
-def _tools(chosen: Sequence[Size], limits: Limits) -> Iterator[Row]:
-    """What a shared cache is pruned by: its tool, or for pip's, which has no such command, the age of its files."""
-    for size in chosen:
-        # The tag is a file.
+def _tools(sizes: Sequence[Size], limits: Limits) -> Iterator[Row]:
+    """Yield a row for each shared cache: its tool's command; for pip, which has none, the age of its files."""
+    for size in sizes:
+        # An empty cache has one file, its tag.
         if size.scope == "project" or size.files <= 1:
             continue
         row = Row("tool", size.name, "", bytes=size.bytes, files=size.files, last_use=size.last_use)
         if size.name in tool_commands.COMMANDS:
-            yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes what nothing needs")
+            yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes unused entries")
         elif size.name == "pip-cache" and limits.age:
             yield replace(row, how="files", why=f"files that were not used for {format_age(limits.age)}")
 
 
-def _old(size: Size, asked: Asked, now: float, gone: Callable[[str], bool]) -> Iterator[Row]:
+def _old(size: Size, request: Asked, now: float, is_gone: Callable[[str], bool]) -> Iterator[Row]:
     for part in size.projects:
         if part.key.startswith(TRASH):
-            yield _row(size, part, "left by a prune that was ended")
-        elif not _free(size, part, asked, now):
+            yield _row(size, part, "left by an interrupted prune")
+        elif not _is_removable(size, part, request, now):
             continue
-        elif gone(part.key):
+        elif is_gone(part.key):
             yield _row(size, part, "its project is gone")
-        elif asked.limits.age and now - part.last_use > asked.limits.age:
+        elif request.limits.age and now - part.last_use > request.limits.age:
             yield _row(size, part, f"not used for {format_age(now - part.last_use)}")
 
 
-def _excess(chosen: Sequence[Size], asked: Asked, now: float, rows: Sequence[Row]) -> Iterator[Row]:
-    """What else goes until the rest is within the limit."""
-    going = {(row.what, row.key) for row in rows if row.how == "remove"}
-    left = sum(size.bytes for size in chosen) - sum(row.bytes for row in rows if row.how == "remove")
-    parts = [(size, part) for size in chosen for part in size.projects if (size.name, part.key) not in going]
+def _excess(sizes: Sequence[Size], request: Asked, now: float, rows: Sequence[Row]) -> Iterator[Row]:
+    """Yield further directories until the rest is within the size limit."""
+    removed_keys = {(row.what, row.key) for row in rows if row.how == "remove"}
+    rest = sum(size.bytes for size in sizes) - sum(row.bytes for row in rows if row.how == "remove")
+    parts = [(size, part) for size in sizes for part in size.projects if (size.name, part.key) not in removed_keys]
     for size, part in sorted(parts, key=lambda pair: pair[1].last_use):
-        if left > asked.limits.size and _free(size, part, asked, now):
-            left -= part.bytes
-            yield _row(size, part, f"all is over {format_size(asked.limits.size)}; {_used(part, now)}")
+        if rest > request.limits.size and _is_removable(size, part, request, now):
+            rest -= part.bytes
+            yield _row(size, part, f"{OVER_LIMIT} {format_size(request.limits.size)}; {_last_use(part, now)}")
 
 
-def over(found: Sequence[Size], asked: Asked, rows: Sequence[Row]) -> int:
-    """By how many bytes the caches stay over the limit, after all that was freed."""
+def over(sizes: Sequence[Size], request: Asked, rows: Sequence[Row]) -> int:
+    """Return the bytes by which the caches exceed the size limit after the prune."""
     freed = sum(row.freed for row in rows if row.what in BY_NAME)
-    total = sum(size.bytes for size in found if asked.has(size)) - freed
-    return max(0, total - asked.limits.size) if asked.limits.size else 0
+    total = sum(size.bytes for size in sizes if request.has(size)) - freed
+    return max(0, total - request.limits.size) if request.limits.size else 0
 
 
-def _free(size: Size, part: Part, asked: Asked, now: float) -> bool:
-    """Whether a project's directory may go at all."""
-    current = part.key == asked.current and size.name not in asked.names
-    return bool(KEY.fullmatch(part.key)) and not current and now - part.last_use > FRESH
+def _is_removable(size: Size, part: Part, request: Asked, now: float) -> bool:
+    """Return whether a project's directory may be removed at all."""
+    is_current = part.key == request.current and size.name not in request.names
+    return bool(KEY.fullmatch(part.key)) and not is_current and now - part.last_use > FRESH
 
 
 def _row(size: Size, part: Part, why: str) -> Row:
     return Row("remove", size.name, why, part.key, part.bytes, part.files, part.last_use)
 
 
-def _used(part: Part, now: float) -> str:
+def _last_use(part: Part, now: float) -> str:
     return f"last used {format_age(max(0.0, now - part.last_use))} ago"

@@ -1,4 +1,4 @@
-"""What `cache.prune` says: what goes and why, what each row freed, a total; and all of it for scripts."""
+"""Report what `cache.prune` would remove and why, what each row freed, and the total; as lines or JSON."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -13,24 +13,24 @@ from goldi_tasks.units import format_size
 
 
 def before(rows: Iterable[Row]) -> Iterator[str]:
-    """A line for each row: how much at most, what, and why; on a line of its own where it is long."""
+    """Yield the lines of each row: the bytes that it can free at most, its name, and the reason."""
     for row in rows:
         head = f"{format_size(row.bytes):>10}  {shown(row.title)}"
-        yield from _fitted(head, row.why)
+        yield from _fit(head, row.why)
 
 
 def after(row: Row) -> Iterator[str]:
-    """What came of a row."""
-    said = f"left alone: {row.kept}" if row.kept else f"not all: {row.failed}" if row.failed else "freed"
-    yield from _fitted(f"{format_size(row.freed):>10}  {shown(row.title)}", shown(said))
+    """Yield the lines of a finished row."""
+    outcome = f"left alone: {row.kept}" if row.kept else f"incomplete: {row.failed}" if row.failed else "freed"
+    yield from _fit(f"{format_size(row.freed):>10}  {shown(row.title)}", shown(outcome))
 
 
 def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
-    """The last lines."""
+    """Yield the last lines: remarks, what exceeds the limit, and the sum."""
     for remark in plan.remarks:
         yield as_typed(f"goldi: {remark}")
     if over:
-        yield as_typed(f"goldi: {format_size(over)} are still over the limit; `inv cache.status` shows what they are")
+        yield as_typed(f"goldi: the caches exceed the limit by {format_size(over)}; `inv cache.status` lists them")
     if not plan.rows:
         yield "nothing to prune"
     elif dry:
@@ -40,7 +40,7 @@ def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:
 
 
 def as_json(plan: Prune, over: int, *, dry: bool, interrupted: bool) -> dict[str, Any]:
-    """It in plain types: bytes as integers, times in ISO 8601."""
+    """Return everything in plain types for scripts: sizes in bytes, times in ISO 8601."""
     return {
         "dry_run": dry,
         "interrupted": interrupted,
@@ -51,8 +51,8 @@ def as_json(plan: Prune, over: int, *, dry: bool, interrupted: bool) -> dict[str
     }
 
 
-def _fitted(head: str, rest: str) -> Iterator[str]:
-    """In one line if 80 columns hold it."""
+def _fit(head: str, rest: str) -> Iterator[str]:
+    """Yield one line if it fits into 80 columns, else two."""
     if len(head) + len(rest) + 2 < 80:
         yield f"{head}: {rest}"
     else:

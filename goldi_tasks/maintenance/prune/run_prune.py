@@ -1,4 +1,4 @@
-"""Prune step by step: measure, show what would go and why, do it, print what was freed."""
+"""Run `cache.prune`: measure, print what would be removed and why, remove it, print what was freed."""
 
 import json as json_
 import sys
@@ -24,36 +24,40 @@ def prune(
     dry: bool,
     json: bool,
 ) -> None:
-    """Prune the caches.
+    """Prune the caches to the limits `age` and `size`, None for those of the settings, and print a report.
 
     Raises SettingsError, UnknownName, CacheRefused where something could not be pruned, Interrupted.
     """
-    chosen = settings or project_settings.outside()
+    limit_settings = settings or project_settings.outside()
     limits = policy.Limits(
-        chosen.max_age if age is None else units.age(age, "--age"),
-        chosen.max_size if size is None else units.size(size, "--size"),
+        limit_settings.max_age if age is None else units.age(age, "--age"),
+        limit_settings.max_size if size is None else units.size(size, "--size"),
     )
-    known = tuple(cache.name for cache in clear_caches.chosen(names, every=not names)) if names else ()
-    asked = policy.Asked(limits, known, settings.key if settings else "")
+    cache_names = tuple(cache.name for cache in clear_caches.chosen(names, every=not names)) if names else ()
+    request = policy.Asked(limits, cache_names, settings.key if settings else "")
     out = sys.stdout
-    # What is said on the way is not for scripts.
+    # With --json only JSON goes to standard output.
     with redirect_stdout(sys.stderr if json else out):
-        with measure.progress() as tell:
-            plan = execute.plan(chosen.roots, asked, lambda cache: tool_images.with_tool(settings, cache), tell)
+        with measure.progress() as report_count:
+            plan = execute.plan(
+                limit_settings.roots, request, lambda cache: tool_images.with_tool(settings, cache), report_count
+            )
         if builder and not names:
-            _builder(plan)
-        _say(prune_report.before(plan.rows))
+            _add_builder(plan)
+        _print_lines(prune_report.before(plan.rows))
         interrupted = True
         try:
             if plan.rows and not dry:
                 print(flush=True)
-                plan.act(lambda row: _say(prune_report.after(row)), lambda whom: _say([f"goldi: {whom}"]))
+                plan.act(
+                    lambda row: _print_lines(prune_report.after(row)), lambda line: _print_lines([f"goldi: {line}"])
+                )
             interrupted = False
         except KeyboardInterrupt:
             raise Interrupted from None
         finally:
-            over = 0 if dry or interrupted else policy.over(plan.found, asked, plan.rows)
-            _say(prune_report.total(plan, over, dry=dry))
+            over = 0 if dry or interrupted else policy.over(plan.sizes, request, plan.rows)
+            _print_lines(prune_report.total(plan, over, dry=dry))
             if json:
                 print(
                     json_.dumps(prune_report.as_json(plan, over, dry=dry, interrupted=interrupted), indent=2), file=out
@@ -62,15 +66,15 @@ def prune(
         raise failure
 
 
-def _builder(plan: execute.Prune) -> None:
-    """The builder's row, where there is one."""
+def _add_builder(plan: execute.Prune) -> None:
+    """Insert the row of the build cache, or add a remark why there is none."""
     try:
-        if row := execute.builder(plan.asked):
+        if row := execute.builder(plan.request):
             plan.rows.insert(0, row)
     except GoldiError as error:
-        plan.remarks.append(f"the builder's store is left alone: {error.problem}")
+        plan.remarks.append(f"the build cache is not pruned: {error.problem}")
 
 
-def _say(lines: Iterable[str]) -> None:
+def _print_lines(lines: Iterable[str]) -> None:
     for line in lines:
         print(line, flush=True)

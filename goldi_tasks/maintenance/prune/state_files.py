@@ -1,6 +1,6 @@
-"""What we noted of projects in the state directory: records of builds, inputs, what a check found out.
+"""Choose and remove the files of projects in the state directory: records of builds, inputs and checks.
 
-Notes of a project that is gone, or that nobody built or checked for long, go as its caches do.
+The files of a project that was deleted, or was not built or checked for long, are removed like its caches.
 """
 
 import os
@@ -17,13 +17,13 @@ from goldi_tasks.maintenance.prune.policy import Asked, Row
 from goldi_tasks.units import format_age
 
 WHAT = "notes"
-# Directories of the state directory that hold a file or a directory for each project.
-_KINDS = ("inputs", "builds", "checks", "network", "compose", "projects")
+# Subdirectories of the state directory that hold a file or a directory for each project.
+_SUBDIRECTORIES = ("inputs", "builds", "checks", "network", "compose", "projects")
 
 
 @dataclass(frozen=True)
 class Notes:
-    """All that was noted of a project."""
+    """The state files of a project: their bytes, number, and newest modification time."""
 
     key: str
     paths: tuple[Path, ...]
@@ -32,15 +32,15 @@ class Notes:
     last_use: float
 
 
-def choose(asked: Asked, now: float, gone: Callable[[str], bool]) -> list[Row]:
-    """The rows of projects whose notes go."""
+def choose(request: Asked, now: float, is_gone: Callable[[str], bool]) -> list[Row]:
+    """Return a row for each project whose state files are to be removed; `is_gone` takes the key of a project."""
     rows = []
-    for notes in _all():
-        if notes.key == asked.current or now - notes.last_use <= FRESH:
+    for notes in _read_all():
+        if notes.key == request.current or now - notes.last_use <= FRESH:
             continue
-        if gone(notes.key):
+        if is_gone(notes.key):
             why = "its project is gone"
-        elif asked.limits.age and now - notes.last_use > asked.limits.age:
+        elif request.limits.age and now - notes.last_use > request.limits.age:
             why = f"not used for {format_age(now - notes.last_use)}"
         else:
             continue
@@ -49,16 +49,16 @@ def choose(asked: Asked, now: float, gone: Callable[[str], bool]) -> list[Row]:
 
 
 def paths(key: str) -> tuple[Path, ...]:
-    """Where the notes of a project lie."""
-    return tuple(path for kind in _KINDS for path in _kind(kind) if _key(path) == key)
+    """Return the paths of a project's state files and directories."""
+    return tuple(path for name in _SUBDIRECTORIES for path in _list(name) if _key(path) == key)
 
 
 def remove(row: Row) -> None:
-    """Remove them; what cannot be removed is told in the row."""
+    """Remove the state files of the project of `row`, and set its `freed` or `failed`."""
     try:
         for path in paths(row.key):
             if path.is_dir() and not path.is_symlink():
-                # It opens what it enters and follows no link.
+                # rmtree opens each directory before it enters, and follows no link.
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
@@ -68,21 +68,21 @@ def remove(row: Row) -> None:
         row.freed = row.bytes
 
 
-def _all() -> Iterator[Notes]:
+def _read_all() -> Iterator[Notes]:
     by_key: dict[str, list[Path]] = {}
-    for kind in _KINDS:
-        for path in _kind(kind):
+    for name in _SUBDIRECTORIES:
+        for path in _list(name):
             if KEY.fullmatch(_key(path)):
                 by_key.setdefault(_key(path), []).append(path)
-    for key, found in sorted(by_key.items()):
-        stats = [stat for path in found for stat in _stats(path)]
-        used = sum(stat.st_blocks * 512 for stat in stats)
+    for key, paths_of_key in sorted(by_key.items()):
+        stats = [stat for path in paths_of_key for stat in _stats(path)]
+        disk_usage = sum(stat.st_blocks * 512 for stat in stats)
         newest = max((stat.st_mtime for stat in stats), default=0.0)
-        yield Notes(key, tuple(found), used, len(stats), newest)
+        yield Notes(key, tuple(paths_of_key), disk_usage, len(stats), newest)
 
 
 def _stats(path: Path) -> Iterator[os.stat_result]:
-    """Of a file, or of a directory and what is in it; these have no directories below."""
+    """Yield the status of a file, or of a directory and its entries, which are files only."""
     with suppress(OSError):
         yield path.lstat()
         if path.is_dir() and not path.is_symlink():
@@ -91,9 +91,9 @@ def _stats(path: Path) -> Iterator[os.stat_result]:
                     yield entry.stat(follow_symlinks=False)
 
 
-def _kind(kind: str) -> list[Path]:
+def _list(name: str) -> list[Path]:
     try:
-        return sorted((state.directory() / kind).iterdir())
+        return sorted((state.directory() / name).iterdir())
     except OSError:
         return []
 

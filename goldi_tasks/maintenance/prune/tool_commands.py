@@ -1,7 +1,7 @@
-"""Let a tool prune the cache that it fills, by its own command: in an image that has it, else on this machine.
+"""Prune a cache by the command of the tool that fills it: in an image that has the tool, else on this machine.
 
-The image comes first, since what fills a cache knows all that is in it: an older `uv` takes what a newer one keeps for
-rubbish. An image that is not there is not made for this.
+The image comes first, since its tool fills the cache and knows all entries: an older `uv` deletes those of a newer one.
+A missing image is not built for this.
 """
 
 import shutil
@@ -24,13 +24,13 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 
 
 def prune(cache: Cache, folder: Path, images: Sequence[str]) -> str:
-    """Run the command of `cache` over `folder` in the first of `images` that is there and has it, else here.
+    """Run the command of `cache` on `folder` in the first of `images` that has it, else on this machine.
 
-    Returns where it ran, "" if nothing has it. Raises CommandFailed, Interrupted.
+    Returns the image, "this machine", or "" if the command was not found. Raises CommandFailed, Interrupted.
     """
     argv = COMMANDS[cache.name]
-    for image in _present(images):
-        if _contained(cache, folder, image, argv):
+    for image in _list_local(images):
+        if _run_in_container(cache, folder, image, argv):
             return image
     if not shutil.which(argv[0]):
         return ""
@@ -38,21 +38,23 @@ def prune(cache: Cache, folder: Path, images: Sequence[str]) -> str:
     return "this machine"
 
 
-def _present(images: Sequence[str]) -> list[str]:
-    """Those of `images` that the engine has; none where no engine answers."""
+def _list_local(images: Sequence[str]) -> list[str]:
+    """Return those of `images` that the engine has; [] if no engine answers."""
     try:
         system_info.client()
-        listed = process.capture(Command(("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"))).split()
+        local_images = process.capture(
+            Command(("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"))
+        ).split()
     except GoldiError:
         return []
-    return [image for image in images if image in listed]
+    return [image for image in images if image in local_images]
 
 
-def _contained(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) -> bool:
-    """Whether the image has the program; it ran then."""
+def _run_in_container(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) -> bool:
+    """Run the command; return False if the image or the program in it is missing. Raises CommandFailed, Interrupted."""
     name = f"goldi-prune-{uuid.uuid4().hex[:12]}"
     user = "{}:{}".format(*rootless.numbers(ownership.owner()))
-    files = _configurations(folder) if cache.name == "pre-commit-cache" else []
+    files = _pre_commit_configs(folder) if cache.name == "pre-commit-cache" else []
     try:
         process.capture(run_arguments.tool(image, name, user, cache, folder.resolve(), files, argv))
     except CommandFailed as error:
@@ -60,15 +62,15 @@ def _contained(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) ->
             return False
         raise
     except Interrupted:
-        # The client has ended; the container would go on.
+        # Ctrl-C ended the client only; the container would go on.
         with suppress(CommandFailed):
             process.capture(run_arguments.remove(name))
         raise
     return True
 
 
-def _configurations(folder: Path) -> list[Path]:
-    """The files that say what pre-commit is to keep: in a container those of other projects would be missing."""
+def _pre_commit_configs(folder: Path) -> list[Path]:
+    """Return the configuration files that pre-commit knows; `gc` deletes the hooks of those that are not mounted."""
     import sqlite3  # 5 ms
 
     try:

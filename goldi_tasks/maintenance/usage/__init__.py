@@ -1,1 +1,1 @@
-"""What there is: measured as fast as `du` does, with the builder's store, in a table or for scripts."""
+"""Measure the caches, as fast as `du`, and the build cache; report both as a table or JSON."""

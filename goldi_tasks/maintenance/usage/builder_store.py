@@ -1,4 +1,4 @@
-"""The builder's store, as `docker buildx du` tells of it: all of it, and the cache mounts of build steps in it."""
+"""Read the build cache with `docker buildx du`, the cache mounts of build steps in it, and prune it."""
 
 import re
 import time
@@ -19,9 +19,9 @@ _MOUNT = re.compile(r'cached mount (?P<target>\S+) from .*?(?: with id "(?P<id>[
 
 @dataclass(frozen=True)
 class Mount:
-    """A cache mount: its id, where the last step that made it had it, bytes, and when it was last used.
+    """A cache mount: its id, its target in the step that created it, bytes, last use, and the id of its record.
 
-    `last_use` is in seconds since the epoch, as exact as buildx says it ("3 weeks ago"); 0 for never.
+    `last_use` is in seconds since the epoch, as exact as buildx prints it ("3 weeks ago"); 0 for never.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class Record:
-    """A record of the store: when it was last used, or made, and whether a prune may take it now."""
+    """A record of the build cache: bytes, last use or else creation, and whether a prune may remove it now."""
 
     bytes: int
     last_use: float
@@ -42,7 +42,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Store:
-    """What the builder in use keeps: bytes of all of it, and what a prune could take at most."""
+    """The build cache of the current builder: its bytes, and those that a prune could free at most."""
 
     bytes: int
     reclaimable: int
@@ -50,49 +50,50 @@ class Store:
     mounts: tuple[Mount, ...]
 
     def prunable(self, now: float, age: float, keep: int) -> int:
-        """Bytes that a prune by these limits could free, at most; 0 is no limit."""
-        old = sum(one.bytes for one in self.records if one.free and age and now - one.last_use > age)
+        """Return the bytes that a prune by these limits could free at most; a limit of 0 is none."""
+        old = sum(record.bytes for record in self.records if record.free and age and now - record.last_use > age)
         over = max(0, self.bytes - keep) if keep else 0
         return min(self.reclaimable, max(old, over))
 
 
 def look() -> Store:
-    """The store of the builder in use. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
+    """Read the build cache of the current builder. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
     system_info.client()
     try:
-        said = process.capture(_DU)
+        output = process.capture(_DU)
     except CommandFailed:
-        # Raises what there is to say where none answers.
+        # This raises a better error if no engine answers.
         system_info.engine_info()
         raise
-    return parse(said, time.time())
+    return parse(output, time.time())
 
 
 def prune(*, age: float = 0, keep: int = 0) -> int:
-    """Remove from the store what was not used for `age` seconds, or what was not used longest until `keep` bytes are
-    left; returns the bytes that were freed. What images and running builds need stays. Raises CommandFailed.
-    """  # noqa: D205 - one sentence
-    return _freed(process.capture(command(age=age, keep=keep, flag=_flag() if keep else "")))
+    """Remove records that were not used for `age` seconds, or the least recently used until `keep` bytes are left.
+
+    What images and running builds need stays. Returns the bytes that were freed. Raises CommandFailed.
+    """
+    return _parse_freed(process.capture(command(age=age, keep=keep, flag=_keep_flag() if keep else "")))
 
 
 def command(*, age: float = 0, keep: int = 0, flag: str = "--keep-storage") -> Command:
-    """What does that: with both at once buildx would remove only what is both old and too much."""
-    chosen = ("--filter", f"until={max(1, round(age))}s") if age else (flag, str(keep))
-    return Command(("docker", "buildx", "prune", "--force", *chosen))
+    """Return the command that prunes by one limit; with both, buildx would remove only what exceeds both."""
+    limit = ("--filter", f"until={max(1, round(age))}s") if age else (flag, str(keep))
+    return Command(("docker", "buildx", "prune", "--force", *limit))
 
 
-def _flag() -> str:
-    """How this buildx says what is to be kept: --reserved-space from 0.18 on.
+def _keep_flag() -> str:
+    """Return the flag of this buildx for the bytes to keep: --reserved-space from 0.18 on. Raises CommandFailed.
 
     The new --max-used-space would be ignored by a builder from before BuildKit 0.17, which would then keep nothing.
     """
-    told = process.capture(Command(("docker", "buildx", "prune", "--help")))
-    return "--reserved-space" if "--reserved-space" in told else "--keep-storage"
+    usage = process.capture(Command(("docker", "buildx", "prune", "--help")))
+    return "--reserved-space" if "--reserved-space" in usage else "--keep-storage"
 
 
-def parse(said: str, now: float) -> Store:
-    """What `docker buildx du --verbose` said."""
-    blocks = [dict(_fields(block)) for block in said.split("\n\n")]
+def parse(output: str, now: float) -> Store:
+    """Parse the output of `docker buildx du --verbose`."""
+    blocks = [dict(_fields(block)) for block in output.split("\n\n")]
     records = [block for block in blocks if "ID" in block]
     totals = {key: size(value) for block in blocks if "ID" not in block for key, value in block.items()}
     mounts = [_mount(block, now) for block in records if block.get("Type") == "exec.cachemount"]
@@ -105,7 +106,7 @@ def parse(said: str, now: float) -> Store:
 
 
 def _fields(block: str) -> Iterator[tuple[str, str]]:
-    """The fields of a record; a step's command may go on over several lines."""
+    """Yield the fields of a record; the command of a step may continue on further lines."""
     name, value = "", ""
     for line in block.splitlines():
         key, colon, rest = line.partition(":\t")
@@ -120,12 +121,12 @@ def _fields(block: str) -> Iterator[tuple[str, str]]:
 
 
 def _record(block: dict[str, str], now: float) -> Record:
-    used = since(block.get("Last used", ""), now) or _made(block.get("Created at", ""))
+    used = since(block.get("Last used", ""), now) or _parse_time(block.get("Created at", ""))
     return Record(size(block.get("Size", "")), used, block.get("Reclaimable") == "true")
 
 
-def _made(text: str) -> float:
-    """When that was: `2026-11-25 15:32:54.5 +0000 UTC`."""
+def _parse_time(text: str) -> float:
+    """Parse `2026-11-25 15:32:54.5 +0000 UTC` into seconds since the epoch; 0 for other text."""
     try:
         return datetime.strptime(text[:19], "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -134,31 +135,31 @@ def _made(text: str) -> float:
 
 def _mount(block: dict[str, str], now: float) -> Mount:
     description = block.get("Description", "")
-    found = _MOUNT.match(description)
-    target = found["target"] if found else description
-    # The frontend gives an id of its own, the target with a slash before, to what has none.
-    name = (found["id"] or target) if found else block["ID"]
-    return Mount(name, target, size(block.get("Size", "")), since(block.get("Last used", ""), now), block["ID"])
+    match = _MOUNT.match(description)
+    target = match["target"] if match else description
+    # The Dockerfile frontend sets the id to the target with a leading slash if the mount names none.
+    mount_id = (match["id"] or target) if match else block["ID"]
+    return Mount(mount_id, target, size(block.get("Size", "")), since(block.get("Last used", ""), now), block["ID"])
 
 
 def size(text: str) -> int:
-    """Bytes of `12.3MB`; 0 for what is no size."""
-    found = re.fullmatch(r"([\d.]+)\s*([a-zA-Z]+)", text.strip())
+    """Parse `12.3MB` into bytes; 0 for text that is no size."""
+    match = re.fullmatch(r"([\d.]+)\s*([a-zA-Z]+)", text.strip())
     try:
-        return int(float(found[1]) * _UNITS[found[2]]) if found else 0
+        return int(float(match[1]) * _UNITS[match[2]]) if match else 0
     except (ValueError, LookupError):
         return 0
 
 
 def since(text: str, now: float) -> float:
-    """When that was: `9 minutes ago`, `About an hour ago`, `Less than a second ago`; 0 for never."""
-    found = re.search(r"(\d+|an?) (second|minute|hour|day|week|month|year)s?(?: ago)?$", text.strip())
-    if not found:
+    """Parse `9 minutes ago` or `Less than a second ago` into seconds since the epoch; 0 for never."""
+    match = re.search(r"(\d+|an?) (second|minute|hour|day|week|month|year)s?(?: ago)?$", text.strip())
+    if not match:
         return 0.0
-    number = int(found[1]) if found[1].isdigit() else 1
-    return now - number * _SPANS[found[2]]
+    number = int(match[1]) if match[1].isdigit() else 1
+    return now - number * _SPANS[match[2]]
 
 
-def _freed(said: str) -> int:
-    """What `docker buildx prune` said in its last line."""
-    return sum(size(line.partition(":")[2]) for line in said.splitlines() if line.startswith("Total:"))
+def _parse_freed(output: str) -> int:
+    """Parse the freed bytes from the last line of `docker buildx prune`."""
+    return sum(size(line.partition(":")[2]) for line in output.splitlines() if line.startswith("Total:"))

@@ -1,8 +1,8 @@
-"""Count what is in many directories, as fast as `du` does: bytes and newest change by it, files meanwhile by us.
+"""Measure many directories as fast as `du`, which reports bytes and newest changes while a thread counts the files.
 
-A pass of our own over everything takes twice the time of `du`. That is asked for what it prints anyway, while a second
-core counts names, for which nothing has to be looked at but the directories. Neither follows a link. Where `du` cannot
-do that (macOS, busybox), or where something is mounted in a cache, walk.py does it alone.
+A pass in Python over every file takes twice the time of `du`. Counting needs no `stat` of files, only the entries of
+directories, and runs on a second core. Neither follows a link. Where `du` lacks these options (macOS, busybox), or
+where something is mounted in a cache, safe_delete.py measures alone.
 """
 
 import errno
@@ -19,18 +19,18 @@ from goldi_tasks.cache.safe_delete import mounts
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
-# Is told how many files were counted so far; may raise, and ends it all then.
+# Called with the number of files counted so far; an exception from it ends the count.
 Tell = Callable[[int], None]
 
-# A locale would say times and errors in its own way; unreadable directories are told by us.
-# One `du` for each cache, as many at a time as there are cores: they share no files that are worth finding again.
+# One `du` for each cache, as many at a time as there are cores: caches share no hard links that matter. Its errors are
+# discarded, since we report unreadable directories.
 _DU = 'exec 2>/dev/null; n=$1; options=$2; shift 2; printf "%s\\0" "$@" | xargs -0 -n 1 -P "$n" du $options; :'
 _OPTIONS = ("-x", "-0", "-B1", "--time", "--time-style=+%s", "--max-depth=1")
 
 
 @dataclass
 class Found:
-    """What is in a directory: bytes on disk, names of files, the newest change in seconds since the epoch (0: none)."""
+    """A directory's content: bytes on disk, number of files, newest change in seconds since the epoch (0: none)."""
 
     bytes: int = 0
     files: int = 0
@@ -39,114 +39,113 @@ class Found:
 
 @dataclass
 class Counted:
-    """What is in a directory and in each directory directly in it; and what could not be looked into."""
+    """The content of a directory and, by name, of its subdirectories; and the directories that could not be read."""
 
     whole: Found = field(default_factory=Found)
     parts: dict[str, Found] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
 
-def count(folders: Iterable[Path], tell: Tell) -> dict[Path, Counted]:
-    """Each of `folders`; one that `du` cannot be asked about is missing. A file with many names has its bytes once."""
-    asked = [folder for folder in folders if _plain(folder)]
-    if not asked or not sys.platform.startswith("linux"):
+def count(folders: Iterable[Path], report_count: Tell) -> dict[Path, Counted]:
+    """Measure `folders`; those that `du` cannot measure are missing. The bytes of a file with many names count once."""
+    measurable = [folder for folder in folders if _has_no_mounts(folder)]
+    if not measurable or not sys.platform.startswith("linux"):
         return {}
-    found = {folder: Counted() for folder in asked}
+    totals = {folder: Counted() for folder in measurable}
     with ThreadPoolExecutor(1) as pool:
-        names = _Names(found)
+        counter = _FileCounter(totals)
         try:
-            named = pool.submit(names.count)
-            told = _du(asked, lambda: tell(names.files))
-            while not named.done():
-                tell(names.files)
+            counting = pool.submit(counter.count)
+            usage = _run_du(measurable, lambda: report_count(counter.files))
+            while not counting.done():
+                report_count(counter.files)
                 time.sleep(process.TICK / 4)
-            named.result()
+            counting.result()
         except OSError:
-            # A path that is too long for one call, say: whoever walks from handle to handle finds it.
+            # For example a path that is too long for one call; safe_delete.py opens directories step by step.
             return {}
         finally:
-            names.stopped = True
-    return {folder: counted for folder, counted in found.items() if _take(folder, counted, told)}
+            counter.stopped = True
+    return {folder: counted for folder, counted in totals.items() if _add_usage(folder, counted, usage)}
 
 
-def _plain(folder: Path) -> bool:
-    """Whether nothing is mounted in it: du does not see that a bind mount of the same file system is another."""
+def _has_no_mounts(folder: Path) -> bool:
+    """Return whether `folder` is a directory without mounts: du enters bind mounts of the same file system."""
     return folder.is_dir() and not folder.is_symlink() and not mounts(str(folder))
 
 
-def _du(folders: Iterable[Path], tick: Callable[[], None]) -> dict[str, tuple[int, float]]:
-    """Bytes and newest change by path, of each of `folders` and what is directly in it; nothing if there is no du."""
-    said = []
+def _run_du(folders: Iterable[Path], tick: Callable[[], None]) -> dict[str, tuple[int, float]]:
+    """Return bytes and newest change by path, of `folders` and their subdirectories; {} if there is no such du."""
+    chunks = []
     try:
         cores = str(max(2, os.cpu_count() or 1))
         argv = ("sh", "-c", _DU, "du", cores, " ".join(_OPTIONS), *map(str, folders))
         command = Command(argv, {"LC_ALL": "C.UTF-8"})
         with process.stream(command, whole=True) as texts:
             for text in texts:
-                said.append(text)
+                chunks.append(text)
                 tick()
     except CommandFailed:
         return {}
-    found = {}
-    for line in "".join(said).split("\0"):
+    usage = {}
+    for line in "".join(chunks).split("\0"):
         number, _, rest = line.partition("\t")
         newest, _, path = rest.partition("\t")
         if number.isdigit() and newest.lstrip("-").isdigit():
-            found[path] = (int(number), float(newest))
-    return found
+            usage[path] = (int(number), float(newest))
+    return usage
 
 
-def _take(folder: Path, counted: Counted, told: dict[str, tuple[int, float]]) -> bool:
-    """Put together what both found; whether du said anything of it."""
-    if (said := told.get(str(folder))) is None:
+def _add_usage(folder: Path, counted: Counted, usage: dict[str, tuple[int, float]]) -> bool:
+    """Add bytes and newest changes from du; return whether du measured `folder`."""
+    if (total := usage.get(str(folder))) is None:
         return False
-    counted.whole.bytes, counted.whole.newest = said
+    counted.whole.bytes, counted.whole.newest = total
     for name, part in counted.parts.items():
-        part.bytes, part.newest = told.get(f"{folder}/{name}", (0, 0.0))
+        part.bytes, part.newest = usage.get(f"{folder}/{name}", (0, 0.0))
     return True
 
 
-class _Names:
-    """Counts the names in directories, by directory entries alone."""
+class _FileCounter:
+    """A count of the files in directories, from directory entries alone; another thread may set `stopped`."""
 
-    def __init__(self, found: dict[Path, Counted]) -> None:
-        self.found, self.files, self.stopped = found, 0, False
+    def __init__(self, totals: dict[Path, Counted]) -> None:
+        self.totals, self.files, self.stopped = totals, 0, False
 
     def count(self) -> None:
-        for folder, counted in self.found.items():
+        for folder, counted in self.totals.items():
             if self.stopped:
                 return
-            here, below = self._directory(folder, str(folder), counted)
-            counted.whole.files = here
-            for path in below:
+            counted.whole.files, subdirectories = self._count_entries(folder, str(folder), counted)
+            for path in subdirectories:
                 part = counted.parts[os.path.basename(path)] = Found()  # noqa: PTH119 - a million of them
-                part.files = self._below(folder, path, counted)
+                part.files = self._count_tree(folder, path, counted)
                 counted.whole.files += part.files
 
-    def _below(self, folder: Path, top: str, counted: Counted) -> int:
-        files, waiting = 0, [top]
-        while waiting and not self.stopped:
-            here, below = self._directory(folder, waiting.pop(), counted)
-            files += here
-            waiting += below
+    def _count_tree(self, folder: Path, top: str, counted: Counted) -> int:
+        files, pending = 0, [top]
+        while pending and not self.stopped:
+            count, subdirectories = self._count_entries(folder, pending.pop(), counted)
+            files += count
+            pending += subdirectories
         return files
 
-    def _directory(self, folder: Path, path: str, counted: Counted) -> tuple[int, list[str]]:
-        """Number of files and paths of directories directly in it."""
-        below = []
+    def _count_entries(self, folder: Path, path: str, counted: Counted) -> tuple[int, list[str]]:
+        """Return the number of files and the paths of the directories directly in `path`."""
+        subdirectories = []
         files = 0
         try:
             with os.scandir(path) as entries:
                 for entry in entries:
                     if entry.is_dir(follow_symlinks=False):
-                        below.append(entry.path)
+                        subdirectories.append(entry.path)
                     else:
                         files += 1
         except PermissionError:
             counted.unreadable.append(os.path.relpath(path, folder))
         except OSError as error:
-            # Somebody removes it, or put something else there.
+            # It was removed, or replaced, in the meantime.
             if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                 raise
         self.files += files
-        return files, below
+        return files, subdirectories

@@ -1,4 +1,4 @@
-"""Everything that `cache.status` tells, looked at at once."""
+"""Measure all that `cache.status` reports: the caches and, in parallel, the build cache."""
 
 import sys
 import time
@@ -14,30 +14,30 @@ from goldi_tasks.paths import Roots
 
 
 def look(roots: Roots) -> tuple[list[Size], Store | None, str]:
-    """The caches, the builder's store where an engine answers, and what there is to remark."""
+    """Return the caches, the build cache (None if no engine answers), and a remark ("" if there is none)."""
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(builder_store.look)
-        with progress() as tell:
-            found = sizes.measure(roots, tell)
+        reading = pool.submit(builder_store.look)
+        with progress() as report_count:
+            caches = sizes.measure(roots, report_count)
         try:
-            return found, asked.result(), ""
+            return caches, reading.result(), ""
         except GoldiError as error:
-            return found, None, f"nothing is known of the builder and its cache mounts: {error.problem}"
+            return caches, None, f"the build cache and its cache mounts are not measured: {error.problem}"
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[int], None]]:
-    """Tells on a terminal how many files were counted, once that takes a while, and takes it back."""
-    shown, after = False, time.monotonic() + 0.5
+    """Yield a function that shows a number of files on a terminal, from 0.5 s on; the line is erased in the end."""
+    is_visible, next_update = False, time.monotonic() + 0.5
 
-    def tell(files: int) -> None:
-        nonlocal shown, after
-        if time.monotonic() >= after and sys.stderr.isatty():
-            shown, after = True, time.monotonic() + 0.1
+    def show(files: int) -> None:
+        nonlocal is_visible, next_update
+        if time.monotonic() >= next_update and sys.stderr.isatty():
+            is_visible, next_update = True, time.monotonic() + 0.1
             print(f"\r{files} files\x1b[K", end="", file=sys.stderr, flush=True)
 
     try:
-        yield tell
+        yield show
     finally:
-        if shown:
+        if is_visible:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""How much is in the cache directories, when it was last used, and where it lies."""
+"""Measure the cache directories: size, files, last use, and file system."""
 
 import os
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from goldi_tasks.paths import CACHES, Cache, Roots
 
 @dataclass(frozen=True)
 class Disk:
-    """The file system that a cache lies on: its type, "" where that is not known, and bytes."""
+    """The file system of a cache: its type, "" if unknown, and bytes."""
 
     type: str
     free: int
@@ -27,7 +27,7 @@ class Disk:
 
 @dataclass(frozen=True)
 class Part:
-    """What a project has in a cache. `project` is where the project is or was, "" where that is not known."""
+    """The directory of a project in a cache. `project` is the path of the project, "" if unknown."""
 
     key: str
     project: str
@@ -40,9 +40,9 @@ class Part:
 class Size:
     """A cache directory: bytes on disk and files in it; links count as themselves.
 
-    `last_use` is the newest change in it, or the mark that dirs.ensure left, in seconds since the epoch; 0 if it is not
-    there. `refused` says why `cache.clear` would leave it alone, "" if it would not. `unreadable` are directories that
-    the caller may not look into. `projects` is who has it, of those that are kept apart by project.
+    `last_use` is the newest change in it, or the last time it was handed to a build or container, in seconds since the
+    epoch; 0 if it does not exist. `refused` is why `cache.clear` would not empty it, "" if it would. `unreadable` are
+    directories that the caller cannot read. `projects` are the directories of projects, in caches of scope "project".
     """
 
     name: str
@@ -59,48 +59,48 @@ class Size:
     projects: tuple[Part, ...] = ()
 
 
-def _quiet(files: int) -> None:
-    """Nobody is told."""
+def _ignore(files: int) -> None:
+    """Do nothing with the count."""
 
 
-def measure(roots: Roots, tell: Callable[[int], None] = _quiet, *, fast: bool = True) -> list[Size]:
-    """Every cache of the table; `tell` hears how many files were counted so far.
+def measure(roots: Roots, report_count: Callable[[int], None] = _ignore, *, fast: bool = True) -> list[Size]:
+    """Measure every known cache; `report_count` is called with the number of files counted so far.
 
-    Where it is not to be `fast`, or cannot be, one process looks at every file.
+    Unless `fast`, or where `du` cannot be used, one process reads the status of every file.
     """
     folders = {cache: roots.folder(cache) for cache in CACHES}
-    counted = count.count(folders.values(), tell) if fast else {}
+    counted = count.count(folders.values(), report_count) if fast else {}
     try:
-        mounted = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
+        mountinfo = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
-        mounted = ""
-    return [_measure(cache, folder, counted.get(folder), mounted) for cache, folder in folders.items()]
+        mountinfo = ""
+    return [_measure(cache, folder, counted.get(folder), mountinfo) for cache, folder in folders.items()]
 
 
 def one(cache: Cache, folder: Path) -> Found:
-    """What is in a single cache."""
-    counted = count.count([folder], _quiet).get(folder)
+    """Measure a single cache."""
+    counted = count.count([folder], _ignore).get(folder)
     if counted:
         return counted.whole
     with cache_directories.opened(folder) as handle:
-        return _walked(cache, folder, handle).whole if handle is not None else Found()
+        return _walk_parts(cache, folder, handle).whole if handle is not None else Found()
 
 
 def remarks(size: Size) -> list[str]:
-    """What people are told of a cache beside its figures."""
-    said = [shown(size.refused)] if size.refused else []
+    """Return the remarks for people about a cache: why it is refused, and how much of it is unreadable."""
+    lines = [shown(size.refused)] if size.refused else []
     if size.unreadable:
-        said.append(f"{shown(str(size.path))}: {len(size.unreadable)} directories cannot be looked into")
-    return said
+        lines.append(f"{shown(str(size.path))}: {len(size.unreadable)} directories cannot be read")
+    return lines
 
 
-def _measure(cache: Cache, folder: Path, counted: Counted | None, mounted: str) -> Size:
-    refused, disk = "", _disk(folder, mounted)
+def _measure(cache: Cache, folder: Path, counted: Counted | None, mountinfo: str) -> Size:
+    refused, disk = "", _disk(folder, mountinfo)
     try:
         with cache_directories.opened(folder) as handle:
             if handle is None:
                 return Size(cache.name, cache.scope, folder, disk=disk)
-            counted = counted or _walked(cache, folder, handle)
+            counted = counted or _walk_parts(cache, folder, handle)
             cache_directories.check_ours(folder, handle)
     except CacheRefused as error:
         refused = error.problem
@@ -119,42 +119,44 @@ def _measure(cache: Cache, folder: Path, counted: Counted | None, mounted: str) 
         disk=disk,
         refused=refused,
         unreadable=tuple(str(folder / path) for path in counted.unreadable),
-        projects=tuple(_part(*it) for it in sorted(counted.parts.items())) if cache.scope == "project" else (),
+        projects=tuple(_part(name, usage) for name, usage in sorted(counted.parts.items()))
+        if cache.scope == "project"
+        else (),
     )
 
 
-def _part(name: str, found: Found) -> Part:
+def _part(name: str, usage: Found) -> Part:
     project = last_use.place(name) if KEY.fullmatch(name) else None
-    return Part(name, str(project or ""), found.bytes, found.files, found.newest)
+    return Part(name, str(project or ""), usage.bytes, usage.files, usage.newest)
 
 
-def _walked(cache: Cache, folder: Path, handle: int) -> Counted:
-    """What is in the open directory, looked at file by file."""
-    whole = _looked(handle, folder)
-    found = Counted(Found(whole.bytes, whole.files, whole.newest), unreadable=whole.unreadable)
+def _walk_parts(cache: Cache, folder: Path, handle: int) -> Counted:
+    """Measure the open directory and its subdirectories file by file."""
+    whole = _walk(handle, folder)
+    counted = Counted(Found(whole.bytes, whole.files, whole.newest), unreadable=whole.unreadable)
     if cache.scope == "project":
         for name in sorted(os.listdir(handle)):
             try:
-                inside = os.open(name, DIRECTORY, dir_fd=handle)
+                subdirectory = os.open(name, DIRECTORY, dir_fd=handle)
             except OSError:
                 continue
             try:
-                tally = _looked(inside, folder / name)
+                tally = _walk(subdirectory, folder / name)
             finally:
-                os.close(inside)
-            found.parts[name] = Found(tally.bytes, tally.files, tally.newest)
-    return found
+                os.close(subdirectory)
+            counted.parts[name] = Found(tally.bytes, tally.files, tally.newest)
+    return counted
 
 
-def _looked(handle: int, folder: Path) -> Tally:
+def _walk(handle: int, folder: Path) -> Tally:
     tally = Tally()
     walk(handle, str(folder), tally, act=False, owner=ownership.owner()[0])
     return tally
 
 
-def _disk(folder: Path, mounted: str) -> Disk:
-    """What `folder` lies on, or would lie on."""
-    there = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
-    found = os.statvfs(there)
-    kind = file_system(there, mounted) if mounted else ""
-    return Disk(kind, found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize)
+def _disk(folder: Path, mountinfo: str) -> Disk:
+    """Return the file system that `folder` is on, or would be on."""
+    existing = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+    status = os.statvfs(existing)
+    kind = file_system(existing, mountinfo) if mountinfo else ""
+    return Disk(kind, status.f_bavail * status.f_frsize, status.f_blocks * status.f_frsize)

@@ -1,4 +1,4 @@
-"""How long `cache.status` takes over many files, beside `du -s` over the same tree."""
+"""Measure how long `cache.status` takes over many files, beside `du -s` over the same tree."""
 
 import os
 import sys
@@ -16,34 +16,34 @@ from goldi_tasks.paths import CACHES, Roots
 
 LIMITS = (Limit("`cache.status`", "status", "du", "`du -s`", "times", 1.2),)
 _GOLDI = str(Path(sys.executable).with_name("goldi"))
-# Files in a directory, and directories in one: about what package managers make.
+# Files in a directory, and directories in a parent directory: about what package managers create.
 _FILES, _FOLDERS = 50, 40
 
 
-def measure(files: int, number: int, tell: Callable[[str], None]) -> Report:
-    """`number` rounds over a tree of so many files, in a temporary directory. Raises UnknownName for none."""
+def measure(files: int, rounds: int, print_line: Callable[[str], None]) -> Report:
+    """Measure `rounds` times over a temporary tree of so many files. Raises UnknownName if `files` is below 1."""
     if files < 1:
-        raise UnknownName(f"{files} files measure nothing", "Say --files with 1 or more")
+        raise UnknownName(f"{files} files measure nothing", "Set --files to 1 or more")
     with tempfile.TemporaryDirectory(prefix="goldi-bench-") as scratch:
         root = Path(scratch) / "cache"
-        tell(f"{files} files")
-        _make(root, files)
-        times = Times(tell)
+        print_line(f"{files} files")
+        _create_files(root, files)
+        times = Times(print_line)
         status = Command((_GOLDI, "cache.status", "--json"), {"GOLDI_CACHE_ROOT": str(root), **COMPILED})
         du = Command(("du", "-s", str(root)))
-        # The first look fills the machine's memory of the tree.
+        # The first run fills the kernel's cache of the tree.
         process.capture(du)
-        for current in range(number):
-            times.heading = f"round {current + 1} of {number}: "
-            # Who comes first changes, since another program may begin or end meanwhile.
+        for current in range(rounds):
+            times.heading = f"round {current + 1} of {rounds}: "
+            # The order alternates, so that the load of other programs affects both alike.
             for name, command in [("du", du), ("status", status)][:: 1 if current % 2 else -1]:
                 with times.timed(name):
                     process.capture(command)
-    return Report(number, os.cpu_count() or 1, times.medians(), LIMITS, "task", f"{files} files, read before.")
+    return Report(rounds, os.cpu_count() or 1, times.medians(), LIMITS, "task", f"{files} files, read before.")
 
 
-def _make(root: Path, files: int) -> None:
-    """The files, one after another in every cache."""
+def _create_files(root: Path, files: int) -> None:
+    """Create the files, spread over all caches."""
     cache_directories.set_up(Roots(root))
     for first in range(0, files, _FILES):
         number = first // _FILES

@@ -1,4 +1,4 @@
-"""What `cache.status` says: a table with bars for people, and all of it for scripts."""
+"""Report what `cache.status` measured: a table with bars for people, JSON for scripts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from goldi_tasks.maintenance.usage.sizes import Disk, Size, remarks
 from goldi_tasks.units import format_age, format_size
 
 _BAR = 12
-# What a table takes beside its names and its bars.
+# Columns of the table without its names and its bars.
 _FIGURES = 34
 
 
 @dataclass(frozen=True)
 class Line:
-    """A row of the table: `used` in words."""
+    """A row of the table; `used` is the last use in words."""
 
     name: str
     bytes: int
@@ -26,56 +26,56 @@ class Line:
     style: str = ""
 
 
-def show(found: Sequence[Size], store: Store | None, remark: str, now: float, *, verbose: bool) -> None:
-    """Print the table, no wider than the terminal is, or than 80 columns where there is none."""
-    # 0.06 s.
+def show(sizes: Sequence[Size], store: Store | None, remark: str, now: float, *, verbose: bool) -> None:
+    """Print the tables, no wider than the terminal, or than 80 columns if there is none."""
+    # Imported here: 0.06 s.
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False, soft_wrap=True)
-    # A variable for columns is a terminal's; others read lines.
-    wide = console.width if console.is_terminal else 80
-    for text, style in [*tables(found, store, now, wide, verbose=verbose), ("", "")]:
+    # Without a terminal COLUMNS is ignored, so that the lines always have the same form.
+    width = console.width if console.is_terminal else 80
+    for text, style in [*tables(sizes, store, now, width, verbose=verbose), ("", "")]:
         console.print(Text(text, style=style if console.is_terminal else ""))
-    for text in (*_disks(found), *(said for size in found for said in remarks(size)), *filter(None, [remark])):
+    for text in (*_disks(sizes), *(line for size in sizes for line in remarks(size)), *filter(None, [remark])):
         console.print(text, markup=False)
 
 
 def tables(
-    found: Sequence[Size], store: Store | None, now: float, wide: int, *, verbose: bool
+    sizes: Sequence[Size], store: Store | None, now: float, width: int, *, verbose: bool
 ) -> Iterator[tuple[str, str]]:
-    """The lines, none longer than `wide`, each with its style."""
-    caches = list(_caches(found, now, verbose=verbose))
-    total = Line("all", sum(size.bytes for size in found), sum(size.files for size in found))
-    yield from _table([*caches, total], max((size.bytes for size in found), default=0), wide)
+    """Yield the lines of the tables, none longer than `width`, each with its style."""
+    caches = list(_caches(sizes, now, verbose=verbose))
+    total = Line("all", sum(size.bytes for size in sizes), sum(size.files for size in sizes))
+    yield from _table([*caches, total], max((size.bytes for size in sizes), default=0), width)
     if store:
         yield "", ""
-        yield from _table(list(_store(store, now)), store.bytes, wide)
+        yield from _table(list(_store(store, now)), store.bytes, width)
 
 
-def as_json(found: Sequence[Size], store: Store | None, remark: str) -> dict[str, Any]:
-    """It in plain types; the shape is told by the task."""
+def as_json(sizes: Sequence[Size], store: Store | None, remark: str) -> dict[str, Any]:
+    """Return everything in plain types for scripts; the help text of the task documents the keys."""
     return {
-        "bytes": sum(size.bytes for size in found),
-        "files": sum(size.files for size in found),
-        "caches": [_cache(size) for size in found],
+        "bytes": sum(size.bytes for size in sizes),
+        "files": sum(size.files for size in sizes),
+        "caches": [_cache(size) for size in sizes],
         "builder": _builder(store) if store else None,
         "remarks": [remark] if remark else [],
     }
 
 
 def when(seconds: float) -> str | None:
-    """A time in ISO 8601, None for never."""
+    """Format seconds since the epoch in ISO 8601; None for 0, which means never."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds") if seconds > 0 else None
 
 
 def ago(seconds: float, now: float) -> str:
-    """How long ago that was, in words; what clocks make of the future is now."""
+    """Format how long ago `seconds` since the epoch was; a time in the future is shown as now."""
     return f"{format_age(max(0.0, now - seconds))} ago" if seconds > 0 else "never"
 
 
-def _caches(found: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Line]:
-    for size in found:
+def _caches(sizes: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Line]:
+    for size in sizes:
         if not size.exists:
             yield Line(size.name, 0, None, "left alone" if size.refused else "not there", "dim")
             continue
@@ -88,39 +88,39 @@ def _caches(found: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Lin
 def _store(store: Store, now: float) -> Iterator[Line]:
     yield Line("builder", store.bytes, len(store.records), f"{format_size(store.reclaimable)} reclaimable")
     for mount in store.mounts:
-        # What was given no id has its place for one.
-        own = mount.id.strip("/") not in ("", mount.target.strip("/"))
+        # A mount without an id in the Dockerfile has its target as id.
+        has_id = mount.id.strip("/") not in ("", mount.target.strip("/"))
         yield Line(
-            f"  mount {mount.id.lstrip('/') if own else mount.target}", mount.bytes, None, ago(mount.last_use, now)
+            f"  mount {mount.id.lstrip('/') if has_id else mount.target}", mount.bytes, None, ago(mount.last_use, now)
         )
 
 
-def _table(lines: Sequence[Line], most: int, wide: int) -> Iterator[tuple[str, str]]:
-    """Rows that are cut, never broken: first the bars go, then the ends of names."""
+def _table(lines: Sequence[Line], largest: int, width: int) -> Iterator[tuple[str, str]]:
+    """Yield rows that fit into `width`: bars are left out first, then names are cut."""
     names = [shown(line.name) for line in lines]
-    bars = wide > _FIGURES + 2 + _BAR + 16
-    room = max(8, min(max(map(len, names)), wide - _FIGURES - (2 + _BAR if bars else 0)))
+    has_bars = width > _FIGURES + 2 + _BAR + 16
+    name_width = max(8, min(max(map(len, names)), width - _FIGURES - (2 + _BAR if has_bars else 0)))
     for name, line in zip(names, lines, strict=True):
-        text = name if len(name) <= room else f"{name[: room - 3]}..."
+        text = name if len(name) <= name_width else f"{name[: name_width - 3]}..."
         size = format_size(line.bytes) if line.bytes or line.files is not None else ""
         files = "" if line.files is None else str(line.files)
-        bar = f"  {_bar(line.bytes, most) if line.name != 'all' else '':<{_BAR}}" if bars else ""
-        yield f"{text:<{room}} {size:>9} {files:>8}{bar}  {line.used:<13}".rstrip()[:wide], line.style
+        bar = f"  {_bar(line.bytes, largest) if line.name != 'all' else '':<{_BAR}}" if has_bars else ""
+        yield f"{text:<{name_width}} {size:>9} {files:>8}{bar}  {line.used:<13}".rstrip()[:width], line.style
 
 
 def _bar(part: int, whole: int) -> str:
-    """As long as its share; what is anything at all has a bit."""
+    """Return a bar as long as the share of `part` in `whole`; at least one eighth of a column unless `part` is 0."""
     eighths = min(_BAR * 8, -(-part * _BAR * 8 // whole)) if whole and part else 0
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
-def _disks(found: Sequence[Size]) -> Iterator[str]:
-    """Where the caches lie, and what is free there: once for each root."""
-    roots = dict.fromkeys((size.path.parent, size.disk.type) for size in found)
+def _disks(sizes: Sequence[Size]) -> Iterator[str]:
+    """Yield the path, file system and free space of each cache root."""
+    roots = dict.fromkeys((size.path.parent, size.disk.type) for size in sizes)
     for root, kind in roots:
-        disk = next(size.disk for size in found if size.path.parent == root)
-        of = f"{format_size(disk.free)} of {format_size(disk.capacity)} free"
-        yield f"{shown(str(root))}: {kind or 'file system'}, {of}"
+        disk = next(size.disk for size in sizes if size.path.parent == root)
+        free = f"{format_size(disk.free)} of {format_size(disk.capacity)} free"
+        yield f"{shown(str(root))}: {kind or 'file system'}, {free}"
 
 
 def _cache(size: Size) -> dict[str, Any]:
