@@ -33,7 +33,8 @@ class Lines:
                 step = self.build.steps[event.digest]
                 self._print_title(step)
                 self._print_output(step, event.completed, output)
-                if event.completed is not None and step.number and self._result(step) != self._ended.get(event.digest):
+                has_ended = event.completed is not None and step.number
+                if has_ended and self._end_state(step) != self._ended.get(event.digest):
                     self._print_end(step)
             case Status() if event.vertex in self.build.steps and event.completed is not None:
                 self._print_status(self.build.steps[event.vertex], event)
@@ -79,11 +80,11 @@ class Lines:
 
     def _print_end(self, step: Step) -> None:
         """Print how the step ended; buildx may report that it came from a cache only after its end."""
-        self._ended[step.now.digest] = result = self._result(step)
-        time = f" {step.seconds():.1f}s" if result == "DONE" else ""
-        self.say(f"#{step.number} {result}{time}")
+        self._ended[step.now.digest] = end_state = self._end_state(step)
+        time = f" {step.seconds():.1f}s" if end_state == "DONE" else ""
+        self.say(f"#{step.number} {end_state}{time}")
 
-    def _result(self, step: Step) -> str:
+    def _end_state(self, step: Step) -> str:
         if step.canceled:
             return "CANCELED"
         if step.failed:

@@ -38,7 +38,7 @@ class Step:
 
     @cached_property
     def stage(self) -> str:
-        """Return the stage of the Dockerfile, behind its platform where buildx names one; else `internal` or `export`."""
+        """Return the stage, behind its platform where buildx names one; `internal` or `export` for other steps."""
         match = _STEP_NAME.match(self.now.name)
         words = (match["head"] or "").split() if match else []
         if match and match["instruction"].startswith("exporting "):
