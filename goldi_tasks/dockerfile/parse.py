@@ -97,7 +97,7 @@ class Stage:
     name: str
     native: bool
     reads: Reads = field(default_factory=Reads)
-    words: list[str] = field(default_factory=list)
+    keywords: list[str] = field(default_factory=list)
 
 
 class _OutsideGrammar(Exception):
@@ -137,7 +137,7 @@ def find_reads(text: str, args: Mapping[str, str], target: str, *, likely: bool 
 
 def emulates(stages: list[Stage], target: str) -> bool:
     """Return whether `target` or one of its base stages has a RUN on the target platform."""
-    return any("RUN" in stages[number].words and not stages[number].native for number in _reachable(stages, target))
+    return any("RUN" in stages[number].keywords and not stages[number].native for number in _reachable(stages, target))
 
 
 def stage_names(text: str) -> list[str]:
@@ -212,7 +212,7 @@ class _Parser:
             ):
                 raise _OutsideGrammar
             else:
-                self.parsed[-1].words.append(instruction.word)
+                self.parsed[-1].keywords.append(instruction.word)
                 self.parsed[-1].reads.add(self._inputs(instruction))
         if not self.parsed:
             raise _OutsideGrammar
