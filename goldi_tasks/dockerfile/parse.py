@@ -130,7 +130,7 @@ def reads(stages: list[Stage], target: str) -> Reads | None:
 
 
 def find_reads(text: str, args: Mapping[str, str], target: str, *, likely: bool = False) -> Reads | None:
-    """Return the inputs of the stage `target` of the Dockerfile `text`; None where `parse` or `reads` returns None."""
+    """Return the inputs of the stage `target` of the Dockerfile `text`; None if it is not understood."""
     stages = parse(text, args, likely=likely)
     return reads(stages, target) if stages else None
 

@@ -62,7 +62,7 @@ def at(settings: Settings) -> Iterator[Builder | None]:
 
 
 def docker(builder: Builder | None) -> system_info.Docker:
-    """Return the engine that receives the images of `builder`; call it inside of `at`, which sets the environment.
+    """Return the engine that receives the images of `builder`; docker's environment must be set to it.
 
     Raises NoDocker, NoEngine, NoPermission.
     """

@@ -49,7 +49,7 @@ def found(settings: Settings) -> dict[str, Any]:
 
 
 def lines(status: Mapping[str, Any]) -> Iterator[str]:
-    """Format the result of `found` as sentences; none where `failure` returns an exception."""
+    """Format the status of the builder as sentences; none where `failure` returns an exception."""
     if failure(status):
         return
     exports = "exports local caches" if status.get("exports_local") else "exports inline caches only"
@@ -70,7 +70,7 @@ def lines(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def failure(status: Mapping[str, Any]) -> NoEngine | None:
-    """Return the exception for the `status` (by `found`) of a builder that does not answer and has no fallback."""
+    """Return the exception for the `status` of a builder that does not answer and has no fallback, else None."""
     return None if status["answers"] or status.get("fallback") else NoEngine(status["why"])
 
 
