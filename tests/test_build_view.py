@@ -97,7 +97,7 @@ def test_a_step_is_shown_by_its_command(name: str, short: str) -> None:
     assert without_flags(name) == short
     build = Build()
     build.apply(Vertex("a", name if name.startswith("[") else f"[s 1/1] {name}", started=1.0))
-    assert live_table.rows(build, 2.0)[0].does == short.rpartition("] ")[2]
+    assert live_table.rows(build, 2.0)[0].instruction == short.rpartition("] ")[2]
 
 
 def test_plain_names_a_step_that_is_gone_back_to() -> None:
@@ -114,9 +114,9 @@ def test_rows_of_the_live_view() -> None:
         build.apply(event)
         seen.append({row.stage: row for row in live_table.rows(build, build.latest)})
     assert any({"left", "right"} <= {key for key, row in rows.items() if row.state == "running"} for rows in seen)
-    assert any(rows["left"].says == "left 2" for rows in seen if "left" in rows)
+    assert any(rows["left"].output == "left 2" for rows in seen if "left" in rows)
     assert seen[-1]["left"].state == "done"
-    assert seen[-1]["left"].does == ""
+    assert seen[-1]["left"].instruction == ""
     rows = live_table.rows(streams.build(streams.text("cached")), 0)
     assert {row.state for row in rows if row.stage in ("left", "both")} == {"cached"}
     failed = {row.stage: row.state for row in live_table.rows(streams.build(streams.text("failing")), 0)}

@@ -42,8 +42,8 @@ def test_the_figures_for_scripts() -> None:
 @pytest.mark.parametrize(("kind", "value", "good", "bad"), [("more", 0.15, 0.15, 0.2), ("faster", 2.5, 3.0, 2.4)])
 def test_limits_know_their_side(kind: limits.Kind, value: float, good: float, bad: float) -> None:
     limit = limits.Limit("", "", "", "", kind, value)
-    assert limit.met(good)
-    assert not limit.met(bad)
+    assert limit.is_met(good)
+    assert not limit.is_met(bad)
 
 
 def test_mypy_checks_what_the_project_says_else_the_app(make_project: Callable[..., Path]) -> None:

@@ -210,7 +210,7 @@ def test_apts_proxy_mirror_and_logins() -> None:
         ('Acquire::http::Proxy "http://u:pw@proxy:3128";',),
         "http://me:hunter2@mirror.corp/debian",
         "http://mirror.corp/debian-security",
-        tuple(apt_config._logins(auth)),
+        tuple(apt_config._parse_auth(auth)),
     )
     told = apt_config.variables(apt)
     assert told["GOLDI_APT_CONF"] == 'Acquire::http::Proxy "http://u:pw@proxy:3128";\n'

@@ -33,12 +33,12 @@ def test_nothing_is_chosen_where_nothing_is_set() -> None:
         (("docker", "tcp://far:port"), "has no host and port", "tcp://host:2376"),
         (("docker", "tcp://far:70000"), "has no host and port", "tcp://host:2376"),
         (("docker", "tcp://:2376"), "has no host and port", "tcp://host:2376"),
-        (("docker", "ssh://"), "'ssh://' names nothing", "ssh://me@host"),
-        (("docker", "ssh://me@a b"), "names nothing", "ssh://me@host"),
-        (("docker", "/var/run/docker.sock"), "does not say how to get there", "unix://"),
-        (("docker", "-x"), "does not say how to get there", "ssh://"),
+        (("docker", "ssh://"), "'ssh://' has no host or path", "ssh://me@host"),
+        (("docker", "ssh://me@a b"), "has no host or path", "ssh://me@host"),
+        (("docker", "/var/run/docker.sock"), "has no scheme", "unix://"),
+        (("docker", "-x"), "has no scheme", "ssh://"),
         (("remote",), "the driver remote needs builder.endpoint", "tcp://host:1234"),
-        (("remote", "far:1234"), "does not say how to get there", "tcp://"),
+        (("remote", "far:1234"), "has no scheme", "tcp://"),
         (("remote", "kube-pods://x"), "the unknown scheme 'kube-pods'", "Did you mean 'kube-pod'?"),
         (("kubernetes", "production"), "is no kubeconfig file", "absolute path"),
         (("docker", "", "image=x"), "the driver docker takes no options", "Remove it"),
@@ -57,7 +57,7 @@ def test_nothing_is_chosen_where_nothing_is_set() -> None:
         (("docker-container", "", "cpu-quota=1.5"), "cpu-quota must be a whole number, not '1.5'", "docs"),
         (("docker-container", "", "env.=1"), "no option 'env.'", "Known: "),
         (("docker-container", "tcp://far:1", "", "/keys"), "from a docker context", "docker context create"),
-        (("docker", "", "", "/keys"), "certificates are for tcp://, and builder.endpoint is none", "Remove"),
+        (("docker", "", "", "/keys"), "certificates are for tcp://, and builder.endpoint is not set", "Remove"),
         (("remote", "unix:///x", "", "/keys"), "certificates are for tcp://, and builder.endpoint is 'unix", "Remove"),
     ],
 )
@@ -80,7 +80,7 @@ def test_the_client_is_led_to_another_engine() -> None:
     found = chosen("docker", "tcp://far:2376", certificates="/keys")
     tls = {"DOCKER_HOST": "tcp://far:2376", "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/keys"}
     assert found.env == tls | {"DOCKER_CONTEXT": ""}
-    assert (found.name, found.made) == ("default", False)
+    assert (found.name, found.is_created) == ("default", False)
     nothing = {"DOCKER_TLS_VERIFY": "", "DOCKER_CERT_PATH": ""}
     assert chosen("docker", "ssh://me@far").env == nothing | {"DOCKER_HOST": "ssh://me@far", "DOCKER_CONTEXT": ""}
     # DOCKER_HOST would beat the context.
@@ -171,7 +171,7 @@ def test_another_setting_is_another_builder() -> None:
             "no such host",
         ),
         ("docker buildx: no answer within 10 s", "no answer within 10 s"),
-        ("", "no word from it"),
+        ("", "docker printed no reason"),
     ],
 )
 def test_why_a_builder_cannot_be_had(said: str, reason: str) -> None:

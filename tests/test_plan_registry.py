@@ -14,7 +14,7 @@ def status(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("line", "kind", "passes", "words"),
+    ("line", "kind", "passes", "reason"),
     [
         (status("401 Unauthorized"), "refused", False, "401 Unauthorized"),
         (status("403 Forbidden"), "refused", False, "403 Forbidden"),
@@ -51,12 +51,12 @@ def status(text: str) -> str:
         (f"ERROR: target app: {status('429 Too Many Requests')[7:]}", "busy", True, "429 Too Many Requests"),
     ],
 )
-def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: bool, words: str) -> None:
+def test_a_push_that_fails_is_told_by_its_kind(line: str, kind: str, passes: bool, reason: str) -> None:
     found = registry_errors.read(["#1 something else", line])
     assert found
     assert (found.kind, found.passes, found.host) == (kind, passes, "reg.example:5000")
     assert found.name == "reg.example:5000/bears/app:1"
-    assert words in found.words
+    assert reason in found.reason
     assert "reg.example:5000" in found.problem
     assert found.remedy
     assert ("docker login reg.example:5000" in found.remedy) is (kind in ("refused", "busy", "odd"))
@@ -77,7 +77,10 @@ def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> No
     [
         (
             *("node:22-trixie-slim", "registry-1.docker.io", "dial tcp: lookup x on 1.2.3.4:53: no such host"),
-            *("node:22-trixie-slim is not here, and the registry registry-1.docker.io does not answer", "engine.up"),
+            *(
+                "node:22-trixie-slim is not on this machine, and the registry registry-1.docker.io does not answer",
+                "engine.up",
+            ),
         ),
         (
             "reg.example/py:3",
@@ -89,7 +92,7 @@ def test_a_base_image_that_is_refused_or_asked_for_too_often_is_told_too() -> No
         (
             *("localhost/goldi/python:3", "localhost", "dial tcp 127.0.0.1:443: connect: connection refused"),
             *(
-                "localhost/goldi/python:3, which was made on this machine, is not with the builder",
+                "the builder does not have localhost/goldi/python:3, which was built on this machine",
                 "buildx use default",
             ),
         ),
@@ -126,7 +129,7 @@ def test_a_cache_that_is_not_there_yet_is_no_trouble() -> None:
     refused = registry_errors.of_cache(
         name, "unexpected status from HEAD request to https://reg.example/v2/x: 401 Unauthorized"
     )
-    assert refused.startswith("since the registry reg.example refuses this: 401 Unauthorized (Run `docker login")
+    assert refused.startswith("since the registry reg.example refuses the request: 401 Unauthorized (Run `docker login")
 
 
 def test_a_name_has_a_registry_or_the_public_one() -> None:

@@ -149,7 +149,7 @@ def test_pytests_options_keep_its_cache_where_the_table_says() -> None:
 
 
 def test_colour_and_width_are_those_of_the_host() -> None:
-    shown = replace(HOST, shown=True, columns=132)
+    shown = replace(HOST, is_output_tty=True, columns=132)
     assert check_arguments.environment({}, HOST) == {}
     assert check_arguments.environment({}, shown) == {
         "FORCE_COLOR": "1",

@@ -1,1 +1,1 @@
-"""What every benchmark has in common: `times` that are taken, `limits` that they are held against."""
+"""Measure times (`times`) and compare them with limits (`limits`), for every benchmark."""

@@ -1,16 +1,19 @@
-"""A benchmark's figures beside what they may be: as a table in Markdown, and as JSON."""
+"""Compare the medians of a benchmark with their limits: as a table in Markdown, and as JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# How ours is held against the other: seconds more than it, times as long as it, times as fast as it.
+# What is limited: the seconds by which ours takes longer (more), ours / other (times), other / ours (faster).
 Kind = Literal["more", "times", "faster"]
 
 
 @dataclass(frozen=True)
 class Limit:
-    """A row: what is measured, the other that stands beside it, and how far ours may be from that."""
+    """A limit, and its row of the table.
+
+    `ours` and `other` are names of measured times, `beside` is the title of the other, `value` the limit.
+    """
 
     title: str
     ours: str
@@ -20,23 +23,23 @@ class Limit:
     value: float
 
     def measure(self, ours: float, other: float) -> float:
-        """How far it is, in the terms of the limit."""
+        """Compare the seconds of ours and of the other; return seconds or a ratio, by the kind of the limit."""
         if self.kind == "more":
             return ours - other
         return ours / other if self.kind == "times" else other / ours
 
-    def met(self, measured: float) -> bool:
-        """Whether that is within the limit."""
+    def is_met(self, measured: float) -> bool:
+        """Return whether the result of `measure` is within the limit."""
         return measured >= self.value if self.kind == "faster" else measured <= self.value
 
-    def say(self, value: float) -> str:
-        """A distance in words."""
+    def format(self, value: float) -> str:
+        """Format a result of `measure`."""
         return f"{value:+.2f} s" if self.kind == "more" else f"{value:.2f} times{' as fast' * (self.kind == 'faster')}"
 
 
 @dataclass(frozen=True)
 class Report:
-    """Medians of `rounds`, in seconds by name, on a machine with so many `cores`; `note` is to be known of them."""
+    """Medians of `rounds`, in seconds by name, on a machine with `cores`; `what` titles the first column."""
 
     rounds: int
     cores: int
@@ -46,7 +49,7 @@ class Report:
     note: str = ""
 
     def rows(self) -> Iterator[tuple[Limit, float, float, float]]:
-        """For each limit that was measured: ours, the other, how far they are apart."""
+        """Yield each measured limit, the seconds of ours and of the other, and the result of `Limit.measure`."""
         for limit in self.limits:
             if limit.ours in self.seconds and limit.other in self.seconds:
                 ours, other = self.seconds[limit.ours], self.seconds[limit.other]
@@ -54,18 +57,19 @@ class Report:
 
 
 def lines(report: Report) -> Iterator[str]:
-    """The table."""
+    """Yield the lines of the table."""
     yield f"| {report.what} | here | beside | limit | measured |"
     yield "|---|---|---|---|---|"
     for limit, ours, other, measured in report.rows():
-        told = f"{limit.say(measured)}{'' if limit.met(measured) else ', **missed**'}"
-        yield f"| {limit.title} | {ours:.2f} s | {limit.beside} {other:.2f} s | {limit.say(limit.value)} | {told} |"
+        verdict = f"{limit.format(measured)}{'' if limit.is_met(measured) else ', **missed**'}"
+        allowed = limit.format(limit.value)
+        yield f"| {limit.title} | {ours:.2f} s | {limit.beside} {other:.2f} s | {allowed} | {verdict} |"
     yield ""
     yield f"Medians of {report.rounds}, from one run, on {report.cores} cores. {report.note}".rstrip()
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """It in plain types, for scripts."""
+    """Return the report as JSON types."""
     return {
         "rounds": report.rounds,
         "cores": report.cores,
@@ -77,7 +81,7 @@ def as_json(report: Report) -> dict[str, Any]:
                 "kind": limit.kind,
                 "limit": limit.value,
                 "measured": round(measured, 3),
-                "met": limit.met(measured),
+                "met": limit.is_met(measured),
             }
             for limit, _, _, measured in report.rows()
         ],

@@ -1,4 +1,4 @@
-"""What a benchmark times: seconds by name, and their medians."""
+"""Measure the steps of a benchmark: seconds by name, and their medians."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,26 +6,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 
-# As where packages are installed: else an editable one is compiled each time, and others are not.
+# Write bytecode, as for an installed package; otherwise an editable install is compiled in every run.
 COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
 
 
 @dataclass
 class Times:
-    """`seconds` of every round by name. `tell` hears what is done next, after a `heading`."""
+    """The `seconds` of every round by name. `report` is called with the `heading` and the name of each step."""
 
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     seconds: dict[str, list[float]] = field(default_factory=dict)
     heading: str = ""
 
     @contextmanager
     def timed(self, name: str) -> Iterator[None]:
-        """Tell of the block and time it; one that raises does not count."""
-        self.tell(self.heading + name)
-        began = time.perf_counter()
+        """Report the block and measure it; a block that raises is not counted."""
+        self.report(self.heading + name)
+        started_at = time.perf_counter()
         yield
-        self.seconds.setdefault(name, []).append(time.perf_counter() - began)
+        self.seconds.setdefault(name, []).append(time.perf_counter() - started_at)
 
     def medians(self) -> dict[str, float]:
-        """The median of each."""
+        """Return the median of the seconds of each name."""
         return {name: median(times) for name, times in self.seconds.items()}

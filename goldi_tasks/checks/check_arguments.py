@@ -138,7 +138,7 @@ def environment(environ: Mapping[str, str], host: Host) -> dict[str, str]:
     found = {name: value for name, value in environ.items() if _PASSED.fullmatch(name) and name not in _KEPT_OUT}
     if options := environ.get("PYTEST_ADDOPTS"):
         found["PYTEST_ADDOPTS"] = f"{_pytest()} {options}"
-    if host.shown:
+    if host.is_output_tty:
         found.setdefault("COLUMNS", str(host.columns))
         if not host.tty and "NO_COLOR" not in found:
             # The output is a terminal, the input is not: then docker gives none, and tools would show no colours.

@@ -1,1 +1,1 @@
-"""Ask what Docker's client and the engine are, and say how containers are run."""
+"""Query Docker's client, engine and registries, and build the arguments of `docker run`."""

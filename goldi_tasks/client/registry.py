@@ -1,4 +1,4 @@
-"""Whether a registry answers at all, found out in seconds: BuildKit waits for one that is silent without an end."""
+"""Check within seconds whether a registry answers; BuildKit waits without a limit for one that is silent."""
 
 import http.client
 import os
@@ -6,39 +6,39 @@ import ssl
 import urllib.request
 from collections.abc import Mapping
 
-# Seconds for each of two tries. What answers later than that is no cache that makes a build faster.
+# Seconds for each of two tries. A cache in a slower registry makes no build faster.
 PATIENCE = 3.0
 
 
 def trouble(host: str, environ: Mapping[str, str] = os.environ) -> str:
-    """Why `host` (with a port or without) does not answer, as its system says it; "" if it does.
+    """Return why `host` (with or without a port) does not answer, as an error of the system; "" if it does.
 
-    "" too where only the engine can know: it is another machine, or it is reached through a proxy.
+    It is "" too if only the engine can know: the engine is on another machine, or the registry is behind a proxy.
     """
     name = host.partition(":")[0]
-    far = not environ.get("DOCKER_HOST", "unix://").startswith("unix://") or environ.get("DOCKER_CONTEXT")
-    if far or (urllib.request.getproxies().get("https") and not urllib.request.proxy_bypass(name)):
+    is_remote = not environ.get("DOCKER_HOST", "unix://").startswith("unix://") or environ.get("DOCKER_CONTEXT")
+    if is_remote or (urllib.request.getproxies().get("https") and not urllib.request.proxy_bypass(name)):
         return ""
     try:
-        _ask(http.client.HTTPSConnection(host, timeout=PATIENCE, context=_anybody()))
+        _request(http.client.HTTPSConnection(host, timeout=PATIENCE, context=_unverified_context()))
     except (ssl.SSLError, http.client.HTTPException, ConnectionResetError):
-        # It may speak http alone; then the engine has it among its insecure registries, or says what it misses.
-        return _plain(host)
+        # It may use http only: then it is an insecure registry of the engine, or the engine reports the error.
+        return _http_error(host)
     except OSError as error:
         return _reason(error)
     return ""
 
 
-def _plain(host: str) -> str:
+def _http_error(host: str) -> str:
     try:
-        _ask(http.client.HTTPConnection(host, timeout=PATIENCE))
+        _request(http.client.HTTPConnection(host, timeout=PATIENCE))
     except (OSError, http.client.HTTPException) as error:
         return _reason(error)
     return ""
 
 
-def _ask(connection: http.client.HTTPConnection) -> None:
-    """Any answer is one: of logins and certificates the engine decides. Nothing is sent but the question."""
+def _request(connection: http.client.HTTPConnection) -> None:
+    """Request /v2/, without a login. Any response counts: the engine itself checks logins and certificates."""
     try:
         connection.request("GET", "/v2/")
         connection.getresponse()
@@ -46,7 +46,7 @@ def _ask(connection: http.client.HTTPConnection) -> None:
         connection.close()
 
 
-def _anybody() -> ssl.SSLContext:
+def _unverified_context() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     return context

@@ -1,25 +1,26 @@
-"""What a registry has against a push or a pull, read from what buildx says of it."""
+"""Parse the errors of registries in buildx's output of a push or a pull."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from http import HTTPStatus
 
-# Seconds before each further try of a push. BuildKit itself goes on for 8 s after a 5xx, and for 1 s after a 429.
+# Seconds before each retry of a push. BuildKit itself retries for 8 s after a 5xx, and for 1 s after a 429.
 DELAYS = (1.0, 4.0, 16.0)
 
-# How the names of the images begin that `engine.up` makes.
+# The prefix of the images that `engine.up` builds.
 MADE = "localhost/goldi/"
-_OF_A_PULL = ("refused", "busy", "dead", "cut")
-_ERROR = re.compile(r"^ERROR: (?:target \S+: )?(?:failed to solve: )?(?P<said>.*)")
-_PUSH = re.compile(r"failed to push (?P<name>\S+?): (?P<said>.*)")
+# Errors of a pull that are reported; for the others buildx's own message is better.
+_PULL_KINDS = ("refused", "busy", "dead", "cut")
+_ERROR = re.compile(r"^ERROR: (?:target \S+: )?(?:failed to solve: )?(?P<message>.*)")
+_PUSH = re.compile(r"failed to push (?P<name>\S+?): (?P<message>.*)")
 _PULL = re.compile(r"(?P<name>\S+?): failed to (?:resolve source metadata|authorize|copy)")
 _URL = re.compile(r"https?://(?P<host>[^/\s\"]+)/v2/")
 _DIAL = re.compile(r"dial tcp:? (?:lookup )?(?P<end>.*)")
-# A status of HTTP, wherever it stands: what is around it changes from one containerd to the next.
+# An HTTP status anywhere in a line: the text around it differs between releases of containerd.
 _STATUS = re.compile(r"(?:^|[\s(\[=])(?P<code>[45]\d\d)(?P<phrase> [A-Z][A-Za-z ]+)?(?=$|[\s:,.;)\]])")
-# Where there is none: codes of the registry's protocol, of gRPC, and what Go says of a connection. In this order: a
-# refusal may come with a text that fits a later one.
+# Errors without a status: codes of the registry's protocol, of gRPC, and Go's errors of a connection. In this order,
+# since the text of a refusal may also match a later kind.
 _KINDS = {
     "plain": r"server gave HTTP response to HTTPS client|first record does not look like a TLS handshake",
     "untrusted": r"x509:|failed to verify certificate",
@@ -30,135 +31,137 @@ _KINDS = {
     "broken": r"internal server error|bad gateway|service unavailable|gateway time-?out|code = Unavailable",
     "cut": r"connection reset|timeout|EOF|broken pipe|deadline exceeded",
 }
-# What containerd puts behind an error, or instead of one that it does not know: no reason.
+# Error classes that containerd appends to an error, or prints instead of one: they give no reason.
 _CLASSES = ("unknown", "unknown error", "unavailable", "internal")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Of which `kind` it is, with which registry, at what, and the words for it."""
+    """An error of the registry `host` with the image `name`: its `kind` (a key of _KINDS, or odd) and its `reason`."""
 
     kind: str
     host: str
     name: str
-    words: str
+    reason: str
 
     @property
     def passes(self) -> bool:
-        """Whether another try may mend it."""
+        """Return whether a retry may succeed."""
         return self.kind in ("busy", "broken", "cut")
 
     @property
     def problem(self) -> str:
-        """What is wrong, as one clause."""
+        """Return the problem as one clause."""
         match self.kind:
             case "refused":
-                return f"the registry {self.host} refuses {self.name}: {self.words}"
+                return f"the registry {self.host} refuses {self.name}: {self.reason}"
             case "busy":
-                return f"the registry {self.host} had too many requests from here: {self.words}"
+                return f"the registry {self.host} got too many requests from here: {self.reason}"
             case "plain":
-                return f"the registry {self.host} speaks http, and https is wanted"
+                return f"the registry {self.host} uses http, and https is required"
             case "untrusted":
                 return f"the engine does not trust the certificate of the registry {self.host}"
             case "dead" | "cut":
-                return f"the registry {self.host} does not answer: {self.words}"
+                return f"the registry {self.host} does not answer: {self.reason}"
             case _:
-                return f"the registry {self.host} cannot take {self.name}: {self.words}"
+                return f"the registry {self.host} does not accept {self.name}: {self.reason}"
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """Return the remedy as one sentence, without a full stop."""
         match self.kind:
             case "refused":
-                return f"Run `docker login {self.host}` with an account that may do that"
+                return f"Run `docker login {self.host}` with an account that has access"
             case "busy":
-                return f"Wait some minutes, or `docker login {self.host}`: who is known may ask more often"
+                return f"Wait some minutes, or run `docker login {self.host}`: accounts have a higher limit"
             case "plain":
-                return f"Give it a certificate, or name {self.host} in the engine's `insecure-registries`"
+                return f"Give it a certificate, or add {self.host} to `insecure-registries` of the engine"
             case "untrusted":
-                return f"Put its authority into /etc/docker/certs.d/{self.host}/ca.crt"
+                return f"Copy its CA certificate to /etc/docker/certs.d/{self.host}/ca.crt"
             case "dead" | "cut":
-                remedy = "Look whether it is up, and whether `registry` names it"
+                remedy = "Check that it is running, and that the setting `registry` is right"
             case "broken":
-                remedy = "Look into its log"
+                remedy = "Read its log"
             case _:
-                remedy = f"Run `docker login {self.host}` if it wants one, else look into its log"
+                remedy = f"Run `docker login {self.host}` if it requires a login, else read its log"
         return f"{remedy}; what was built is still there"
 
 
 class MissingBase(Trouble):
-    """A base image that is neither here nor in a registry that answers."""
+    """A base image that is not on this machine, and whose registry does not answer."""
 
     @property
     def passes(self) -> bool:
-        """Whether another try may mend it: BuildKit has waited long enough."""
+        """Return False: BuildKit has already waited long enough."""
         return False
 
     @property
     def problem(self) -> str:
-        """What is wrong, as one clause."""
+        """Return the problem as one clause."""
         if self.name.startswith(MADE):
-            return f"{self.name}, which was made on this machine, is not with the builder"
-        return f"{self.name} is not here, and the registry {self.host} does not answer: {self.words}"
+            return f"the builder does not have {self.name}, which was built on this machine"
+        return f"{self.name} is not on this machine, and the registry {self.host} does not answer: {self.reason}"
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """Return the remedy as one sentence, without a full stop."""
         if self.name.startswith(MADE):
-            return "Run `inv engine.up`, which makes it, and `docker buildx use default`: other builders lack it"
-        return "Run `inv engine.up`, which makes base images, or set PYTHON_IMAGE and NODE_IMAGE to others"
+            return (
+                "Run `inv engine.up`, which builds it, and `docker buildx use default`: other builders do not have it"
+            )
+        return "Run `inv engine.up`, which builds base images, or set PYTHON_IMAGE and NODE_IMAGE to other images"
 
 
 def read(lines: Iterable[str]) -> Trouble | None:
-    """What `lines` of buildx say that a registry has against a push, or of a pull that it refuses or has enough of."""
+    """Return the registry's error in `lines` of buildx: any of a push, the _PULL_KINDS of a pull; None without one."""
     for line in lines:
         error = _ERROR.match(line)
-        pushed = _PUSH.search(error["said"]) if error else None
-        if error and (found := _trouble(error["said"], pushed)) and (pushed or found.kind in _OF_A_PULL):
-            return found
+        pushed = _PUSH.search(error["message"]) if error else None
+        if error and (trouble := _parse_error(error["message"], pushed)) and (pushed or trouble.kind in _PULL_KINDS):
+            return trouble
     return None
 
 
 def of_cache(name: str, error: str) -> str:
-    """Why the cache `name` was not read, by BuildKit's `error`, as a clause; "" if it was, or is not there yet."""
+    """Return why the cache `name` was not imported, as a clause; "" if it was, or if it does not exist yet."""
     if not error or error.endswith(": not found"):
         return ""
-    found = Trouble(_kind(error), host(name), "this", _words(error))
-    return f"since {found.problem}" + (f" ({found.remedy})" if found.kind == "refused" else "")
+    trouble = Trouble(_kind(error), host(name), "the request", _find_reason(error))
+    return f"since {trouble.problem}" + (f" ({trouble.remedy})" if trouble.kind == "refused" else "")
 
 
 def host(name: str) -> str:
-    """The registry of an image's name: its first part where that can be a host, else the public hub."""
+    """Return the registry of an image's name: its first part if that can be a host, else docker.io."""
     first, slash, _ = name.partition("/")
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
-def _trouble(said: str, pushed: "re.Match[str] | None") -> Trouble | None:
-    url = _URL.search(said)
-    pulled = _PULL.match(said)
-    name = pushed["name"] if pushed else pulled["name"] if pulled else "this"
-    where = url["host"] if url else host(name)
-    if not (pushed or (url and (_STATUS.search(said) or pulled))):
+def _parse_error(message: str, pushed: "re.Match[str] | None") -> Trouble | None:
+    url = _URL.search(message)
+    pulled = _PULL.match(message)
+    name = pushed["name"] if pushed else pulled["name"] if pulled else "the request"
+    registry = url["host"] if url else host(name)
+    if not (pushed or (url and (_STATUS.search(message) or pulled))):
         return None
-    text = pushed["said"] if pushed else said
-    kind = _kind(text)
+    error = pushed["message"] if pushed else message
+    kind = _kind(error)
     missing = pulled and not pushed and kind in ("dead", "cut")
-    return (MissingBase if missing else Trouble)(kind, where, name, _words(text))
+    return (MissingBase if missing else Trouble)(kind, registry, name, _find_reason(error))
 
 
 def _kind(text: str) -> str:
-    """Return which kind of trouble an error is, by its status if it has one."""
+    """Return the kind of an error, by its HTTP status if it has one."""
     status = _STATUS.search(text)
     code = int(status["code"]) if status else 0
     if code in (401, 403):
         return "refused"
     if code == 429 or code >= 500:
         return "busy" if code == 429 else "broken"
-    return next((kind for kind, words in _KINDS.items() if re.search(words, text, re.IGNORECASE)), "odd")
+    return next((kind for kind, pattern in _KINDS.items() if re.search(pattern, text, re.IGNORECASE)), "odd")
 
 
-def _words(text: str) -> str:
-    """Return the part of an error that says it: a status, the end of a failed call, or its last clause."""
+def _find_reason(text: str) -> str:
+    """Return the reason in an error: a status, the end of a failed connection, or the last clause."""
     if status := _STATUS.search(text):
         return f"{status['code']} {(status['phrase'] or _phrase(int(status['code']))).strip()}".strip()
     if dial := _DIAL.search(text):

@@ -1,6 +1,6 @@
-"""By which numbers containers know a user: on a rootless engine root inside is the caller, and others are nobody here.
+"""Map users to the ids that they have in containers: on a rootless engine root in a container is the caller.
 
-What a container writes as another user belongs to a number that only the engine can do something with.
+Files that a container writes as another user belong to a subordinate uid, which only the engine can change or delete.
 """
 
 import json
@@ -15,20 +15,23 @@ _SOCKET = "/var/run/docker.sock"
 
 
 def numbers(owner: tuple[int, int]) -> tuple[int, int]:
-    """The uid and gid of `owner` inside."""
+    """Return the uid and gid that `owner` has in a container."""
     return (0, 0) if owner != (0, 0) and answers() else owner
 
 
 @cache
 def answers() -> bool:
-    """Whether the engine is rootless; False where none answers. A socket of root's saves asking, which takes 0.1 s."""
+    """Return whether the engine is rootless; False where none answers.
+
+    If the socket belongs to root, `docker info` is not needed, which takes 0.1 s.
+    """
     try:
-        return not _is_roots(_socket()) and system_info.is_rootless(system_info.engine_info())
+        return not _is_owned_by_root(_socket()) and system_info.is_rootless(system_info.engine_info())
     except (NoDocker, NoEngine, NoPermission):
         return False
 
 
-def _is_roots(socket: Path | None) -> bool:
+def _is_owned_by_root(socket: Path | None) -> bool:
     try:
         return socket is not None and socket.stat().st_uid == 0
     except OSError:
@@ -36,14 +39,14 @@ def _is_roots(socket: Path | None) -> bool:
 
 
 def _socket() -> Path | None:
-    """The socket that the client talks to; None where it may be something else."""
+    """Return the socket of the docker client; None if a context or another protocol selects the engine."""
     if host := os.environ.get("DOCKER_HOST"):
         return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
     if os.environ.get("DOCKER_CONTEXT"):
         return None
     folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     try:
-        chosen = json.loads(Path(folder, "config.json").read_text(encoding="utf-8")).get("currentContext", "default")
+        context = json.loads(Path(folder, "config.json").read_text(encoding="utf-8")).get("currentContext", "default")
     except (OSError, ValueError, AttributeError):
-        chosen = "default"
-    return Path(_SOCKET) if chosen == "default" else None
+        context = "default"
+    return Path(_SOCKET) if context == "default" else None

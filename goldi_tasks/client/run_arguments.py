@@ -1,6 +1,6 @@
-"""How the tools and devcontainer images are run: the project at its own path, the caches mounted, the caller's user.
+"""Build the `docker run` commands of tools and devcontainer images: project at its own path, caches, the caller's user.
 
-And how a container that is root clears what one that was root left in a cache, and how a tool prunes its own.
+Two more commands work on a cache directory: as root to delete files of root, and with a tool that prunes its own cache.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.paths import CACHES, Cache
 from goldi_tasks.settings import Settings
 
-# Docker's own keys begin with Ctrl-P, and hold it back: pdb and shells use that for the line before.
+# Docker's default keys begin with Ctrl-P and delay it; pdb and shells use it for the previous line.
 DETACH = "ctrl-^,ctrl-_"
 
 
@@ -24,10 +24,10 @@ def run(
     network: Path,
     argv: tuple[str, ...],
 ) -> Command:
-    """`docker run` of `argv` in `image`, in the directory `cwd` of the project, as the uid and gid `user`.
+    """Return `docker run` of `argv` in `image`, in the directory `cwd` of the project, as the uid and gid `user`.
 
-    `network` is a file for scripts/online.sh, which starts `argv`: what it says is not in the container's
-    configuration, where `docker inspect` would show it.
+    `network` is a file of variables for scripts/online.sh, which starts `argv`. They are not in the container's
+    configuration, where `docker inspect` would show them.
     """
     return Command(
         (
@@ -37,7 +37,7 @@ def run(
             "--init",
             *terminal(host),
             *("--user", "{}:{}".format(*user)),
-            # A home that everybody may write to.
+            # A home that any user can write to.
             *("--env", "HOME=/tmp"),
             *bind(settings.project, str(settings.project)),
             *(part for _, source, target in mounts(settings) for part in bind(source, target)),
@@ -52,9 +52,9 @@ def run(
 
 
 def as_root(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Command:
-    """`docker run` of a Python program from standard input, as root, that sees `folder` at /cache and nothing else.
+    """Return `docker run` of a Python program on standard input, as root, with only `folder` mounted, at /cache.
 
-    Its `argv` begins with /cache. The two capabilities are what it needs among other users' files.
+    Its arguments are /cache and `argv`. The two capabilities give it access to files of other users.
     """
     return Command(
         (
@@ -71,7 +71,7 @@ def as_root(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Comma
 def tool(
     image: str, name: str, user: str, cache: Cache, folder: Path, files: Sequence[Path], argv: tuple[str, ...]
 ) -> Command:
-    """`docker run` of a tool's own command over its cache in `folder`; it sees that and `files`, and no network."""
+    """Return `docker run` of a tool's `argv` on its cache in `folder`; only that and `files` are mounted."""
     target = str(cache.mount)
     return Command(
         (
@@ -87,12 +87,12 @@ def tool(
 
 
 def remove(name: str) -> Command:
-    """Remove a container, running or not, there or not."""
+    """Return the command that removes a container, running or not; it succeeds if there is none."""
     return Command(("docker", "rm", "--force", name))
 
 
 def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
-    """Name, directory on the host and mount point of every cache that a container sees."""
+    """Return name, directory on the host and mount point of every cache that a container gets."""
     app = settings.project / settings.app
     return [
         (cache.name, settings.roots.path(cache, settings.key), str(app / cache.mount))
@@ -102,17 +102,17 @@ def mounts(settings: Settings) -> list[tuple[str, Path, str]]:
 
 
 def terminal(host: Host) -> tuple[str, ...]:
-    """Input always; a terminal where the caller has one."""
+    """Return the options for standard input, and for a terminal if the caller has one."""
     return ("--interactive", "--tty", "--detach-keys", DETACH) if host.tty else ("--interactive",)
 
 
 def secrets(settings: Settings, network: Path) -> tuple[str, ...]:
-    """What scripts/online.sh reads, where a build step has it."""
-    found = {"build_env": network} | ({"ca_bundle": Path(settings.ca_bundle)} if settings.ca_bundle else {})
-    return tuple(part for name, file in found.items() for part in bind(file, f"/run/secrets/{name}", "readonly"))
+    """Return the mounts of the files that scripts/online.sh reads, at the paths of a build step's secrets."""
+    files = {"build_env": network} | ({"ca_bundle": Path(settings.ca_bundle)} if settings.ca_bundle else {})
+    return tuple(part for name, file in files.items() for part in bind(file, f"/run/secrets/{name}", "readonly"))
 
 
 def bind(source: Path, target: str, *options: str) -> tuple[str, ...]:
-    """A bind mount for any path: a field of the CSV that docker reads is quoted as a whole."""
+    """Return the options of a bind mount; docker reads CSV, so each field is quoted and may be any path."""
     fields = ("type=bind", f"source={source}", f"target={target}", *options)
     return ("--mount", ",".join('"' + field.replace('"', '""') + '"' for field in fields))

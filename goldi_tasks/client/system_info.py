@@ -1,4 +1,4 @@
-"""What this machine and its Docker are, asked once and kept as frozen answers."""
+"""Query the properties of this machine, its Docker client and the engine once, and cache them."""
 
 import json
 import platform
@@ -17,23 +17,23 @@ from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission, 
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BUILDER = "goldilocks-builder"
-# How a question is asked where run.capture waits too long.
+# Runs a command and returns its output, for callers with a shorter timeout than that of process.capture.
 Capture = Callable[[Command], str]
 
 
 @dataclass(frozen=True)
 class Host:
-    """The caller: `uid` and `gid`, and the machine's platform as Docker names it.
+    """The caller's `uid` and `gid`, and the machine's platform in Docker's form, such as linux/amd64.
 
-    `tty` is whether input and output are a terminal, which a program in a container gets one for; `shown` whether the
-    output alone is one, of `columns` columns.
+    `tty` is whether standard input and output are a terminal: then a program in a container gets one.
+    `is_output_tty` is whether standard output is one, of `columns` columns.
     """
 
     uid: int
     gid: int
     tty: bool
     platform: str
-    shown: bool = False
+    is_output_tty: bool = False
     columns: int = 80
 
 
@@ -41,10 +41,9 @@ class Host:
 class Docker:
     """The engine that answers and its buildx; versions are tuples of numbers.
 
-    `store` is `containerd` or `classic`: only the first exports local caches with the docker driver.
-    `driver` is the current builder's. `builders` are the names of all builders, `kernel` is what the engine runs on.
-    `builder` is the one that the settings choose, "" for the current one; then `driver` is its.
-    `current` is the current one's name.
+    `store` is the image store, `containerd` or `classic`: only the first exports local caches with the docker driver.
+    `builders` are the names of all builders, `current` is that of buildx's current one, `builder` that of the builder
+    that the settings choose ("" for the current one). `driver` belongs to the builder in use. `kernel` is the engine's.
     """
 
     engine: tuple[int, ...]
@@ -60,17 +59,17 @@ class Docker:
 
     @property
     def exports_local(self) -> bool:
-        """Whether the current builder can write `type=local` caches."""
+        """Return whether the builder in use can export `type=local` caches."""
         return self.driver != "docker" or self.store == "containerd"
 
     @property
     def asks_for_paths(self) -> bool:
-        """Whether bake wants `--allow=fs=...` for paths outside the project (from buildx 0.20)."""
+        """Return whether bake requires `--allow=fs=...` for paths outside the project (from buildx 0.20)."""
         return self.buildx >= (0, 20)
 
     @property
     def container(self) -> str:
-        """The name of the builder that has to be started before it builds, "" where the engine itself builds."""
+        """Return the name of the builder that must be started before a build, "" where the engine itself builds."""
         if self.builder or self.driver != "docker":
             return self.builder or self.current
         return BUILDER if not self.exports_local and BUILDER in self.builders else ""
@@ -78,36 +77,36 @@ class Docker:
 
 @cache
 def host() -> Host:
-    """The caller and the machine."""
+    """Return the caller and the machine."""
     machine = platform.machine()
-    shown = sys.stdout.isatty()
-    # A container works in the project and the caches of who called sudo, and root without capabilities cannot.
+    is_output_tty = sys.stdout.isatty()
+    # Under sudo a container needs the ids of the user who called it, who owns the project and the caches.
     uid, gid = ownership.owner()
     return Host(
         uid=uid,
         gid=gid,
-        tty=shown and sys.stdin.isatty(),
+        tty=is_output_tty and sys.stdin.isatty(),
         platform=f"linux/{_ARCHITECTURES.get(machine, machine)}",
-        shown=shown,
+        is_output_tty=is_output_tty,
         columns=shutil.get_terminal_size().columns,
     )
 
 
 @cache
 def docker() -> Docker:
-    """The engine and its buildx. Raises NoDocker, NoEngine, NoPermission."""
-    # Three questions of 0.1 s each, asked at once.
+    """Return the engine and its buildx. Raises NoDocker, NoEngine, NotDocker, NoPermission."""
+    # Three commands of 0.1 s each, run at the same time.
     with ThreadPoolExecutor() as pool:
-        asked, listed = pool.submit(engine_info), pool.submit(builders)
+        info_future, builders_future = pool.submit(engine_info), pool.submit(builders)
         buildx = plugin_version("buildx")
-        info = asked.result()
+        info = info_future.result()
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    return put_together(info, buildx, listed.result())
+    return put_together(info, buildx, builders_future.result())
 
 
 def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Sequence[tuple[str, str, bool]]) -> Docker:
-    """What the answers of `docker info`, `docker buildx version` and `docker buildx ls` mean."""
+    """Combine the answers of `docker info`, `docker buildx version` and `docker buildx ls`."""
     return Docker(
         engine=version(str(info.get("ServerVersion", ""))),
         buildx=buildx,
@@ -123,28 +122,28 @@ def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Seq
 
 @cache
 def compose() -> tuple[int, ...]:
-    """The compose plugin's version, () if it is missing; builds do not wait for this."""
+    """Return the compose plugin's version, () if it is missing; apart from `docker`, since builds do not need it."""
     return plugin_version("compose")
 
 
 def client() -> None:
-    """Raises NoDocker where there is no docker client."""
+    """Check that the docker client is installed. Raises NoDocker."""
     if not shutil.which("docker"):
         raise NoDocker("docker is not installed", "Install it, or run `inv engine.up`")
 
 
 def engine_info(capture: Capture | None = None) -> dict[str, Any]:
-    """`docker info`, parsed. Raises NoDocker, NoEngine, NotDocker, NoPermission."""
+    """Return the parsed output of `docker info`. Raises NoDocker, NoEngine, NotDocker, NoPermission."""
     client()
-    ask = capture or process.capture
+    run = capture or process.capture
     try:
-        info = json.loads(ask(Command(("docker", "info", "--format", "{{json .}}"))))
+        info = json.loads(run(Command(("docker", "info", "--format", "{{json .}}"))))
     except CommandFailed as error:
         info = {"ServerErrors": [error.problem]}
-    # The client prints what it knows of itself and exits with 0 or 1, by version, when no engine answers.
+    # Without an engine the client prints its own part of the JSON, and exits with 0 or 1 by version.
     failures = " ".join(info.get("ServerErrors") or [])
-    if not failures and (podman := _podman(info, ask)):
-        remedy = "Unset DOCKER_HOST, or point it to an engine of Docker's; `inv engine.up` starts one"
+    if not failures and (podman := _podman(info, run)):
+        remedy = "Unset DOCKER_HOST, or set it to a Docker engine; `inv engine.up` starts one"
         raise NotDocker(f"Podman {podman} answers as the engine, and it has no BuildKit, which all images need", remedy)
     if "permission denied" in failures.lower():
         remedy = "Add yourself to the docker group (`sudo usermod -aG docker $USER`, then log in again), or use sudo"
@@ -154,40 +153,40 @@ def engine_info(capture: Capture | None = None) -> dict[str, Any]:
     return dict(info)
 
 
-def _podman(info: Mapping[str, Any], ask: Capture) -> str:
-    """The version of Podman where that answers, "" where Docker's engine does."""
+def _podman(info: Mapping[str, Any], run: Capture) -> str:
+    """Return the version of Podman if it answers, "" if it is Docker's engine."""
     if isinstance(client := info.get("version"), dict):
-        # Podman's own client under docker's name.
+        # Podman's own client is installed as docker.
         return str(client.get("Version"))
-    # Docker's names a registry here, and saves another question.
+    # Docker's engine names a registry here; that saves another command.
     if info.get("IndexServerAddress") != "":
         return ""
     try:
-        parts = json.loads(ask(Command(("docker", "version", "--format", "{{json .Server.Components}}")))) or []
+        parts = json.loads(run(Command(("docker", "version", "--format", "{{json .Server.Components}}")))) or []
     except CommandFailed:
         return ""
     return next((str(part["Version"]) for part in parts if part["Name"] == "Podman Engine"), "")
 
 
 def is_rootless(info: Mapping[str, Any]) -> bool:
-    """Whether the engine that gave this `docker info` is the caller's own: root in its containers is the caller."""
+    """Return whether the engine of this `docker info` is rootless: root in its containers is the caller."""
     return any("rootless" in option for option in info.get("SecurityOptions") or [])
 
 
 def forget() -> None:
-    """Ask again next time: the machine was changed by us."""
+    """Clear the cached answers, after a change of the engine or its plugins."""
     docker.cache_clear()
     compose.cache_clear()
 
 
 def version(text: str) -> tuple[int, ...]:
-    """The first dotted number in `text`: `v0.13.1+ds1` is (0, 13, 1); () if there is none."""
-    found = re.search(r"\d+(?:\.\d+)+", text)
-    return tuple(int(part) for part in found.group().split(".")) if found else ()
+    """Return the first dotted number in `text`: `v0.13.1+ds1` is (0, 13, 1); () if there is none."""
+    match = re.search(r"\d+(?:\.\d+)+", text)
+    return tuple(int(part) for part in match.group().split(".")) if match else ()
 
 
 def plugin_version(plugin: str, capture: Capture | None = None) -> tuple[int, ...]:
-    """The version of a plugin of the docker client, () if it is missing."""
+    """Return the version of a plugin of the docker client, () if it is missing."""
     try:
         return version((capture or process.capture)(Command(("docker", plugin, "version"))))
     except CommandFailed:
@@ -195,11 +194,11 @@ def plugin_version(plugin: str, capture: Capture | None = None) -> tuple[int, ..
 
 
 def builders(capture: Capture | None = None) -> list[tuple[str, str, bool]]:
-    """Name, driver, and whether it is the current one, for each builder; `--format` is not in buildx 0.13."""
-    rows, chosen = [], process.environment().get("BUILDX_BUILDER")
+    """List name, driver, and whether it is the current one, of each builder; buildx 0.13 has no `--format` for it."""
+    rows, current_name = [], process.environment().get("BUILDX_BUILDER")
     for line in (capture or process.capture)(Command(("docker", "buildx", "ls"))).splitlines()[1:]:
-        # Builders stand at the margin, their nodes below them; a star, alone or at the name, marks the current one.
+        # Builders are not indented, their nodes are; a star, alone or behind the name, marks the current builder.
         if line and not line.startswith((" ", "\\")):
             name, driver = [*line.replace("*", " ").split(), ""][:2]
-            rows.append((name, driver, name == chosen if chosen else "*" in line))
+            rows.append((name, driver, name == current_name if current_name else "*" in line))
     return rows

@@ -1,8 +1,8 @@
-"""Which paths a .dockerignore surely keeps out of the build context.
+"""Find the paths that a .dockerignore certainly excludes from the build context.
 
-Only plain lines are read: `name`, `a/b`, `*.ext`, each also behind `**/`. Other lines remove nothing here, and where
-any line has a `!` nothing is removed: what is counted too much costs a question to the builder, and never an image.
-The rules for plain lines are those of github.com/moby/patternmatcher.
+Only plain patterns are read: `name`, `a/b`, `*.ext`, each also behind `**/`. Other patterns exclude nothing here, and a
+`!` in any line turns all of them off: a path too many in the context costs a call of the builder, and never an outdated
+image. The rules for plain patterns are those of github.com/moby/patternmatcher.
 """
 
 import re
@@ -15,9 +15,9 @@ _PLAIN = re.compile(rf"(\*\*/)?/?({_PART}(?:/{_PART})*)/?")
 
 @dataclass(frozen=True)
 class Line:
-    """A plain line of a .dockerignore with its number; what it matches is removed with all that is below it.
+    """A plain pattern of a .dockerignore and the number of its line; it excludes a directory with its contents.
 
-    `name` is what it removes wherever it lies, "" where it says more than that.
+    `name` is the file name or `*` pattern that it excludes in every directory, "" if it names a path.
     """
 
     regex: str
@@ -26,49 +26,58 @@ class Line:
 
 
 def parse(text: str) -> tuple[Line, ...]:
-    """Read the plain lines of a .dockerignore; none where one has a `!`."""
-    # A comment begins in the first column.
-    rows = [(row.strip(" \t\r"), number) for number, row in enumerate(text.split("\n"), 1) if not row.startswith("#")]
-    if any("!" in row for row, _ in rows):
+    """Parse the plain patterns of a .dockerignore; return none if a line has a `!`."""
+    # A comment begins in the first column only.
+    lines = [
+        (line.strip(" \t\r"), number) for number, line in enumerate(text.split("\n"), 1) if not line.startswith("#")
+    ]
+    if any("!" in line for line, _ in lines):
         return ()
-    matches = ((_PLAIN.fullmatch(row), number) for row, number in rows)
-    return tuple(_line(match, number) for match, number in matches if match)
+    matches = ((_PLAIN.fullmatch(line), number) for line, number in lines)
+    return tuple(_make_line(match, number) for match, number in matches if match)
 
 
 class Removal:
-    """Says quickly what `lines` remove, of paths that do not lie below something removed.
+    """A fast matcher of `lines`, for paths that are not below an excluded directory.
 
-    `names` are removed wherever they lie.
+    `names` are the file names that are excluded in every directory.
     """
 
     def __init__(self, lines: Iterable[Line]) -> None:
-        rows = list(lines)
-        anywhere = [line.name for line in rows if line.name]
+        lines = list(lines)
+        anywhere = [line.name for line in lines if line.name]
         self.names = {name for name in anywhere if "*" not in name}
-        self._name = _compile(_regex("", name) for name in anywhere if "*" in name)
-        self._path = _compile(line.regex for line in rows if not line.name)
+        self._matches_name = _compile(_make_regex("", name) for name in anywhere if "*" in name)
+        self._matches_path = _compile(line.regex for line in lines if not line.name)
 
     def removes(self, path: str, name: str) -> bool:
-        """Whether `path`, whose last part is `name`, is removed."""
-        return bool(name in self.names or (self._name and self._name(name)) or (self._path and self._path(path)))
+        """Return whether `path`, whose last part is `name`, is excluded."""
+        return bool(
+            name in self.names
+            or (self._matches_name and self._matches_name(name))
+            or (self._matches_path and self._matches_path(path))
+        )
 
 
 def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
-    """Return the line that removes `path`, or a directory above it; None if it is in the context."""
+    """Return the line that excludes `path` or a directory above it; None if the path is in the context."""
     parts = path.split("/")
-    above = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
-    return next((line for line in lines if any(re.fullmatch(line.regex, one, re.DOTALL) for one in above)), None)
+    prefixes = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
+    return next(
+        (line for line in lines if any(re.fullmatch(line.regex, prefix, re.DOTALL) for prefix in prefixes)), None
+    )
 
 
-def _line(match: re.Match[str], number: int) -> Line:
-    anywhere, path = match[1] or "", match[2].rstrip("/")
-    return Line(_regex(anywhere, path), number, path if anywhere and "/" not in path else "")
+def _make_line(match: re.Match[str], number: int) -> Line:
+    any_directory, path = match[1] or "", match[2].rstrip("/")
+    return Line(_make_regex(any_directory, path), number, path if any_directory and "/" not in path else "")
 
 
 def _compile(regexes: Iterable[str]) -> Callable[[str], object] | None:
-    whole = "|".join(regexes)
-    return re.compile(whole, re.DOTALL).fullmatch if whole else None
+    alternatives = "|".join(regexes)
+    return re.compile(alternatives, re.DOTALL).fullmatch if alternatives else None
 
 
-def _regex(anywhere: str, path: str) -> str:
-    return ("(?:.*/)?" if anywhere else "") + "".join("[^/]*" if one == "*" else re.escape(one) for one in path)
+def _make_regex(any_directory: str, path: str) -> str:
+    prefix = "(?:.*/)?" if any_directory else ""
+    return prefix + "".join("[^/]*" if character == "*" else re.escape(character) for character in path)

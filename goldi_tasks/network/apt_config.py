@@ -1,4 +1,4 @@
-"""apt's proxy, mirror and logins, as apt itself says them (apt-config, apt-get indextargets)."""
+"""Read apt's proxy, mirror and logins with apt-config and apt-get indextargets, and pass them to containers."""
 
 import re
 import shutil
@@ -13,13 +13,13 @@ from goldi_tasks.errors import CommandFailed
 from goldi_tasks.network import logins
 from goldi_tasks.network.config_files import Files
 
-# Lines of `apt-config dump` that are for containers too.
+# Lines of `apt-config dump` that also apply in containers.
 _PASSED = re.compile(r"Acquire::((https?|ftp)::(Proxy|Timeout|Pipeline-Depth)(::[^ ]+)?|Retries) \"[^\"]+\";")
 _ETC = Path("/etc/apt")
-# Debian's release that images and the private engine are made from.
+# The Debian release of the images and of the private engine.
 SUITE = "trixie"
-# What apt's sources are, by apt itself: a line `URI SUITE COMPONENT` for each index. Source: apt-get(8), indextargets.
-# Without its lists and packages, which it would read for seconds.
+# Prints a line `URI SUITE COMPONENT` for each index of apt's sources. Source: apt-get(8), indextargets.
+# Without the package lists and dpkg's status, which take seconds to read.
 INDEXES = (
     *("apt-get", "-o", "Dir::State::lists=/dev/null/", "-o", "Dir::State::status=/dev/null", "indextargets"),
     *("--no-release-info", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"),
@@ -28,33 +28,39 @@ INDEXES = (
 
 @dataclass(frozen=True)
 class Apt:
-    """`lines` of its configuration, the addresses of Debian's `mirror` and `security` archive, `known` logins.
+    """apt's configuration `lines`, the addresses of Debian's `mirror` and its `security` archive, and `logins`.
 
-    Each login is machine, which may have a port and a path, user and password.
+    A login is (machine, user, password); the machine may have a port and a path.
     """
 
     lines: tuple[str, ...] = ()
     mirror: str = ""
     security: str = ""
-    known: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    logins: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
 
 
 def read(environ: Mapping[str, str], files: Files) -> Apt:
-    """Ask apt; where there is none, or the host is no Debian, only GOLDI_DEBIAN_MIRROR counts."""
-    named = [Path(environ["APT_CONFIG"])] if environ.get("APT_CONFIG") else []
-    files.asked += [
-        *named,
+    """Read apt's settings; the mirror is GOLDI_DEBIAN_MIRROR, else the host's own if the host is Debian."""
+    config_files = [Path(environ["APT_CONFIG"])] if environ.get("APT_CONFIG") else []
+    files.candidates += [
+        *config_files,
         _ETC,
         *(_ETC / name for name in ("apt.conf", "apt.conf.d", "sources.list", "sources.list.d")),
     ]
-    files.asked += [*sorted(_ETC.glob("apt.conf.d/*")), *sorted(_ETC.glob("sources.list.d/*"))]
+    files.candidates += [*sorted(_ETC.glob("apt.conf.d/*")), *sorted(_ETC.glob("sources.list.d/*"))]
     auth = [_ETC / "auth.conf", *sorted(_ETC.glob("auth.conf.d/*.conf"))]
-    own = environ.get("GOLDI_DEBIAN_MIRROR", "").rstrip("/")
-    # As mirrors have them, side by side.
-    mirror, security = (own, f"{own}-security" if own.endswith("/debian") else "") if own else _sources(files)
-    known = tuple(entry for path in auth for entry in _logins(files.read(path)))
+    mirror, security = environ.get("GOLDI_DEBIAN_MIRROR", "").rstrip("/"), ""
+    if not mirror:
+        mirror, security = _host_archives(files)
+    elif mirror.endswith("/debian"):
+        # Mirrors have both archives side by side.
+        security = f"{mirror}-security"
+    auth_logins = tuple(entry for path in auth for entry in _parse_auth(files.read(path)))
     return Apt(
-        tuple(filter(_PASSED.fullmatch, _ask("apt-config", "dump", "Acquire").splitlines())), mirror, security, known
+        tuple(filter(_PASSED.fullmatch, _capture("apt-config", "dump", "Acquire").splitlines())),
+        mirror,
+        security,
+        auth_logins,
     )
 
 
@@ -64,37 +70,40 @@ def parse_os_release(text: str) -> dict[str, str]:
 
 
 def repositories(listing: str, codename: str, suite: str = SUITE) -> dict[str, str]:
-    """The host's mirrors of `suite` and its updates, from what INDEXES says; or {}."""
+    """Return the host's mirrors by name, `suite` and `suite`-security, from the output of INDEXES, or {}.
+
+    `codename` is the release of the host.
+    """
     lines = [line.split() for line in listing.splitlines()]
     pairs = [(line[0].rstrip("/"), line[1]) for line in lines if len(line) == 3 and line[2] == "main"]
     pairs = [(uri, suite) for uri, suite in pairs if uri.startswith(("http://", "https://"))]
-    # Other people's repositories use the codename too; the distribution's has an -updates beside it.
+    # Third-party repositories use the codename, too; the distribution's own has an -updates suite beside it.
     main = [uri for uri, suite in pairs if suite == codename]
     main.sort(key=lambda uri: ((uri, f"{codename}-updates") in pairs, uri.endswith("/debian")), reverse=True)
     security = [uri for uri, suite in pairs if suite == f"{codename}-security"]
-    # Unstable has no other repository for what is urgent.
+    # Unstable has no security archive.
     urgent = security[:1] if main and suite != "unstable" else []
     return {name: uris[0] for name, uris in ((suite, main[:1]), (f"{suite}-security", urgent)) if uris}
 
 
-def _sources(files: Files) -> tuple[str, str]:
+def _host_archives(files: Files) -> tuple[str, str]:
     system = parse_os_release(files.read(Path("/etc/os-release")))
     if system.get("ID") != "debian":
         return "", ""
-    found = repositories(_ask(*INDEXES), system.get("VERSION_CODENAME", ""))
-    main, security, *_ = [*found.values(), "", ""]
+    mirrors = repositories(_capture(*INDEXES), system.get("VERSION_CODENAME", ""))
+    main, security, *_ = [*mirrors.values(), "", ""]
     return main, security
 
 
-def _ask(*argv: str) -> str:
+def _capture(*argv: str) -> str:
     try:
         return process.capture(Command(argv, {"LC_ALL": "C"})) if shutil.which(argv[0]) else ""
     except CommandFailed:
         return ""
 
 
-def _logins(text: str) -> Iterator[tuple[str, str, str]]:
-    """Give the entries of a file of apt's logins. Source: apt_auth.conf(5): words, and lines that begin with `#`."""
+def _parse_auth(text: str) -> Iterator[tuple[str, str, str]]:
+    """Yield machine, user and password of each entry of an auth.conf: words, and comment lines (apt_auth.conf(5))."""
     lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
     words = iter(" ".join(lines).split())
     entry: dict[str, str] = {}
@@ -110,33 +119,35 @@ def _logins(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 def variables(apt: Apt, *, with_logins: bool = True) -> dict[str, str]:
-    """Return GOLDI_APT_CONF (lines for apt.conf), GOLDI_APT_AUTH, and GOLDI_APT_SED (brings sources to the mirror)."""
+    """Return GOLDI_APT_CONF (lines of apt.conf), GOLDI_APT_AUTH, and GOLDI_APT_SED (changes sources to the mirror)."""
     archives = (("debian-security", apt.security), ("debian", apt.mirror))
-    told = {
+    variables = {
         "GOLDI_APT_CONF": "".join(f"{line if with_logins else logins.without(line)}\n" for line in apt.lines),
         "GOLDI_APT_SED": "".join(
-            # Whatever server an image names: its path tells which archive it is. A snapshot's has a date, and stays.
+            # The path tells which archive it is, on any server. The path of a snapshot has a date and is kept.
             f"s#https?://[^/ ]+/{archive}/*( |$)#{_replacement(uri)}\\1#g\n"
             for archive, uri in archives
             if uri
         ),
-        "GOLDI_APT_AUTH": "".join(f"machine {m} login {u} password {p}\n" for m, u, p in _used(apt))
+        "GOLDI_APT_AUTH": "".join(
+            f"machine {machine} login {user} password {password}\n" for machine, user, password in _mirror_logins(apt)
+        )
         if with_logins
         else "",
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in variables.items() if value}
 
 
 def secrets(apt: Apt) -> Iterator[str]:
-    """Give what must not be shown of it."""
+    """Yield what must not be printed."""
     for line in (*apt.lines, apt.mirror, apt.security):
         yield from logins.secrets(line)
-    for _, user, password in _used(apt):
+    for _, user, password in _mirror_logins(apt):
         yield from (password, *logins.pair(user, password))
 
 
-def _used(apt: Apt) -> Iterator[tuple[str, str, str]]:
-    """Give the logins of the mirrors: what the addresses say, and what apt's own files say of their hosts."""
+def _mirror_logins(apt: Apt) -> Iterator[tuple[str, str, str]]:
+    """Yield the logins of the mirrors: from their addresses, and from apt's files for their hosts."""
     hosts = set()
     for uri in filter(None, (apt.mirror, apt.security)):
         login, plain = logins.split(uri)
@@ -144,7 +155,7 @@ def _used(apt: Apt) -> Iterator[tuple[str, str, str]]:
         if login:
             user, _, password = login.partition(":")
             yield plain, unquote(user), unquote(password)
-    for machine, user, password in apt.known:
+    for machine, user, password in apt.logins:
         if logins.host(machine if "://" in machine else f"https://{machine}") in hosts:
             yield machine, user, password
 

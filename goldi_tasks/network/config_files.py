@@ -1,4 +1,4 @@
-"""The configuration files that are read, each remembered, so that a later call can see whether one has changed."""
+"""Read configuration files and record their paths, so that a later call can detect changes."""
 
 import locale
 from collections.abc import Mapping
@@ -7,23 +7,23 @@ from pathlib import Path
 
 
 def home_of(environ: Mapping[str, str]) -> Path:
-    """Return the home of the user with `environ`, / where there is none."""
+    """Return the home directory in `environ`, / if HOME is not set."""
     return Path(environ.get("HOME") or "/")
 
 
 @dataclass
 class Files:
-    """Files that were asked for, there or not, in `asked`; `problems` are sentences on those that could not be used."""
+    """The `candidates` are all files that were looked for, existing or not; `problems` are messages on invalid ones."""
 
-    asked: list[Path] = field(default_factory=list)
+    candidates: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     def read(self, path: Path, *, strict: bool = False) -> str:
-        """Return the text of the file `path`, "" where there is none that we may read.
+        """Return the text of the file `path`, "" if it does not exist or is not readable.
 
-        What is not UTF-8 is replaced; if `strict`, the file has to be in the encoding of the user's locale.
+        Bytes that are not UTF-8 are replaced; with `strict` the file must have the encoding of the user's locale.
         """
-        self.asked.append(path)
+        self.candidates.append(path)
         try:
             if not path.is_file():
                 return ""
@@ -34,10 +34,10 @@ class Files:
             self.report(path, error)
             return ""
         except OSError:
-            # Not ours to read, as apt's logins are root's.
+            # No permission, as for apt's logins, which belong to root.
             return ""
 
     def report(self, path: Path, error: Exception) -> None:
-        """Note that the file `path` is not valid."""
+        """Add a message that the file `path` is invalid."""
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         self.problems.append(f"{path} is ignored: {reason}")

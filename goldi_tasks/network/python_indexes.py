@@ -1,4 +1,4 @@
-"""Indexes of Python packages: pip's settings for pip, uv's for uv, and each one's for the other where it has none."""
+"""Read the package indexes of pip and uv; either program gets the other's settings if it has none of its own."""
 
 import configparser
 import re
@@ -11,110 +11,121 @@ from typing import Any
 from goldi_tasks.network import logins
 from goldi_tasks.network.config_files import Files, home_of
 
-# Options of pip that concern the network, as its files name them, and other names of theirs. `use-deprecated =
-# legacy-certs` is for servers whose certificates pip's own way cannot check, such as addresses.
-_LISTS = ("extra-index-url", "trusted-host", "find-links", "use-deprecated")
-_PIP = ("index-url", "proxy", "timeout", "retries", "no-index", *_LISTS)
-_OTHER_NAMES = {"pypi-url": "index-url", "default-timeout": "timeout"}
-_UV = re.compile(
+# Options of pip that concern the network, by their names in its files, and their aliases. `use-deprecated =
+# legacy-certs` is for servers whose certificates pip's default cannot verify, such as IP addresses.
+_PIP_LISTS = ("extra-index-url", "trusted-host", "find-links", "use-deprecated")
+_PIP_OPTIONS = ("index-url", "proxy", "timeout", "retries", "no-index", *_PIP_LISTS)
+_PIP_ALIASES = {"pypi-url": "index-url", "default-timeout": "timeout"}
+_UV_VARIABLES = re.compile(
     r"UV_(DEFAULT_INDEX|INDEX|INDEX_\w+|EXTRA_INDEX_URL|INSECURE_HOST|HTTP_TIMEOUT|HTTP_RETRIES|INDEX_STRATEGY|OFFLINE"
     r"|FIND_LINKS)"
 )
-_YES = ("y", "yes", "t", "true", "on", "1")
+_TRUE = ("y", "yes", "t", "true", "on", "1")
 
 
 def read_pip(environ: Mapping[str, str], files: Files) -> dict[str, str]:
-    """Return pip's configuration as `pip config list` has it: keys such as `global.index-url` and `:env:.proxy`.
+    """Return pip's configuration as in `pip config list`: keys such as `global.index-url` and `:env:.proxy`.
 
     Source: pip's _internal/configuration.py. PIP_ISOLATED and `isolated` turn off the user's file and variables.
     """
-    found = _load_pip(environ, files, isolated=False)
-    isolated = [found.get(f"{section}.isolated") for section in (":env:", "config", "global")]
-    if next(filter(None, isolated), "").lower() in _YES:
+    config = _load_pip(environ, files, isolated=False)
+    isolated = [config.get(f"{section}.isolated") for section in (":env:", "config", "global")]
+    if next(filter(None, isolated), "").lower() in _TRUE:
         return _load_pip(environ, files, isolated=True)
-    return found
+    return config
 
 
 def _load_pip(environ: Mapping[str, str], files: Files, *, isolated: bool) -> dict[str, str]:
-    found: dict[str, str] = {}
+    config: dict[str, str] = {}
     for path in _pip_files(environ, isolated):
         parser = configparser.RawConfigParser()
         try:
             parser.read_string(files.read(path, strict=True))
         except configparser.Error as error:
-            # pip itself does nothing but say so.
+            # pip itself does nothing but report this.
             files.report(path, error)
             continue
         for section in parser.sections():
-            found |= {f"{section}.{_option(name)}": value for name, value in parser.items(section)}
+            config |= {f"{section}.{_normalize_option(name)}": value for name, value in parser.items(section)}
     if not isolated:
-        said = {name[4:].lower(): value for name, value in environ.items() if name.startswith("PIP_")}
-        found |= {f":env:.{_option(name)}": value for name, value in said.items() if name not in ("version", "help")}
-    return found
+        variables = {name[4:].lower(): value for name, value in environ.items() if name.startswith("PIP_")}
+        config |= {
+            f":env:.{_normalize_option(name)}": value
+            for name, value in variables.items()
+            if name not in ("version", "help")
+        }
+    return config
 
 
 def _pip_files(environ: Mapping[str, str], isolated: bool) -> list[Path]:
-    """Return pip's files, the strongest last: the machine's, the user's, the environment's, PIP_CONFIG_FILE."""
-    named = environ.get("PIP_CONFIG_FILE")
-    if named == "/dev/null":
+    """Return pip's files, the strongest last: the machine's, the user's, the virtual environment's, PIP_CONFIG_FILE."""
+    config_file = environ.get("PIP_CONFIG_FILE")
+    if config_file == "/dev/null":
         return []
     home = home_of(environ)
-    everywhere = environ.get("XDG_CONFIG_DIRS", "").strip() or "/etc/xdg"
-    machine = [*(Path(top, "pip") for top in everywhere.split(":") if top), Path("/etc")]
+    config_dirs = environ.get("XDG_CONFIG_DIRS", "").strip() or "/etc/xdg"
+    machine = [*(Path(top, "pip") for top in config_dirs.split(":") if top), Path("/etc")]
     config = Path(environ.get("XDG_CONFIG_HOME", "").strip() or home / ".config")
-    # A file that is named takes the place of the user's.
-    user = [] if isolated or (named and Path(named).exists()) else [home / ".pip", config / "pip"]
+    # PIP_CONFIG_FILE replaces the user's file.
+    user = [] if isolated or (config_file and Path(config_file).exists()) else [home / ".pip", config / "pip"]
     site = [Path(environ.get("VIRTUAL_ENV") or sys.prefix)]
-    return [*(folder / "pip.conf" for folder in (*machine, *user, *site)), *([Path(named)] if named else [])]
+    return [
+        *(folder / "pip.conf" for folder in (*machine, *user, *site)),
+        *([Path(config_file)] if config_file else []),
+    ]
 
 
-def _option(name: str) -> str:
+def _normalize_option(name: str) -> str:
     return name.lower().replace("_", "-").removeprefix("--")
 
 
-def pip_variables(found: Mapping[str, str]) -> dict[str, str]:
-    """Return what `found`, pip's configuration, makes of `pip install`, as variables, without paths of the host."""
-    chosen: dict[str, str] = {}
+def pip_variables(config: Mapping[str, str]) -> dict[str, str]:
+    """Return the options of `pip install` in `config` (from `read_pip`) as variables, without paths of the host."""
+    options: dict[str, str] = {}
     for section in ("global", "install", ":env:"):
-        for key, value in found.items():
-            where, _, name = key.rpartition(".")
-            name = _OTHER_NAMES.get(name, name)
-            if where == section and name in _PIP and value:
-                chosen[name] = " ".join(value.split()) if name in _LISTS else value
+        for key, value in config.items():
+            key_section, _, name = key.rpartition(".")
+            name = _PIP_ALIASES.get(name, name)
+            if key_section == section and name in _PIP_OPTIONS and value:
+                options[name] = " ".join(value.split()) if name in _PIP_LISTS else value
     for name in ("index-url", "extra-index-url", "find-links"):
-        chosen[name] = _servers(chosen.get(name, ""))
-    chosen["no-index"] = "1" if chosen.get("no-index", "").lower() in _YES else ""
-    return {f"PIP_{name.upper().replace('-', '_')}": value for name, value in chosen.items() if value}
+        options[name] = _keep_servers(options.get(name, ""))
+    options["no-index"] = "1" if options.get("no-index", "").lower() in _TRUE else ""
+    return {f"PIP_{name.upper().replace('-', '_')}": value for name, value in options.items() if value}
 
 
 def read_uv(environ: Mapping[str, str], files: Files) -> dict[str, str]:
     """Return uv's settings as variables. Source: uv's reference, Configuration files, and `uv --show-settings`.
 
-    UV_NO_CONFIG turns the files off and UV_CONFIG_FILE takes their place. A setting of the user's wins over the
-    machine's; lists are put together. What the project's own uv.toml says is in its lock.
+    UV_NO_CONFIG turns the files off, UV_CONFIG_FILE replaces them. The user's settings override the machine's; lists
+    are concatenated. The project's own uv.toml is not read: its indexes are in the lock.
     """
-    found = _uv_variables(list(_uv_tables(environ, files)))
-    said = {name: value for name, value in environ.items() if value and _UV.fullmatch(name)}
-    if {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & found.keys() and "UV_EXTRA_INDEX_URL" in said:
-        # The one variable that has an order.
-        said["UV_INDEX"] = f"{said.get('UV_INDEX', '')} {said.pop('UV_EXTRA_INDEX_URL')}".strip()
-    for name, sign in (("UV_INDEX", " "), ("UV_FIND_LINKS", ","), ("UV_INSECURE_HOST", " ")):
-        if name in said and name in found:
-            said[name] += f"{sign}{found[name]}"
-    if "UV_DEFAULT_INDEX" in said or "UV_INDEX_URL" in said:
-        found = {name: value for name, value in found.items() if name not in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")}
-    return found | said
+    from_files = _uv_variables(list(_uv_tables(environ, files)))
+    from_environ = {name: value for name, value in environ.items() if value and _UV_VARIABLES.fullmatch(name)}
+    if {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & from_files.keys() and "UV_EXTRA_INDEX_URL" in from_environ:
+        # Only UV_INDEX keeps the order of both.
+        from_environ["UV_INDEX"] = (
+            f"{from_environ.get('UV_INDEX', '')} {from_environ.pop('UV_EXTRA_INDEX_URL')}".strip()
+        )
+    for name, separator in (("UV_INDEX", " "), ("UV_FIND_LINKS", ","), ("UV_INSECURE_HOST", " ")):
+        if name in from_environ and name in from_files:
+            from_environ[name] += f"{separator}{from_files[name]}"
+    if "UV_DEFAULT_INDEX" in from_environ or "UV_INDEX_URL" in from_environ:
+        from_files = {
+            name: value for name, value in from_files.items() if name not in ("UV_DEFAULT_INDEX", "UV_INDEX_URL")
+        }
+    return from_files | from_environ
 
 
 def _uv_tables(environ: Mapping[str, str], files: Files) -> Iterator[Mapping[str, Any]]:
-    named = environ.get("UV_CONFIG_FILE")
-    if environ.get("UV_NO_CONFIG", "").lower() in _YES and not named:
+    config_file = environ.get("UV_CONFIG_FILE")
+    if environ.get("UV_NO_CONFIG", "").lower() in _TRUE and not config_file:
         return
     home = home_of(environ)
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
     machine = [Path(top, "uv/uv.toml") for top in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(":") if top]
     machine = [path for path in machine if path.is_file()][:1] or [Path("/etc/uv/uv.toml")]
-    for path in [Path(named)] if named else [config / "uv/uv.toml", *machine]:
+    for path in [Path(config_file)] if config_file else [config / "uv/uv.toml", *machine]:
         try:
             yield tomllib.loads(files.read(path))
         except tomllib.TOMLDecodeError as error:
@@ -122,62 +133,67 @@ def _uv_tables(environ: Mapping[str, str], files: Files) -> Iterator[Mapping[str
 
 
 def _uv_variables(tables: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the variables that say the same as `tables`, the strongest first."""
+    """Return the variables that are equivalent to the `tables` of uv.toml, the strongest first."""
 
     def all_of(name: str) -> list[Any]:
         parts = [*(_table(table, "pip") for table in tables), *tables]
         return [item for part in parts for item in _list(part.get(name))]
 
     def first_of(name: str) -> str:
-        said = [_table(table, "pip").get(name) for table in tables] + [table.get(name) for table in tables]
-        return next((str(value) for value in said if value not in (None, False)), "")
+        values = [_table(table, "pip").get(name) for table in tables] + [table.get(name) for table in tables]
+        return next((str(value) for value in values if value not in (None, False)), "")
 
-    indexes = [it for it in all_of("index") if isinstance(it, dict) and it.get("url") and not it.get("explicit")]
-    named = [(bool(it.get("default")), "=".join(filter(None, (it.get("name"), str(it["url"]))))) for it in indexes]
-    default = [index for is_default, index in named if is_default]
-    found = {
+    entries = [entry for entry in all_of("index") if isinstance(entry, dict)]
+    entries = [entry for entry in entries if entry.get("url") and not entry.get("explicit")]
+    indexes = [
+        (bool(entry.get("default")), "=".join(filter(None, (entry.get("name"), str(entry["url"])))))
+        for entry in entries
+    ]
+    default = [index for is_default, index in indexes if is_default]
+    insecure_hosts = [host for table in tables for host in _list(table.get("allow-insecure-host"))]
+    variables = {
         "UV_DEFAULT_INDEX": (default or [""])[0],
-        "UV_INDEX": " ".join(index for is_default, index in named if not is_default),
+        "UV_INDEX": " ".join(index for is_default, index in indexes if not is_default),
         "UV_INDEX_URL": "" if default else first_of("index-url"),
         "UV_EXTRA_INDEX_URL": " ".join(map(str, all_of("extra-index-url"))),
-        "UV_FIND_LINKS": ",".join(_servers(" ".join(map(str, all_of("find-links")))).split()),
-        "UV_INSECURE_HOST": " ".join(str(it) for table in tables for it in _list(table.get("allow-insecure-host"))),
+        "UV_FIND_LINKS": ",".join(_keep_servers(" ".join(map(str, all_of("find-links")))).split()),
+        "UV_INSECURE_HOST": " ".join(map(str, insecure_hosts)),
         "UV_INDEX_STRATEGY": first_of("index-strategy"),
-        # uv has no variable for it.
+        # uv has no variable for no-index.
         "UV_OFFLINE": "1" if first_of("no-index") and not all_of("find-links") else "",
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in variables.items() if value}
 
 
 def variables(pip: Mapping[str, str], uv: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of both, each speaking for the other where that has no setting."""
-    told = {**pip, **uv}
-    uvs = uv.get("UV_DEFAULT_INDEX") or uv.get("UV_INDEX_URL")
-    pips = pip.get("PIP_INDEX_URL")
-    if uvs and not pips:
+    """Return the variables of both; where one has no setting it gets that of the other."""
+    variables = {**pip, **uv}
+    uv_index = uv.get("UV_DEFAULT_INDEX") or uv.get("UV_INDEX_URL")
+    pip_index = pip.get("PIP_INDEX_URL")
+    if uv_index and not pip_index:
         # uv writes `name=address`.
-        told["PIP_INDEX_URL"] = re.sub(r"^[\w.-]+=(?=http)", "", uvs)
-    if pips and not uvs:
-        told["UV_DEFAULT_INDEX"] = pips
+        variables["PIP_INDEX_URL"] = re.sub(r"^[\w.-]+=(?=http)", "", uv_index)
+    if pip_index and not uv_index:
+        variables["UV_DEFAULT_INDEX"] = pip_index
     if "PIP_EXTRA_INDEX_URL" in pip and not {"UV_INDEX", "UV_EXTRA_INDEX_URL"} & uv.keys():
-        # pip takes the best of all indexes. So does uv, if told; what the lock's hashes name is taken anyhow.
-        told |= {"UV_EXTRA_INDEX_URL": pip["PIP_EXTRA_INDEX_URL"], "UV_INDEX_STRATEGY": "unsafe-best-match"}
+        # pip takes the best version of all indexes, and so does uv with this strategy; the lock's hashes still apply.
+        variables |= {"UV_EXTRA_INDEX_URL": pip["PIP_EXTRA_INDEX_URL"], "UV_INDEX_STRATEGY": "unsafe-best-match"}
     if "PIP_TRUSTED_HOST" in pip and "UV_INSECURE_HOST" not in uv:
-        told["UV_INSECURE_HOST"] = pip["PIP_TRUSTED_HOST"]
-    if "PIP_NO_INDEX" in pip and not (uvs or "PIP_FIND_LINKS" in pip):
-        told["UV_OFFLINE"] = "1"
+        variables["UV_INSECURE_HOST"] = pip["PIP_TRUSTED_HOST"]
+    if "PIP_NO_INDEX" in pip and not (uv_index or "PIP_FIND_LINKS" in pip):
+        variables["UV_OFFLINE"] = "1"
     if "PIP_FIND_LINKS" in pip and "UV_FIND_LINKS" not in uv:
-        told["UV_FIND_LINKS"] = pip["PIP_FIND_LINKS"].replace(" ", ",")
-    return told
+        variables["UV_FIND_LINKS"] = pip["PIP_FIND_LINKS"].replace(" ", ",")
+    return variables
 
 
-def without_logins(told: Mapping[str, str]) -> dict[str, str]:
-    """Return `told` without passwords."""
-    return {name: logins.without(value) for name, value in told.items() if not logins.is_secret(name)}
+def without_logins(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return `variables` without logins."""
+    return {name: logins.without(value) for name, value in variables.items() if not logins.is_secret(name)}
 
 
-def _servers(text: str) -> str:
-    """Return those addresses that a container can reach: a directory of the host is none."""
+def _keep_servers(text: str) -> str:
+    """Return the http and https addresses in `text`; directories of the host do not exist in a container."""
     return " ".join(word for word in text.split() if word.startswith(("http://", "https://")))
 
 
@@ -186,5 +202,5 @@ def _list(value: object) -> list[Any]:
 
 
 def _table(table: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = table.get(name)
-    return found if isinstance(found, dict) else {}
+    subtable = table.get(name)
+    return subtable if isinstance(subtable, dict) else {}

@@ -114,19 +114,21 @@ def check_npm(users: "Sequence[Case]", judged: Sequence[dict[str, Any]]) -> None
         if "error" in answer:
             failed += 1
             continue
-        said = {npm_config._option(name) for name in user.environ if name.lower().startswith("npm_config_")}
+        said = {npm_config._key_of_variable(name) for name in user.environ if name.lower().startswith("npm_config_")}
         ours, theirs = (
             {
                 key: value
                 for key, value in found.items()
-                if npm_config._KEYS.fullmatch(key) and npm_config._option(f"npm_config_{key}") not in said
+                if npm_config._KEYS.fullmatch(key) and npm_config._key_of_variable(f"npm_config_{key}") not in said
             }
             for found in (npm_config.read(user.environ, Files()), answer["data"])
         )
         assert _texts(ours) == _texts(theirs), user.folder
         handed = npm_config.decode(npm_config.encode(ours))
         environ = dict.fromkeys(user.environ, "not this")
-        back = {npm_config.expand(key, environ): npm_config._expanded(value, environ) for key, value in handed.items()}
+        back = {
+            npm_config.expand(key, environ): npm_config._expand_value(value, environ) for key, value in handed.items()
+        }
         assert _texts(back) == _texts(ours), user.folder
     assert failed < len(users) / 10
 

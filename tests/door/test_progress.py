@@ -93,7 +93,7 @@ def test_rawjson_is_buildxs_own(stage: Stage) -> None:
 def test_a_misspelt_progress(stage: Stage) -> None:
     done = stage.goldi("build.prod", "--progress", "plian")
     assert done.returncode == 5
-    assert done.stderr == "goldi: no kind of progress 'plian'. Did you mean 'plain'?\n"
+    assert done.stderr == "goldi: no progress mode 'plian'. Did you mean 'plain'?\n"
 
 
 def test_what_is_shown_and_kept_has_no_password(stage: Stage) -> None:

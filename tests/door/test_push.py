@@ -96,7 +96,7 @@ def test_a_refusal_is_told_once_with_a_code_of_its_own(stage: Stage) -> None:
     assert done.returncode == 22
     assert done.stderr.splitlines()[-1] == (
         "goldi: the registry 127.0.0.1:1 refuses 127.0.0.1:1/three-bears:latest: 401 Unauthorized. "
-        "Run `docker login 127.0.0.1:1` with an account that may do that."
+        "Run `docker login 127.0.0.1:1` with an account that has access."
     )
     assert sum("--metadata-file" in argv for argv in stage.docker.calls) == 1
 
@@ -106,7 +106,7 @@ def test_what_a_wait_may_mend_is_tried_again(stage: Stage) -> None:
     stage.docker.answer("buildx bake", code=[1, 0], stderr=REFUSED.format("429 Too Many Requests"))
     done = stage.goldi("build.push", "--no-sbom")
     assert done.returncode == 0, done.stderr
-    assert "had too many requests from here: 429 Too Many Requests: trying again in 1 s" in done.stdout
+    assert "got too many requests from here: 429 Too Many Requests: trying again in 1 s" in done.stdout
 
 
 def test_githubs_cache_without_its_variables_is_left_out(stage: Stage) -> None:

@@ -124,7 +124,7 @@ def as_json(project: Project, *arguments: str, **env: Any) -> Any:
 def test_an_engine_by_tls(world: World, project: Project, base: str) -> None:
     image, env = f"{project.image}:latest", world.env
     said = project.goldi("build.prod", code=NoEngine.code, **env)
-    assert f"does not have {base}, made on this machine. Set PYTHON_IMAGE" in said
+    assert f"does not have {base}, which was built on this machine. Set PYTHON_IMAGE" in said
     with subprocess.Popen(("docker", "save", base), stdout=subprocess.PIPE) as saved:
         subprocess.run(("docker", "load"), env={**os.environ, **world.endpoint}, stdin=saved.stdout, check=True)
 
@@ -210,5 +210,5 @@ def test_what_cannot_be_had_is_told_or_built_here(world: World, project: Project
             assert f"tcp://127.0.0.1:{port} ({driver}) is not available: " in line
             assert re.search("certificate|unknown ca", line), line
     said = project.goldi("build.prod", **builder("remote", 1, mine), GOLDI_BUILDER_FALLBACK="1")
-    assert "(remote) is not available: connection refused: the current builder builds instead" in said
+    assert "(remote) is not available: connection refused; the current builder is used instead" in said
     assert docker("image", "inspect", image)

@@ -120,21 +120,21 @@ def test_what_a_registry_has_against_a_push_is_told(tiny: Project, shop: str, tm
         assert re.fullmatch(
             f"goldi: the registry {before.address} refuses {before.address}/{tiny.image}:latest: "
             r"(403 Forbidden|requested access to the resource is denied)\. "
-            f"Run `docker login {before.address}` with an account that may do that.",
+            f"Run `docker login {before.address}` with an account that has access.",
             said.splitlines()[-1],
         )
         assert "trying again" not in said
         # BuildKit asks for each of some layers six times at once before it gives up.
         before.mood, before.tempers = 429, 45
         said = tiny.goldi("build.push", **env)
-        assert f"goldi: the registry {before.address} had too many requests from here: " in said
+        assert f"goldi: the registry {before.address} got too many requests from here: " in said
         assert "trying again in 1 s" in said
         assert asked(shop, f"{tiny.image}/tags/list")["tags"] == ["latest"]
     gone = f"127.0.0.1:{free_port()}"
     with without(f"{gone}/{tiny.image}"):
         said = tiny.goldi("build.push", code=22, GOLDI_REGISTRY=gone)
     assert f"goldi: the cache registry {gone} does not answer (connection refused): building without it" in said
-    assert f"goldi: the registry {gone} does not answer: connection refused. Look whether it is up" in said
+    assert f"goldi: the registry {gone} does not answer: connection refused. Check that it is running" in said
 
 
 def test_a_login_is_dockers_own(tiny: Project, tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_login_is_dockers_own(tiny: Project, tmp_path: Path) -> None:
         assert f"Run `docker login {address}` with an account" in said.splitlines()[-1]
         # A cache that wants a login costs a warning.
         said = tiny.goldi("build.prod", GOLDI_CACHE_BACKEND="registry", **env)
-        assert f"since the registry {address} refuses this" in said
+        assert f"since the registry {address} refuses the request" in said
         assert "goldi: the cache was not exported: " in said
         login = ("docker", "login", "--username", USER, "--password-stdin", address)
         subprocess.run(login, env=tiny.env | env, input=REGISTRY_PASSWORD, text=True, check=True, capture_output=True)

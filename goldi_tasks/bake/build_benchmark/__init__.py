@@ -1,7 +1,7 @@
-"""How long builds of a project take here, beside the guide's figures and beside plain docker.
+"""Measure builds of a project on this machine, and compare them with the guide's figures and with plain docker.
 
-`scratch` is the copy of the project that is built, `rounds` runs and `times` times, `hits` counts what caches gave,
-`table` says it, `traces` removes what is left with the engine.
+`project_copy` makes the copy that is built, `build_rounds` runs the builds, `cache_hits` counts the items taken from
+caches, `build_table` formats the report, `leftovers` removes images and cache records from the engine.
 """
 
 from collections.abc import Callable
@@ -12,22 +12,22 @@ from goldi_tasks.client import system_info
 from goldi_tasks.settings import Settings
 
 
-def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> build_table.Report:
-    """`number` rounds of builds of the project, in a copy of it; `tell` hears what is done.
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> build_table.Report:
+    """Measure `number` rounds of builds in a copy of the project; `report` is called with the name of each step.
 
-    What they leave, on disk and with the engine, is removed, also after Ctrl-C. Raises as builds do, and
-    CommandFailed where one fails.
+    Files, images and cache records of the builds are removed afterwards, also after Ctrl-C. Raises CommandFailed if a
+    build fails, and what builds raise.
     """
     docker = system_info.docker()
-    with project_copy.copy(settings) as made, leftovers.removed(build_rounds.IMAGE, tell):
-        times = Times(tell)
-        found = build_rounds.Rounds(made, docker, times)
-        for current in range(number):
-            times.heading = f"round {current + 1} of {number}: "
-            found.run(current)
+    with project_copy.copy(settings) as scratch, leftovers.removed(build_rounds.IMAGE, report):
+        times = Times(report)
+        rounds = build_rounds.Rounds(scratch, docker, times)
+        for index in range(number):
+            times.heading = f"round {index + 1} of {number}: "
+            rounds.run(index)
         times.heading = ""
-        found.rebuild()
-        tell("goldi --list")
+        rounds.rebuild()
+        report("goldi --list")
         return build_table.Report(
-            number, times.medians(), dict(found.hits), made.added, build_rounds.listing(made.work / "empty")
+            number, times.medians(), dict(rounds.hits), scratch.dependency, build_rounds.listing(scratch.work / "empty")
         )

@@ -1,4 +1,4 @@
-"""What builds leave with an engine: images, and records in its builder's cache. Only those made here are removed."""
+"""Remove what the benchmark's builds leave in the engine: images, and records in the builder's cache."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -11,31 +11,31 @@ from goldi_tasks.errors import CommandFailed
 
 
 @contextmanager
-def removed(image: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Afterwards images of the name `image` are gone, and the builder's cache is as it was.
+def removed(image: str, report: Callable[[str], None]) -> Iterator[None]:
+    """Remove images named `image`, and cache records that were added, when the block ends.
 
-    What others have built meanwhile is taken for ours: they build it again.
+    Records of other builds that ran at the same time are removed, too; those are built again.
     """
-    before = _records()
+    records_before = _list_records()
     try:
         yield
     finally:
-        tell("cleaning up")
-        names = process.capture(
+        report("cleaning up")
+        image_names = process.capture(
             Command(("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image))
         ).split()
-        if names:
-            process.capture(Command(("docker", "image", "rm", "--force", *names)))
-        _prune(before)
+        if image_names:
+            process.capture(Command(("docker", "image", "rm", "--force", *image_names)))
+        _prune(records_before)
 
 
-def _prune(kept: set[str]) -> None:
-    left: set[str] = set()
-    while (found := _records() - kept) != left:
-        # A record goes when nothing is built on it any more, and is kept while it is in use.
-        left = found
+def _prune(records_before: set[str]) -> None:
+    remaining: set[str] = set()
+    while (added := _list_records() - records_before) != remaining:
+        # A record that others are built on, or that is in use, cannot be removed yet.
+        remaining = added
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(_remove, found))
+            list(pool.map(_remove, added))
 
 
 def _remove(record: str) -> None:
@@ -43,8 +43,8 @@ def _remove(record: str) -> None:
         process.capture(Command(("docker", "buildx", "prune", "--all", "--force", "--filter", f"id={record}")))
 
 
-def _records() -> set[str]:
-    """The ids in the builder's cache; `--format` is not in buildx 0.13."""
+def _list_records() -> set[str]:
+    """Return the ids of the records in the builder's cache; buildx 0.13 has no `--format` for it."""
     return set(
         re.findall(r"^ID:\s+(\S+)", process.capture(Command(("docker", "buildx", "du", "--verbose"))), re.MULTILINE)
     )

@@ -1,1 +1,1 @@
-"""The builder that builds: which, whether it answers, and what another machine needs to be one."""
+"""Choose, create, check and describe the builder that builds images."""

@@ -1,4 +1,4 @@
-"""Where builds are done if not by the current builder: the settings `builder.*`, checked, as a builder of buildx."""
+"""Turn the settings `builder.*` into a builder of buildx, and into the commands that create, inspect and remove it."""
 
 import hashlib
 import json
@@ -14,17 +14,18 @@ from goldi_tasks.errors import SettingsError
 from goldi_tasks.settings import Settings
 
 CA, CERT, KEY = "ca.pem", "cert.pem", "key.pem"
-# docker's own ways to say which engine it speaks to: one that is not meant is emptied.
-_PULL = re.compile(r"failed to resolve reference \"(?:docker\.io/)?(\S+)\".*: ([^:]+)$")
-_ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
+# How BuildKit reports an image that it cannot pull: its name and the reason.
+_PULL_ERROR = re.compile(r"failed to resolve reference \"(?:docker\.io/)?(\S+)\".*: ([^:]+)$")
+# The variables that select the engine of the docker client; those that are not used are set to "".
+_ENGINE_VARIABLES = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
 
 
 @dataclass(frozen=True)
 class Builder:
     """A builder that the settings choose.
 
-    `name` is what buildx calls it, `env` leads docker there, `options` are all that its driver is given, `made` is
-    whether buildx has to be told of it first. `context` is the docker context that has to be there, "" for none.
+    `name` is its name in buildx, `env` the environment in which docker uses it, `options` are its driver options.
+    `certificates` is the directory of the TLS certificates, `context` the docker context that it needs, "" for none.
     """
 
     driver: str
@@ -36,30 +37,30 @@ class Builder:
     context: str = ""
 
     @property
-    def made(self) -> bool:
-        """Whether it is a builder that we make; the driver docker is an engine's own."""
+    def is_created(self) -> bool:
+        """Return whether we create it with `docker buildx create`; the driver docker is part of the engine."""
         return self.driver != "docker"
 
     @property
     def scheme(self) -> str:
-        """How the endpoint is reached: ssh, tcp; "" for a context, a file, or where none is given."""
+        """Return the scheme of the endpoint, such as ssh or tcp; "" for a context, a file, or no endpoint."""
         return urlsplit(self.endpoint).scheme
 
     def __str__(self) -> str:
-        """For people: `the builder tcp://far:2376 (remote)`."""
+        """Return the text for messages: `the builder tcp://far:2376 (remote)`."""
         return f"the builder {self.endpoint or 'on the current engine'} ({self.driver})"
 
 
 def chosen(settings: Settings, configuration: Path) -> Builder | None:
-    """The builder that the settings choose, None for buildx's current one. Raises SettingsError.
+    """Return the builder that the settings choose, None for buildx's current one. Raises SettingsError.
 
-    What buildx knows of it is in the directory `configuration`.
+    `configuration` is the BUILDX_CONFIG directory in which it is registered.
     """
     driver, endpoint = settings.builder_driver, settings.builder_endpoint
     if not driver:
         if endpoint or settings.builder_options or settings.builder_certificates:
             raise SettingsError(
-                "`builder` is set without a driver", "Set builder.driver in [tool.goldi], or remove the rest"
+                "`builder` is set without a driver", "Set builder.driver in [tool.goldi], or remove the other keys"
             )
         return None
     builder_options.endpoint(driver, endpoint)
@@ -70,12 +71,12 @@ def chosen(settings: Settings, configuration: Path) -> Builder | None:
     if driver == "remote" and settings.builder_certificates:
         files = {"cacert": CA, "cert": CERT, "key": KEY}
         options += tuple((name, f"{settings.builder_certificates}/{file}") for name, file in files.items())
-    said = json.dumps([settings.key, driver, endpoint, options, settings.builder_certificates])
-    name = "default" if driver == "docker" else f"goldilocks-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    identity = json.dumps([settings.key, driver, endpoint, options, settings.builder_certificates])
+    name = "default" if driver == "docker" else f"goldilocks-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     if driver == "docker":
-        env = _engine(endpoint, context, settings.builder_certificates)
+        env = _engine_environment(endpoint, context, settings.builder_certificates)
     else:
-        # Its own configuration: `docker buildx ls` waits 20 s for each builder of the usual one that does not answer.
+        # A BUILDX_CONFIG of its own: `docker buildx ls` waits 20 s for each registered builder that does not answer.
         env = {
             "BUILDX_CONFIG": str(configuration),
             **({"KUBECONFIG": endpoint} if driver == "kubernetes" and endpoint else {}),
@@ -84,57 +85,57 @@ def chosen(settings: Settings, configuration: Path) -> Builder | None:
 
 
 def create(builder: Builder) -> Command:
-    """What makes the builder known to buildx."""
-    given = [part for name, value in builder.options for part in ("--driver-opt", _quoted(f"{name}={value}"))]
-    where = (builder.endpoint,) if builder.endpoint and builder.driver != "kubernetes" else ()
-    argv = ("docker", "buildx", "create", "--name", builder.name, "--driver", builder.driver, *given, *where)
+    """Return the command that registers the builder with buildx."""
+    options = [part for name, value in builder.options for part in ("--driver-opt", _quote_csv(f"{name}={value}"))]
+    address = (builder.endpoint,) if builder.endpoint and builder.driver != "kubernetes" else ()
+    argv = ("docker", "buildx", "create", "--name", builder.name, "--driver", builder.driver, *options, *address)
     return Command(argv, builder.env)
 
 
 def ask(builder: Builder, *, start: bool = False) -> Command:
-    """What says whether the builder answers; `start` starts it, where it is started at need."""
-    if not builder.made:
+    """Return the command that fails if the builder does not answer; with `start` it starts the builder first."""
+    if not builder.is_created:
         return Command(("docker", "version", "--format", "{{.Server.Version}}"), builder.env)
     return Command(("docker", "buildx", "inspect", *(("--bootstrap",) if start else ()), builder.name), builder.env)
 
 
 def remove(name: str, configuration: Path) -> Command:
-    """What removes a builder that we made, with its cache."""
+    """Return the command that removes a builder that we created, with its cache."""
     return Command(("docker", "buildx", "rm", "--force", name), {"BUILDX_CONFIG": str(configuration)})
 
 
 def runs(inspected: str) -> bool:
-    """Whether one of the nodes in the answer of `docker buildx inspect` runs."""
+    """Return whether one of the nodes in the output of `docker buildx inspect` is running."""
     return bool(re.search(r"^Status:\s+running$", inspected, re.MULTILINE))
 
 
-def reason(said: str) -> str:
-    """The end of what docker said of a builder that cannot be had: its last line, without what is around the reason."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()] or ["no word from it"]
-    last = next((line for line in reversed(lines) if "ERROR: " in line or line.startswith("Error:")), lines[-1])
+def reason(output: str) -> str:
+    """Return the reason in the `output` of a docker command that failed: its last error line, without prefixes."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()] or ["docker printed no reason"]
+    error = next((line for line in reversed(lines) if "ERROR: " in line or line.startswith("Error:")), lines[-1])
     # `docker version: error during connect: Get "http://...": command [ssh ...] has exited [...] stderr=` and the like.
-    last = re.sub(r"^.*?(ERROR: |Error:\s+)|^docker \w+: (error during connect: )?(Get \"\S+\": )?", "", last)
-    last = last.rpartition("stderr=")[2]
-    return last.removesuffix(". Is the docker daemon running?").rstrip(".")
+    error = re.sub(r"^.*?(ERROR: |Error:\s+)|^docker \w+: (error during connect: )?(Get \"\S+\": )?", "", error)
+    error = error.rpartition("stderr=")[2]
+    return error.removesuffix(". Is the docker daemon running?").rstrip(".")
 
 
-def boot_failure(said: str) -> str:
-    """Why a builder does not start, by what docker said of it."""
-    last = reason(said)
-    pull = _PULL.search(last)
-    return f"{pull[1]} cannot be pulled, {pull[2].strip()}" if pull else last
+def boot_failure(output: str) -> str:
+    """Return why a builder does not start, from the `output` of docker."""
+    error = reason(output)
+    pull_error = _PULL_ERROR.search(error)
+    return f"{pull_error[1]} cannot be pulled, {pull_error[2].strip()}" if pull_error else error
 
 
-def _engine(endpoint: str, context: str, certificates: str) -> dict[str, str]:
-    """The client's variables for the engine at `endpoint`; none for the current one."""
+def _engine_environment(endpoint: str, context: str, certificates: str) -> dict[str, str]:
+    """Return the environment of the docker client for the engine at `endpoint`; {} for the current one."""
     if not endpoint:
         return {}
-    chosen = {"DOCKER_CONTEXT": context} if context else {"DOCKER_HOST": endpoint}
+    variables = {"DOCKER_CONTEXT": context} if context else {"DOCKER_HOST": endpoint}
     if certificates:
-        chosen |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": certificates}
-    return {name: chosen.get(name, "") for name in _ENGINE}
+        variables |= {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": certificates}
+    return {name: variables.get(name, "") for name in _ENGINE_VARIABLES}
 
 
-def _quoted(text: str) -> str:
-    """A field of CSV, which buildx reads options as."""
-    return '"' + text.replace('"', '""') + '"' if any(sign in text for sign in ',"') else text
+def _quote_csv(text: str) -> str:
+    """Quote `text` as a field of CSV, the format in which buildx reads driver options."""
+    return '"' + text.replace('"', '""') + '"' if any(character in text for character in ',"') else text

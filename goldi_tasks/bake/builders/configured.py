@@ -1,4 +1,4 @@
-"""The builder that the settings choose: checked, made if buildx does not know it, asked, and if need be given up."""
+"""Check, create, start and remove the builder that the settings choose, and use it for a block of code."""
 
 import re
 import shutil
@@ -19,105 +19,106 @@ from goldi_tasks.dockerfile import parse
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, SettingsError, did_you_mean
 from goldi_tasks.settings import Settings
 
-# Seconds that a builder may take to say a word; to start, where that takes an image or a pod; to be removed.
+# Timeouts in seconds: to answer; to start, which may pull an image or create a pod; to be removed.
 ANSWER, START, END = 10.0, 180.0, 30.0
 
 
 def configuration(settings: Settings) -> Path:
-    """What buildx knows of this project's builders; it may not exist. Raises NoPermission."""
+    """Return BUILDX_CONFIG of this project's builders, a directory that may not exist. Raises NoPermission."""
     return state.folder("builders") / settings.key
 
 
 def chosen(settings: Settings) -> Builder | None:
-    """The builder that the settings choose, None for the current one. Raises SettingsError, NoPermission."""
-    # A build with the current builder asks nothing of the state directory.
+    """Return the builder that the settings choose, None for the current one. Raises SettingsError, NoPermission."""
+    # A build with the current builder does not need the state directory.
     return builder_model.chosen(settings, configuration(settings) if settings.builder_driver else Path())
 
 
 @contextmanager
 def at(settings: Settings) -> Iterator[Builder | None]:
-    """The builder that builds in the block, to which docker is led; None for the current one.
+    """Set docker's environment to the builder of the settings in the block; give it, None for the current one.
 
-    Raises SettingsError, NoEngine where it cannot be had, unless the current one may stand in for it.
+    Raises SettingsError, and NoEngine where the builder is not available and `builder.fallback` is off.
     """
-    found = chosen(settings)
-    if found:
+    builder = chosen(settings)
+    if builder:
         try:
-            ready(settings, found)
+            ready(settings, builder)
         except (NoEngine, NoDocker) as error:
             if not settings.builder_fallback:
                 raise
-            print(f"goldi: {error.problem}: the current builder builds instead", file=sys.stderr, flush=True)
-            found = None
-    if not found:
+            print(f"goldi: {error.problem}; the current builder is used instead", file=sys.stderr, flush=True)
+            builder = None
+    if not builder:
         yield None
         return
-    # What was asked before was asked of another engine, and so is what is asked after.
+    # Cached answers before and after the block are those of another engine.
     system_info.forget()
     try:
-        with process.led(found.env):
-            yield found
+        with process.led(builder.env):
+            yield builder
     finally:
         system_info.forget()
 
 
-def docker(found: Builder | None) -> system_info.Docker:
-    """The engine that images come to, with the builder `found`; to be called where docker is led to it.
+def docker(builder: Builder | None) -> system_info.Docker:
+    """Return the engine that receives the images of `builder`; docker's environment must be set to it.
 
     Raises NoDocker, NoEngine, NoPermission.
     """
-    if not found:
+    if not builder:
         return system_info.docker()
-    # Not `buildx ls`, which asks every builder.
+    # Not `docker buildx ls`, which connects to every builder.
     info, buildx = (
         system_info.engine_info(lambda command: process.ask(command, ANSWER)),
         system_info.plugin_version("buildx"),
     )
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    return replace(system_info.put_together(info, buildx, ()), driver=found.driver, builder=found.name)
+    return replace(system_info.put_together(info, buildx, ()), driver=builder.driver, builder=builder.name)
 
 
-def ready(settings: Settings, found: Builder) -> None:
-    """Make `found` if need be, and see that it answers. Raises SettingsError, NoDocker, NoEngine, Interrupted."""
-    system_info.client()
-    check(found)
-    try:
-        if why := connection.refusal(found):
-            raise CommandFailed(why, 1)
-        if not found.made:
-            process.ask(builder_model.ask(found), ANSWER)
-        elif not builder_model.runs(_inspected(settings, found)) and not process.is_dry():
-            start(found)
-    except CommandFailed as error:
-        raise lost(found, error) from error
+def ready(settings: Settings, builder: Builder) -> None:
+    """Create `builder` if it does not exist, and wait until it answers.
 
-
-def lost(found: Builder, error: CommandFailed) -> NoEngine:
-    """What is told of a builder that cannot be had."""
-    remedy = (
-        "See that it runs and that this machine may reach it, or set builder.fallback to build with the current one"
-    )
-    return NoEngine(f"{found} is not available: {builder_model.reason(error.problem)}", remedy)
-
-
-def missing(settings: Settings, found: Builder, printed: Mapping[str, Any]) -> None:
-    """Raises NoEngine for a base image made on this machine that the builder cannot have: it would look for minutes.
-
-    `printed` is what `bake --print` shows.
+    Raises SettingsError, NoDocker, NoEngine, Interrupted.
     """
-    own = {name for name in _base_images(settings, printed) if name.startswith("localhost/")}
-    lacking = sorted(own if found.made else own - client_state.images(own, "").keys()) if own else []
-    if not lacking:
+    system_info.client()
+    check(builder)
+    try:
+        if refusal := connection.refusal(builder):
+            raise CommandFailed(refusal, 1)
+        if not builder.is_created:
+            process.ask(builder_model.ask(builder), ANSWER)
+        elif not builder_model.runs(_inspect_or_create(settings, builder)) and not process.is_dry():
+            start(builder)
+    except CommandFailed as error:
+        raise lost(builder, error) from error
+
+
+def lost(builder: Builder, error: CommandFailed) -> NoEngine:
+    """Return the exception for a builder that is not available."""
+    remedy = "Check that it runs and accepts this machine, or set builder.fallback to build with the current builder"
+    return NoEngine(f"{builder} is not available: {builder_model.reason(error.problem)}", remedy)
+
+
+def missing(settings: Settings, builder: Builder, printed: Mapping[str, Any]) -> None:
+    """Check that `builder` has the base images built on this machine; otherwise it would try to pull them for minutes.
+
+    `printed` is the output of `docker buildx bake --print`. Raises NoEngine.
+    """
+    local = {name for name in _base_images(settings, printed) if name.startswith("localhost/")}
+    missing = sorted(local if builder.is_created else local - client_state.images(local, "").keys()) if local else []
+    if not missing:
         return
-    remedy = "Set PYTHON_IMAGE and NODE_IMAGE to names that it can pull"
-    if not found.made:
-        remedy += f", or send them there with `docker save {' '.join(lacking)} | docker load`, the latter led to it"
-    raise NoEngine(f"{found} does not have {' and '.join(lacking)}, made on this machine", remedy)
+    remedy = "Set PYTHON_IMAGE and NODE_IMAGE to images that it can pull"
+    if not builder.is_created:
+        remedy += f", or load them into its engine with `docker save {' '.join(missing)}` and `docker load`"
+    raise NoEngine(f"{builder} does not have {' and '.join(missing)}, which was built on this machine", remedy)
 
 
 def _base_images(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
-    """List the images that targets build on; none where that cannot be said, or buildx can say better what is wrong."""
+    """List the base images of all targets; of a Dockerfile that is not understood there are none."""
     images = set[str]()
     for target in printed.get("target", {}).values():
         with suppress(OSError, control_files.NotUnderstood):
@@ -127,72 +128,76 @@ def _base_images(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
     return images
 
 
-def check(found: Builder) -> None:
-    """What of the settings only this machine can tell. Raises SettingsError."""
-    if found.scheme == "ssh" and not shutil.which("ssh"):
-        raise SettingsError(f"builder.endpoint is {found.endpoint}, and there is no ssh here", "Install an ssh client")
-    if found.certificates:
-        certificates.check(Path(found.certificates))
-    if found.driver == "kubernetes" and found.endpoint and not Path(found.endpoint).is_file():
-        raise SettingsError(f"builder.endpoint {found.endpoint} is not a file", "Point it to a kubeconfig file")
-    if found.context and found.context not in (known := contexts()):
+def check(builder: Builder) -> None:
+    """Check the settings against this machine: ssh, certificates, kubeconfig, docker context. Raises SettingsError."""
+    if builder.scheme == "ssh" and not shutil.which("ssh"):
         raise SettingsError(
-            f"docker knows no context '{found.context}'", did_you_mean(found.context, known).capitalize()
+            f"builder.endpoint is {builder.endpoint}, and ssh is not installed", "Install an ssh client"
+        )
+    if builder.certificates:
+        certificates.check(Path(builder.certificates))
+    if builder.driver == "kubernetes" and builder.endpoint and not Path(builder.endpoint).is_file():
+        raise SettingsError(
+            f"builder.endpoint {builder.endpoint} is not a file", "Set it to the path of a kubeconfig file"
+        )
+    if builder.context and builder.context not in (names := contexts()):
+        raise SettingsError(
+            f"docker knows no context '{builder.context}'", did_you_mean(builder.context, names).capitalize()
         )
 
 
 def contexts() -> list[str]:
-    """The names of docker's contexts."""
+    """List the names of docker's contexts."""
     return process.ask(Command(("docker", "context", "ls", "--format", "{{.Name}}")), ANSWER).split()
 
 
 def remove(settings: Settings) -> None:
-    """Remove the builder that was made last for this project, with its cache."""
-    if name := _last(settings):
+    """Remove the builder that was created last for this project, with its cache."""
+    if name := _last_name(settings):
         try:
             process.ask(builder_model.remove(name, configuration(settings)), END)
         except CommandFailed as error:
-            # What is not there any more is removed; what cannot be reached keeps what it has.
-            print(f"goldi: {name} is not removed: {builder_model.reason(error.problem)}", file=sys.stderr, flush=True)
+            # It may not exist any more, or not be reachable.
+            print(f"goldi: {name} was not removed: {builder_model.reason(error.problem)}", file=sys.stderr, flush=True)
 
 
-def _inspected(settings: Settings, found: Builder) -> str:
-    """What buildx says of the builder, which is made first if buildx does not know it. Raises CommandFailed."""
-    if _last(settings) == found.name:
+def _inspect_or_create(settings: Settings, builder: Builder) -> str:
+    """Return the output of `docker buildx inspect`; create the builder if it does not exist. Raises CommandFailed."""
+    if _last_name(settings) == builder.name:
         try:
-            return process.ask(builder_model.ask(found), ANSWER)
+            return process.ask(builder_model.ask(builder), ANSWER)
         except CommandFailed as error:
-            # Else buildx has forgotten it.
             if error.code == process.LATE:
                 raise
+            # buildx does not know it any more.
     if process.is_dry():
-        process.live(builder_model.create(found))
+        process.live(builder_model.create(builder))
         return ""
     remove(settings)
     state.make(configuration(settings))
-    process.ask(builder_model.create(found), ANSWER * 2.5)
-    state.write(_note(settings), found.name)
-    return process.ask(builder_model.ask(found), ANSWER)
+    process.ask(builder_model.create(builder), ANSWER * 2.5)
+    state.write(_name_file(settings), builder.name)
+    return process.ask(builder_model.ask(builder), ANSWER)
 
 
-def start(found: Builder, title: str = "") -> None:
+def start(builder: Builder, title: str = "") -> None:
     """Start the builder, shown as `title`, and wait until it answers. Raises CommandFailed."""
-    far = found.driver == "remote"
-    if not far:
-        print(f"goldi: starting {title or found}", file=sys.stderr, flush=True)
-    said = process.ask(builder_model.ask(found, start=True), ANSWER if far else START)
-    if not builder_model.runs(said):
-        told = re.search(r"^Error:\s+(.*)$", said, re.MULTILINE)
-        raise CommandFailed(told[1] if told else "it is not running", 1)
+    is_remote = builder.driver == "remote"
+    if not is_remote:
+        print(f"goldi: starting {title or builder}", file=sys.stderr, flush=True)
+    output = process.ask(builder_model.ask(builder, start=True), ANSWER if is_remote else START)
+    if not builder_model.runs(output):
+        error = re.search(r"^Error:\s+(.*)$", output, re.MULTILINE)
+        raise CommandFailed(error[1] if error else "it is not running", 1)
 
 
-def _note(settings: Settings) -> Path:
-    """Where the name of the builder that we made last for this project is kept."""
+def _name_file(settings: Settings) -> Path:
+    """Return the file that holds the name of the builder that was created last for this project."""
     return configuration(settings) / "goldi"
 
 
-def _last(settings: Settings) -> str:
+def _last_name(settings: Settings) -> str:
     try:
-        return _note(settings).read_text(encoding="utf-8")
+        return _name_file(settings).read_text(encoding="utf-8")
     except OSError:
         return ""

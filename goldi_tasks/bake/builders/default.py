@@ -1,4 +1,4 @@
-"""The builder that docker chooses by itself, where that is not the engine: whether it starts."""
+"""Start the current builder of buildx where it is not the engine itself."""
 
 from goldi_tasks import process
 from goldi_tasks.bake.builders import builder_model, configured
@@ -8,7 +8,7 @@ from goldi_tasks.errors import CommandFailed, NoEngine
 
 
 def check(docker: Docker) -> None:
-    """Start the builder that builds, where it is not the engine itself, and wait for it. Raises NoEngine."""
+    """Start the current builder, if it is not the engine itself, and wait until it answers. Raises NoEngine."""
     if not docker.container:
         return
     builder = Builder("docker-container" if docker.driver == "docker" else docker.driver, "", docker.container)
@@ -19,7 +19,7 @@ def check(docker: Docker) -> None:
         raise dead(docker.container, error.problem) from error
 
 
-def dead(name: str, said: str) -> NoEngine:
-    """Return the error of a builder that does not start, of which docker `said` why."""
-    remedy = "Run `inv build.builder --reset`, which goes back to the engine's own builder where no other one starts"
-    return NoEngine(f"the builder {name} cannot be started: {builder_model.boot_failure(said)}", remedy)
+def dead(name: str, output: str) -> NoEngine:
+    """Return the exception for the builder `name` that does not start; `output` is what docker printed."""
+    remedy = "Run `inv build.builder --reset`; it selects the engine's own builder if no other builder starts"
+    return NoEngine(f"the builder {name} cannot be started: {builder_model.boot_failure(output)}", remedy)

@@ -1,4 +1,4 @@
-"""Show which builder builds; make the one that the settings choose, or the guide's `goldilocks-builder`, anew."""
+"""Describe the builder that builds; create and reset the settings' builder, or the guide's `goldilocks-builder`."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -18,114 +18,118 @@ from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import BAKE_FILE, Settings, find_project
 
 _CREATE = ("docker", "buildx", "create", "--name", BUILDER, "--driver", "docker-container", "--bootstrap")
-# What it collects, beside the bake file; plain `docker buildx create` takes it too.
+# The garbage collection of a created builder; the file lies beside the bake file, and `docker buildx create` takes it.
 CONFIG = BAKE_FILE.with_name("buildkitd.toml")
 _STORE = "Enable the containerd image store, or load moby/buildkit:buildx-stable-1 into the engine"
 
 
 def found(settings: Settings) -> dict[str, Any]:
-    """Which builder builds, for scripts: whose choice it is, whether it answers, and what it can do.
+    """Describe the builder that builds, for JSON: who chose it, whether it answers, and what it can do.
 
-    Raises NoDocker, NoEngine, NoPermission where there is no current builder, SettingsError.
+    Raises SettingsError, and where there is no current builder NoDocker, NoEngine, NoPermission.
     """
     builder = configured.chosen(settings)
     if not builder:
         docker = system_info.docker()
-        told = {"chosen": False, "driver": docker.driver, "endpoint": "", **_answers(docker), **_guides(docker)}
+        status = {"chosen": False, "driver": docker.driver, "endpoint": ""}
+        status |= _engine_fields(docker) | _guide_fields(docker)
         try:
             default.check(docker)
         except NoEngine as error:
-            told |= {"answers": False, "why": str(error)}
-        return told
-    told = {"chosen": True, "driver": builder.driver, "endpoint": builder.endpoint, "name": builder.name}
-    told |= {"fallback": settings.builder_fallback}
+            status |= {"answers": False, "why": str(error)}
+        return status
+    status = {"chosen": True, "driver": builder.driver, "endpoint": builder.endpoint, "name": builder.name}
+    status |= {"fallback": settings.builder_fallback}
     try:
         configured.ready(settings, builder)
         with process.led(builder.env):
-            return told | _answers(configured.docker(builder))
+            return status | _engine_fields(configured.docker(builder))
     except GoldiError as error:
-        return told | {"answers": False, "why": str(error)}
+        return status | {"answers": False, "why": str(error)}
 
 
-def lines(told: Mapping[str, Any]) -> Iterator[str]:
-    """Return the same for people."""
-    does = "exports local caches" if told.get("exports_local") else "exports inline caches only"
-    if failure(told):
+def lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """Format the status of the builder as sentences; none where `failure` returns an exception."""
+    if failure(status):
         return
-    if not told["chosen"]:
-        yield f"the current builder has the {told['driver']} driver, on the {told['store']} image store: it {does}"
-        needed = "not needed" if told["exports_local"] else as_typed("create it with `inv build.builder --create`")
-        yield f"{BUILDER} is {'there' if told[BUILDER] else f'not there: {needed}'}"
+    exports = "exports local caches" if status.get("exports_local") else "exports inline caches only"
+    if not status["chosen"]:
+        driver, store = status["driver"], status["store"]
+        yield f"the current builder has the {driver} driver, on the {store} image store: it {exports}"
+        advice = "not needed" if status["exports_local"] else as_typed("create it with `inv build.builder --create`")
+        yield f"{BUILDER} {'exists' if status[BUILDER] else f'does not exist: {advice}'}"
         return
-    yield f"the settings choose the builder {told['endpoint'] or told['name']}, of the {told['driver']} driver"
-    if told["answers"]:
-        to = "on its engine" if told["driver"] == "docker" else "on this machine's engine"
-        yield f"it answers and {does}; images come to be {to}, {told['engine']}, in the {told['store']} image store"
+    name = status["endpoint"] or status["name"]
+    yield f"the settings choose the builder {name}, of the {status['driver']} driver"
+    if status["answers"]:
+        engine = "its own engine" if status["driver"] == "docker" else "this machine's engine"
+        version, store = status["engine"], status["store"]
+        yield f"it answers and {exports}; images are loaded into {engine} ({version}, {store} image store)"
         return
-    yield f"{told['why']} Until then builds are done by the current builder instead."
+    yield f"{status['why']} Until then the current builder is used."
 
 
-def failure(told: Mapping[str, Any]) -> NoEngine | None:
-    """Return what is wrong where nothing builds."""
-    return None if told["answers"] or told.get("fallback") else NoEngine(told["why"])
+def failure(status: Mapping[str, Any]) -> NoEngine | None:
+    """Return the exception for the `status` of a builder that does not answer and has no fallback, else None."""
+    return None if status["answers"] or status.get("fallback") else NoEngine(status["why"])
 
 
 def create(settings: Settings, start: Path) -> None:
-    """Create and start the builder. Raises NoEngine where its image cannot be had, SettingsError."""
+    """Create and start the builder. Raises SettingsError, and NoEngine if it does not start."""
     if builder := configured.chosen(settings):
-        return _ready(settings, builder)
+        return _prepare(settings, builder)
     docker = system_info.docker()
     if BUILDER in docker.builders:
         default.check(replace(docker, builder=BUILDER))
-        print(f"{BUILDER} is there already")
+        print(f"{BUILDER} exists already")
         return None
     try:
         _create(start)
     except CommandFailed as error:
-        instead = "It is not needed: this engine keeps the build caches" if docker.exports_local else _STORE
-        raise NoEngine(f"{BUILDER} cannot be started: {builder_model.boot_failure(error.problem)}", instead) from error
+        remedy = "It is not needed: this engine keeps the build caches" if docker.exports_local else _STORE
+        raise NoEngine(f"{BUILDER} cannot be started: {builder_model.boot_failure(error.problem)}", remedy) from error
 
 
 def reset(settings: Settings, start: Path) -> None:
-    """Remove the builder, with the cache in it, and create it again; go back to the engine's own where none starts.
+    """Remove the builder with its cache, and create it again; select the engine's own builder if it does not start.
 
-    Raises SettingsError, NoEngine where not even that is possible.
+    Raises SettingsError, and NoEngine if the engine's own builder cannot be used either.
     """
     if builder := configured.chosen(settings):
         configured.remove(settings)
-        return _ready(settings, builder)
+        return _prepare(settings, builder)
     docker = system_info.docker()
     if BUILDER in docker.builders:
         process.live(Command(("docker", "buildx", "rm", BUILDER)))
         system_info.forget()
     try:
-        _create(start, chosen=docker.current == BUILDER)
+        _create(start, use=docker.current == BUILDER)
     except CommandFailed as error:
-        print(f"{BUILDER} cannot be started and is removed: {builder_model.boot_failure(error.problem)}")
-        _go_back()
+        print(f"{BUILDER} cannot be started and was removed: {builder_model.boot_failure(error.problem)}")
+        _select_engine_builder()
 
 
-def _ready(settings: Settings, builder: Builder) -> None:
+def _prepare(settings: Settings, builder: Builder) -> None:
     configured.ready(settings, builder)
     if not process.is_dry():
         print(f"{builder} answers")
 
 
-def _answers(docker: Docker) -> dict[str, Any]:
+def _engine_fields(docker: Docker) -> dict[str, Any]:
     engine = ".".join(map(str, docker.engine))
     return {"answers": True, "engine": engine, "store": docker.store, "exports_local": docker.exports_local}
 
 
-def _guides(docker: Docker) -> dict[str, Any]:
+def _guide_fields(docker: Docker) -> dict[str, Any]:
     return {BUILDER: BUILDER in docker.builders}
 
 
-def _create(start: Path, *, chosen: bool = False) -> None:
-    """Run the guide's command, with what keeps cache mounts where the project around `start` has that.
+def _create(start: Path, *, use: bool = False) -> None:
+    """Create the guide's builder, with the buildkitd.toml of the project that contains `start` if it has one.
 
-    It becomes the current builder if `chosen`. A builder that does not start is removed. Raises CommandFailed.
+    It becomes the current builder if `use` is set. A builder that does not start is removed. Raises CommandFailed.
     """
-    command = Command((*_CREATE, *(("--use",) if chosen else ()), *_config(start)))
+    command = Command((*_CREATE, *(("--use",) if use else ()), *_config_option(start)))
     if process.is_dry():
         process.live(command)
         return
@@ -138,7 +142,7 @@ def _create(start: Path, *, chosen: bool = False) -> None:
         raise
 
 
-def _config(start: Path) -> tuple[str, ...]:
+def _config_option(start: Path) -> tuple[str, ...]:
     try:
         config = find_project(start) / CONFIG
     except NotAProject:
@@ -146,20 +150,20 @@ def _config(start: Path) -> tuple[str, ...]:
     return ("--buildkitd-config", str(config)) if config.is_file() else ()
 
 
-def _go_back() -> None:
-    """Let the engine's own builder build where the current one does not start. Raises NoEngine, CommandFailed."""
+def _select_engine_builder() -> None:
+    """Select the engine's own builder if the current one does not start. Raises NoEngine, CommandFailed."""
     docker = system_info.docker()
     try:
         default.check(docker)
-        builder, left = docker.container, ""
+        builder, note = docker.container, ""
     except NoEngine as error:
-        builder, left = "", f"; {docker.current} is left alone"
+        builder, note = "", f"; {docker.current} was not changed"
         if name := os.environ.get("BUILDX_BUILDER"):
-            raise NoEngine(error.problem, f"Unset BUILDX_BUILDER, which chooses {name}") from error
+            raise NoEngine(error.problem, f"Unset BUILDX_BUILDER, which selects {name}") from error
     if not builder:
         context = process.capture(Command(("docker", "context", "show"))).strip()
         process.capture(Command(("docker", "buildx", "use", context)))
         builder = f"the engine's own builder (`docker buildx use {context}`)"
         system_info.forget()
     caches = "keeps the build caches" if system_info.docker().exports_local else f"exports no local cache. {_STORE}"
-    print(f"builds use {builder}, which {caches}{left}")
+    print(f"builds use {builder}, which {caches}{note}")

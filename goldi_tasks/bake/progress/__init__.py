@@ -1,5 +1,5 @@
-"""A build while it runs: buildx's words as events, what they add up to, and how it is shown.
+"""Follow a running build: parse buildx's output into events, collect them, and show the progress.
 
-`progress` makes events, `step` and `steps` the build as far as it has come, `view` follows it and shows it `live` or
-`plain`, `failure` says what went wrong and where.
+`events` parses the output, `step` and `running_build` hold the state of the build, `view` runs the command and shows
+its progress with `live_table` or `plain_lines`, `step_failure` formats the failed steps.
 """

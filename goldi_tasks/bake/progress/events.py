@@ -1,7 +1,7 @@
-"""What buildx says with `--progress=rawjson`, as typed events: text in, in pieces of any size, values out.
+"""Parse the output of `buildx --progress=rawjson` into typed events; the text may come in pieces of any size.
 
-buildx 0.13 writes its JSON documents over many lines, later ones one a line; what else it writes to the same
-place (warnings, the final error with its piece of the Dockerfile) comes out as `Said`.
+buildx 0.13 writes each JSON document over many lines, later releases write one document per line. Every other line of
+that stream (warnings, the final error with its excerpt of the Dockerfile) is an event of its own.
 """
 
 import base64
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Vertex:
-    """A step as it is now; times are seconds since the epoch, None for what has not happened."""
+    """A step and its present state; times are seconds since the epoch, None for what has not happened."""
 
     digest: str
     name: str
@@ -39,11 +39,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Log:
-    """What a step wrote, as it came: neither lines nor letters are whole."""
+    """Output of a step as buildx sent it: it may begin or end inside a line or a UTF-8 character."""
 
     vertex: str
     data: bytes
-    at: float | None = None
+    timestamp: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,66 +65,67 @@ Event = Vertex | Status | Log | Notice | Said
 
 
 class Decoder:
-    """Feeds on text, gives events."""
+    """A decoder that is fed pieces of text and yields the events that they complete."""
 
     def __init__(self) -> None:
-        self._rest = ""
+        self._unfinished_line = ""
         self._document: list[str] = []
 
     def feed(self, text: str) -> Iterator[Event]:
-        """The events that are complete with `text`."""
-        *lines, self._rest = (self._rest + text).split("\n")
+        """Yield the events that `text` completes."""
+        *lines, self._unfinished_line = (self._unfinished_line + text).split("\n")
         for line in lines:
-            yield from self._line(line)
+            yield from self._decode_line(line)
 
     def close(self) -> Iterator[Event]:
-        """What is left when nothing more comes; a document that was cut off is dropped."""
-        rest, self._rest = self._rest, ""
-        if rest:
-            yield from self._line(rest)
+        """Yield the events of an unfinished last line; an unfinished document is dropped."""
+        line, self._unfinished_line = self._unfinished_line, ""
+        if line:
+            yield from self._decode_line(line)
         self._document = []
 
-    def _line(self, line: str) -> Iterator[Event]:
+    def _decode_line(self, line: str) -> Iterator[Event]:
         if self._document and line.startswith((" ", "}")):
             self._document.append(line)
             if line.rstrip() == "}":
-                whole, self._document = self._document, []
-                yield from _events("\n".join(whole))
+                document_lines, self._document = self._document, []
+                yield from _parse_document("\n".join(document_lines))
         elif line.rstrip() == "{":
             self._document = [line]
         elif line.startswith("{"):
-            yield from _events(line)
+            yield from _parse_document(line)
         else:
-            # Also between the lines of a document: other writers do not wait for buildx's end.
+            # Other programs may write to the stream between the lines of a document.
             yield Said(line.rstrip("\r"))
 
 
-def _events(text: str) -> Iterator[Event]:
-    """The events of one document; a text that is none of buildx's is passed on."""
+def _parse_document(text: str) -> Iterator[Event]:
+    """Yield the events of one document; text that is not a document of buildx is passed on line by line."""
     try:
-        found = list(_read(json.loads(text)))
+        events = list(_read_document(json.loads(text)))
     except (ValueError, LookupError, TypeError, AttributeError):
-        found = [Said(line) for line in text.split("\n")]
-    yield from found
+        events = [Said(line) for line in text.split("\n")]
+    yield from events
 
 
-def _read(document: dict[str, Any]) -> Iterator[Event]:
-    # 0.13 writes empty ones too.
+def _read_document(document: dict[str, Any]) -> Iterator[Event]:
+    # buildx 0.13 writes empty documents, too.
     if document and not document.keys() & {"vertexes", "statuses", "logs", "warnings"}:
-        raise ValueError("not buildx's")
-    for it in document.get("vertexes") or ():
-        times = _time(it.get("started")), _time(it.get("completed"))
-        inputs = tuple(it.get("inputs") or ())
-        yield Vertex(it["digest"], it.get("name", ""), inputs, *times, it.get("cached", False), it.get("error", ""))
-    for it in document.get("statuses") or ():
-        times = _time(it.get("started")), _time(it.get("completed"))
-        yield Status(it["vertex"], it["id"], it.get("current", 0), it.get("total", 0), *times)
-    for it in document.get("logs") or ():
-        yield Log(it["vertex"], base64.b64decode(it.get("data") or ""), _time(it.get("timestamp")))
-    for it in document.get("warnings") or ():
-        yield Notice(it["vertex"], base64.b64decode(it.get("short") or "").decode("utf-8", "replace"))
+        raise ValueError("not a document of buildx")
+    for vertex in document.get("vertexes") or ():
+        times = _parse_time(vertex.get("started")), _parse_time(vertex.get("completed"))
+        inputs = tuple(vertex.get("inputs") or ())
+        cached, error = vertex.get("cached", False), vertex.get("error", "")
+        yield Vertex(vertex["digest"], vertex.get("name", ""), inputs, *times, cached, error)
+    for status in document.get("statuses") or ():
+        times = _parse_time(status.get("started")), _parse_time(status.get("completed"))
+        yield Status(status["vertex"], status["id"], status.get("current", 0), status.get("total", 0), *times)
+    for log in document.get("logs") or ():
+        yield Log(log["vertex"], base64.b64decode(log.get("data") or ""), _parse_time(log.get("timestamp")))
+    for warning in document.get("warnings") or ():
+        yield Notice(warning["vertex"], base64.b64decode(warning.get("short") or "").decode("utf-8", "replace"))
 
 
-def _time(text: str | None) -> float | None:
-    """Seconds since the epoch; Go writes the year 1 for what has not happened."""
+def _parse_time(text: str | None) -> float | None:
+    """Return seconds since the epoch; None for Go's zero time (year 1), which stands for what has not happened."""
     return datetime.fromisoformat(text).timestamp() if text and not text.startswith("0001-") else None

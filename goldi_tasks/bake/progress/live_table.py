@@ -1,4 +1,4 @@
-"""Progress on a terminal: a table that is redrawn, one row for each stage and one for what it says."""
+"""Show progress on a terminal as a table that is redrawn: each stage has a row, and one for its last output."""
 
 import time
 from collections.abc import Iterator
@@ -11,90 +11,93 @@ from goldi_tasks.bake.progress.step import Step, busy, without_flags
 from goldi_tasks.command import mask
 
 # Seconds between two drawings.
-_PAUSE = 0.1
+_REDRAW_INTERVAL = 0.1
 _STYLES = {"failed": "red", "running": "cyan", "ended": "yellow", "cached": "green", "done": "green"}
 _MARKS = {"failed": "✗", "running": "…", "ended": "-", "cached": "✓", "done": "✓"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """A stage: what is to be said of it (a key of the styles), its name, step, time, and what it does and says."""
+    """A stage of the build in the table.
+
+    `state` is a key of _STYLES, `place` the step such as `2/7`, `time` the seconds or `cached`, `output` a line.
+    """
 
     state: str
     stage: str
     place: str
     time: str
-    does: str
-    says: str = ""
+    instruction: str
+    output: str = ""
 
 
 def rows(build: Build, now: float, *, height: int = 100) -> list[Row]:
-    """A row for each stage, in the order of their beginning; in less than `height` lines those that ended go first."""
+    """Return a row for each stage, in the order of their start; drop ended stages first to fit into `height` lines."""
     stages: dict[str, list[Step]] = {}
     for step in sorted(build.steps.values(), key=lambda step: step.number):
         if step.number:
             stages.setdefault(step.stage, []).append(step)
-    found = [_row(stage, steps, now) for stage, steps in stages.items()]
-    while len(found) > 1 and sum(2 if row.says else 1 for row in found) > height:
-        found.remove(next((row for row in found if row.state not in ("running", "failed")), found[0]))
-    return found
+    table = [_make_row(stage, steps, now) for stage, steps in stages.items()]
+    while len(table) > 1 and sum(2 if row.output else 1 for row in table) > height:
+        table.remove(next((row for row in table if row.state not in ("running", "failed")), table[0]))
+    return table
 
 
 @contextmanager
 def screen(title: str, build: Build) -> Iterator["Screen"]:
-    """A live table on standard error. Leaving gives the terminal back as it was, with the last state shown."""
-    shown = Screen(title, build)
+    """Show a live table on standard error while the block runs; then restore the terminal below the last state."""
+    table = Screen(title, build)
     try:
-        shown.live.start()
-        yield shown
-        shown.draw()
+        table.live.start()
+        yield table
+        table.draw()
     finally:
-        shown.live.stop()
+        table.live.stop()
 
 
 class Screen:
-    """The table."""
+    """The live table."""
 
     def __init__(self, title: str, build: Build) -> None:
-        # Imported here: 0.06 s, in which buildx has already begun.
+        # Imported here: it takes 0.06 s, and buildx is already running.
         from rich.console import Console
         from rich.live import Live
 
         self._title, self._build = title, build
         self._console = Console(stderr=True, force_terminal=True, highlight=False)
-        # Drawn by us only, between events: a thread would see a state that changes.
+        # Drawn between events only: a refresh thread would read the build while it changes.
         self.live = Live(console=self._console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
-        self._began = self._drawn = time.monotonic()
-        self._ahead = float("-inf")
+        self._started_at = self._drawn_at = time.monotonic()
+        self._clock_offset = float("-inf")
 
     def show(self, event: Event, output: list[str]) -> None:
-        """Say at once what has no row; the next drawing shows the rest."""
+        """Print a warning at once; the next drawing shows everything else."""
         if isinstance(event, Notice):
             self.say(f"warning: {self._build.warnings[-1]}")
 
     def say(self, line: str) -> None:
-        """A line above the table."""
+        """Print a line above the table."""
         from rich.text import Text
 
         self._console.print(Text(mask(line)))
 
     def tick(self) -> None:
-        """Draw, if it is time to."""
+        """Draw if the redraw interval has passed."""
         now = time.monotonic()
-        # The builder's clock may not be ours: it is the newest time that was heard from there, and goes on.
-        self._ahead = max(self._ahead, self._build.latest - now)
-        if now - self._drawn >= _PAUSE:
-            self._drawn = now
+        # The builder's clock may differ from ours: estimate it by the newest time in an event.
+        self._clock_offset = max(self._clock_offset, self._build.latest - now)
+        if now - self._drawn_at >= _REDRAW_INTERVAL:
+            self._drawn_at = now
             self.draw()
 
     def draw(self) -> None:
-        """Draw what is now."""
+        """Draw the present state."""
         from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         now = time.monotonic()
-        # The ^C that a terminal writes behind the last line must not begin a new one.
+        # Leave space for the ^C that a terminal prints after the last line: it must not wrap.
         table = Table.grid(padding=(0, 1), expand=True)
         table.width = max(20, self._console.width - 4)
         table.add_column(no_wrap=True)
@@ -102,39 +105,40 @@ class Screen:
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for row in rows(self._build, now + self._ahead, height=max(3, self._console.height - 2)):
+        for row in rows(self._build, now + self._clock_offset, height=max(3, self._console.height - 2)):
             style = _STYLES[row.state]
-            first = (_MARKS[row.state], row.stage, row.place, row.time)
-            table.add_row(*(Text(part, style) for part in first), Text(mask(row.does)))
-            if row.says:
-                table.add_row("", "", "", "", Text(mask(row.says), "dim"))
-        title = Text(f"{self._title}  {now - self._began:.1f} s", "bold", no_wrap=True, overflow="ellipsis")
+            cells = (_MARKS[row.state], row.stage, row.place, row.time)
+            table.add_row(*(Text(cell, style) for cell in cells), Text(mask(row.instruction)))
+            if row.output:
+                table.add_row("", "", "", "", Text(mask(row.output), "dim"))
+        title = Text(f"{self._title}  {now - self._started_at:.1f} s", "bold", no_wrap=True, overflow="ellipsis")
         self.live.update(Group(title, table), refresh=True)
 
 
-def _row(stage: str, steps: list[Step], now: float) -> Row:
+def _make_row(stage: str, steps: list[Step], now: float) -> Row:
     failed = [step for step in steps if step.failed]
     running = [step for step in steps if step.running]
-    state = _state(steps)
+    state = _stage_state(steps)
     current = (failed or running or sorted(steps, key=lambda step: step.now.completed or 0))[-1]
-    does = without_flags(current.instruction) if state in ("failed", "running") else ""
-    said = _said(current) if state == "running" else ""
-    return Row(state, stage, current.place, "cached" if state == "cached" else f"{busy(steps, now):.1f} s", does, said)
+    time_text = "cached" if state == "cached" else f"{busy(steps, now):.1f} s"
+    instruction = without_flags(current.instruction) if state in ("failed", "running") else ""
+    output = _last_output(current) if state == "running" else ""
+    return Row(state, stage, current.place, time_text, instruction, output)
 
 
-def _said(step: Step) -> str:
-    """The last line of a step's output, else what it is at."""
-    parts = [status.name for status in step.statuses.values() if status.completed is None]
-    written = [line for line in step.tail if line.strip()]
-    return (written or parts or [""])[-1]
+def _last_output(step: Step) -> str:
+    """Return the last line of a step's output; without output the name of its last unfinished status, or ""."""
+    unfinished = [status.name for status in step.statuses.values() if status.completed is None]
+    lines = [line for line in step.tail if line.strip()]
+    return (lines or unfinished or [""])[-1]
 
 
-def _state(steps: list[Step]) -> str:
+def _stage_state(steps: list[Step]) -> str:
     if any(step.failed for step in steps):
         return "failed"
     if any(step.running for step in steps):
         return "running"
     if any(step.canceled for step in steps):
         return "ended"
-    counted = [step for step in steps if step.counts]
-    return "cached" if counted and all(step.now.cached for step in counted) else "done"
+    cacheable = [step for step in steps if step.counts]
+    return "cached" if cacheable and all(step.now.cached for step in cacheable) else "done"

@@ -1,17 +1,17 @@
-"""A build as far as it has come, from events."""
+"""Collect the events of a running build into its present state."""
 
 from dataclasses import dataclass, field, replace
 
 from goldi_tasks.bake.progress.events import Event, Log, Notice, Said, Status, Vertex
 from goldi_tasks.bake.progress.step import Step, clean
 
-# The steps of buildx in which a builder is started or reached.
-_BOOT = ("[internal] booting buildkit", "[internal] waiting for connection")
+# buildx's steps that start a builder or connect to it.
+_BOOT_STEPS = ("[internal] booting buildkit", "[internal] waiting for connection")
 
 
 @dataclass
 class Build:
-    """All that was heard of a build; `said` are buildx's own lines, `latest` the newest time in an event."""
+    """The state of a build; `said` are buildx's lines that are not events, `latest` is the newest time in an event."""
 
     steps: dict[str, Step] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
@@ -19,14 +19,14 @@ class Build:
     latest: float = 0.0
 
     def apply(self, event: Event) -> list[str]:
-        """Take in an event; gives the lines of output that are complete with it."""
+        """Apply an event; return the lines of output that it completes."""
         match event:
             case Vertex():
-                return self._vertex(event)
+                return self._apply_vertex(event)
             case Status() if event.vertex in self.steps:
                 self.steps[event.vertex].statuses[event.name] = event
             case Log() if event.vertex in self.steps:
-                return self._log(self.steps[event.vertex], event)
+                return self._apply_log(self.steps[event.vertex], event)
             case Notice():
                 self.warnings.append(clean(event.text))
             case Said():
@@ -35,27 +35,27 @@ class Build:
 
     @property
     def counted(self) -> list[Step]:
-        """The steps that a cache can save, as far as they were begun."""
+        """Return the started steps that a cache can save."""
         return [step for step in self.steps.values() if step.counts and step.number]
 
     @property
     def failures(self) -> list[Step]:
-        """The steps that failed by themselves; a cache that is not there fails no build."""
+        """Return the steps with an error of their own, without cache imports, which do not make a build fail."""
         return [step for step in self.steps.values() if step.failed and not step.imports]
 
     @property
     def boot_failure(self) -> str:
-        """Why the builder did not start, as buildx says it; "" if it did."""
-        return next((step.now.error for step in self.failures if step.now.name in _BOOT), "")
+        """Return the error of buildx where the builder did not start; "" if it did."""
+        return next((step.now.error for step in self.failures if step.now.name in _BOOT_STEPS), "")
 
     @property
     def imports(self) -> dict[str, str]:
-        """The caches outside of the builder that were looked at, by name, each with why it could not be read or ""."""
+        """Return the caches that the build tried to import: error by name, "" where the import succeeded."""
         return {step.imports: step.now.error for step in self.steps.values() if step.imports}
 
     @property
     def sent(self) -> int | None:
-        """Bytes of the context that went to the builder, which keeps what it had; None if nothing was said."""
+        """Return the bytes of the context that were sent to the builder, changes only; None if buildx reports none."""
         sizes = [
             status.current
             for step in self.steps.values()
@@ -65,21 +65,21 @@ class Build:
         ]
         return sum(sizes) if sizes else None
 
-    def _vertex(self, vertex: Vertex) -> list[str]:
+    def _apply_vertex(self, vertex: Vertex) -> list[str]:
         step = self.steps.setdefault(vertex.digest, Step(0, vertex))
-        # The layers of a step that a far cache has come when they are needed: it is told once more then, as if it ran.
+        # A step from a remote cache is reported a second time, as if it ran, when its layers are downloaded.
         step.now = replace(vertex, cached=True) if step.now.cached and not step.tail else vertex
         self.latest = max(self.latest, vertex.started or 0, vertex.completed or 0)
         if vertex.started is not None:
             step.spans[vertex.started] = vertex.completed
-            step.number = step.number or 1 + max(it.number for it in self.steps.values())
-        # A last line may have no end.
-        return self._log(step, Log(vertex.digest, b"\n")) if step.rest and vertex.completed else []
+            step.number = step.number or 1 + max(other.number for other in self.steps.values())
+        # The last line of a step's output may have no newline.
+        return self._apply_log(step, Log(vertex.digest, b"\n")) if step.rest and vertex.completed else []
 
-    def _log(self, step: Step, log: Log) -> list[str]:
-        self.latest = max(self.latest, log.at or 0)
+    def _apply_log(self, step: Step, log: Log) -> list[str]:
+        self.latest = max(self.latest, log.timestamp or 0)
         *lines, step.rest = (step.rest + log.data).split(b"\n")
-        # Of what was written over, as progress bars are, the last is left.
-        shown = [clean(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]) for line in lines]
-        step.tail.extend(shown)
-        return shown
+        # Keep only the last text of a line that was overwritten with \r, as by a progress bar.
+        output = [clean(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]) for line in lines]
+        step.tail.extend(output)
+        return output

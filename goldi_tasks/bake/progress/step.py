@@ -1,4 +1,4 @@
-"""One step of a build, from events. No clock in here: all times are the events' own."""
+"""Hold the state of one step of a build. No clock is read here: all times come from events."""
 
 import re
 from collections import deque
@@ -8,14 +8,14 @@ from functools import cached_property
 
 from goldi_tasks.bake.progress.events import Status, Vertex
 
-# Lines of a step's output that are kept.
+# How many lines of a step's output are kept.
 TAIL = 20
-_NAME = re.compile(r"^(?:\[(?P<head>[^\]]*)\] )?(?P<what>.*)", re.DOTALL)
-_IMPORT = re.compile(r"(?:\[[^\]]*\] )?importing cache manifest from (?P<cache>\S+)")
-# A RUN's own flags, which say nothing of its command; a value with a space is in quotes.
-_FLAGS = re.compile(r"""(?<=\bRUN )(?:--(?:mount|network|security|device)=(?:"[^"]*"|'[^']*'|\S)+ )+""")
-_COUNT = re.compile(r"\d+/\d+")
-# What a terminal would obey: escape sequences, then what is left of control characters.
+_STEP_NAME = re.compile(r"^(?:\[(?P<head>[^\]]*)\] )?(?P<instruction>.*)", re.DOTALL)
+_CACHE_IMPORT = re.compile(r"(?:\[[^\]]*\] )?importing cache manifest from (?P<cache>\S+)")
+# The flags of a RUN, which are left out of its title; a value with a space is in quotes.
+_RUN_FLAGS = re.compile(r"""(?<=\bRUN )(?:--(?:mount|network|security|device)=(?:"[^"]*"|'[^']*'|\S)+ )+""")
+_STEP_COUNT = re.compile(r"\d+/\d+")
+# Escape sequences of terminals, then the remaining control characters.
 _CONTROL = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_])|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 )
@@ -23,7 +23,11 @@ _CONTROL = re.compile(
 
 @dataclass
 class Step:
-    """One vertex. `number` is its place in the order of starting, as buildx numbers them."""
+    """A step: BuildKit's vertex and what belongs to it.
+
+    `number` counts the steps in the order of their start, as buildx does; 0 is not started. `spans` are the times when
+    it ran, end by start; `tail` is its last output, `rest` the output after the last newline.
+    """
 
     number: int
     now: Vertex
@@ -34,85 +38,85 @@ class Step:
 
     @cached_property
     def stage(self) -> str:
-        """The Dockerfile's stage, with the platform where buildx says one; else `internal` or `export`."""
-        found = _NAME.match(self.now.name)
-        words = (found["head"] or "").split() if found else []
-        if found and found["what"].startswith("exporting "):
+        """Return the stage, behind its platform where buildx names one; `internal` or `export` for other steps."""
+        match = _STEP_NAME.match(self.now.name)
+        words = (match["head"] or "").split() if match else []
+        if match and match["instruction"].startswith("exporting "):
             return "export"
-        if not words or not _COUNT.fullmatch(words[-1]):
+        if not words or not _STEP_COUNT.fullmatch(words[-1]):
             return "internal"
-        # `[target platform stage 1/7]`: the first two are left out where there is one of them.
-        named = [word for word in words[:-1] if "/" not in word][-1:] or ["stage-0"]
-        return " ".join([*(word for word in words[:-1] if "/" in word), *named])
+        # `[target platform stage 1/7]`: buildx leaves out target and platform where there is only one.
+        stage = [word for word in words[:-1] if "/" not in word][-1:] or ["stage-0"]
+        return " ".join([*(word for word in words[:-1] if "/" in word), *stage])
 
     @cached_property
     def imports(self) -> str:
-        """The cache that this step looks at: a reference, or BuildKit's name for another kind; "" for other steps."""
-        found = _IMPORT.match(self.now.name)
-        return found["cache"] if found else ""
+        """Return the cache that this step imports, as a reference or as BuildKit's name for it; "" for other steps."""
+        match = _CACHE_IMPORT.match(self.now.name)
+        return match["cache"] if match else ""
 
     @property
     def placed(self) -> bool:
-        """Whether this is an instruction of the Dockerfile."""
+        """Return whether this is an instruction of the Dockerfile."""
         return self.stage not in ("internal", "export")
 
     @property
     def counts(self) -> bool:
-        """Whether it is work that a cache can save; buildx does not say of a FROM whether it did."""
+        """Return whether a cache can save this step; of a FROM buildx does not report whether it was cached."""
         return self.placed and not self.instruction.startswith("FROM ")
 
     @cached_property
     def place(self) -> str:
-        """`2/7` for the second of a stage's seven steps; "" outside of stages."""
-        found = _COUNT.search(self.now.name.partition("]")[0]) if self.placed else None
-        return found[0] if found else ""
+        """Return `2/7` for the second of a stage's seven steps; "" outside of stages."""
+        match = _STEP_COUNT.search(self.now.name.partition("]")[0]) if self.placed else None
+        return match[0] if match else ""
 
     @cached_property
     def title(self) -> str:
-        """The name on one line."""
+        """Return the name on one line."""
         return " ".join(clean(self.now.name).split())
 
     @cached_property
     def instruction(self) -> str:
-        """The name without what stands in brackets."""
-        found = _NAME.match(self.title)
-        return found["what"] if found else ""
+        """Return the name without its prefix in brackets."""
+        match = _STEP_NAME.match(self.title)
+        return match["instruction"] if match else ""
 
     @property
     def running(self) -> bool:
-        """Whether it has started and not ended."""
+        """Return whether it has started and not ended."""
         return self.now.started is not None and self.now.completed is None
 
     @property
     def canceled(self) -> bool:
-        """Whether it was ended because another one failed, or somebody wanted it."""
+        """Return whether it was stopped because another step failed or the build was interrupted."""
         return self.now.error.endswith("context canceled")
 
     @property
     def failed(self) -> bool:
-        """Whether it ended with an error of its own."""
+        """Return whether it ended with an error of its own."""
         return bool(self.now.error) and not self.canceled
 
     def seconds(self, now: float | None = None) -> float:
-        """How long it ran; until `now` where it still runs."""
+        """Return how many seconds it ran; until `now` if it is still running."""
         return busy([self], now)
 
 
 def busy(steps: Iterable[Step], now: float | None = None) -> float:
-    """Seconds in which at least one of `steps` ran."""
+    """Return the seconds in which at least one of `steps` ran."""
     spans = sorted((start, end or now or start) for step in steps for start, end in step.spans.items())
-    total, until = 0.0, 0.0
+    total, covered_until = 0.0, 0.0
     for start, end in spans:
-        total += max(0.0, end - max(start, until))
-        until = max(until, end)
+        total += max(0.0, end - max(start, covered_until))
+        covered_until = max(covered_until, end)
     return total
 
 
 def without_flags(name: str) -> str:
     """Return the name of a step without the flags of its RUN: `RUN --mount=... pip install` is `RUN pip install`."""
-    return _FLAGS.sub("", name, count=1)
+    return _RUN_FLAGS.sub("", name, count=1)
 
 
 def clean(text: str) -> str:
-    """`text` without what a terminal would obey."""
+    """Return `text` without escape sequences and control characters."""
     return _CONTROL.sub("", text)

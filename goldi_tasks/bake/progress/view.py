@@ -1,4 +1,4 @@
-"""Run a command that writes rawjson, and show its progress on standard error: live, as lines, raw or not at all."""
+"""Run a buildx command that writes rawjson, and show its progress on standard error: live, as lines, raw or none."""
 
 import base64
 import os
@@ -18,10 +18,10 @@ from goldi_tasks.bake.progress.running_build import Build
 from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 
-_DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
-# What is no news. A target's first build has no cache yet, of which buildx warns twice. And steps that export the same
-# layer wait for each other, of which BuildKit 0.31 speaks as of an error, in builds that go well.
-_NOISE = re.compile(
+_LOG_DATA = re.compile(r'("data": ?")([A-Za-z0-9+/=]+)')
+# Lines that are not shown. buildx warns twice that a target's first build has no cache yet. BuildKit 0.31 reports steps
+# that export the same layer and wait for each other as errors, in builds that succeed.
+_IGNORED = re.compile(
     r"WARNING: local cache import at .*: no such file or directory"
     r"|ERROR: .*code = Unavailable desc = ref \S+ locked for .*unavailable"
 )
@@ -29,53 +29,53 @@ MODES = ("auto", "brief", "plain", "quiet", "rawjson", "tty")
 
 
 class View(Protocol):
-    """What shows a build."""
+    """An object that shows a build."""
 
     def show(self, event: Event, output: list[str]) -> None:
-        """Show an event that the build has taken in, and the lines of output that are whole with it."""
+        """Show an event that was applied to the build, and the lines of output that it completed."""
 
     def say(self, line: str) -> None:
-        """Show a line of buildx's own."""
+        """Show a line of buildx that is not an event."""
 
     def tick(self) -> None:
-        """Some time went by."""
+        """Update the display; called after every piece of output, and regularly without output."""
 
 
 class Silent:
-    """Shows what buildx says outside of its events: mistakes."""
+    """A view that shows only the lines of buildx that are not events: its errors and warnings."""
 
     def show(self, event: Event, output: list[str]) -> None:
         """Show nothing."""
 
     def say(self, line: str) -> None:
-        """Show a line of buildx's own."""
-        _write(line)
+        """Show a line of buildx that is not an event."""
+        _print_masked(line)
 
     def tick(self) -> None:
         """Show nothing."""
 
 
 class Raw(Silent):
-    """Shows nothing, since buildx's output is passed on as it is."""
+    """A view that shows nothing, since buildx's output is passed on unchanged."""
 
     def say(self, line: str) -> None:
         """Show nothing."""
 
 
-def choose(wanted: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The mode for `wanted`: `auto` is BUILDKIT_PROGRESS, as for buildx, else live on a terminal and `brief` elsewhere.
+def choose(mode: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Resolve `auto` to BUILDKIT_PROGRESS, as buildx does, else to `tty` on a terminal and `brief` elsewhere.
 
     Raises UnknownName.
     """
-    if wanted not in MODES:
-        raise UnknownName(f"no kind of progress '{wanted}'", did_you_mean(wanted, MODES).capitalize())
-    usual = environ.get("BUILDKIT_PROGRESS", "auto")
-    if wanted == "auto" and usual in MODES:
-        wanted = usual
-    if wanted != "auto":
-        return wanted
-    redraws = sys.stderr.isatty() and environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
-    return "tty" if redraws else "brief"
+    if mode not in MODES:
+        raise UnknownName(f"no progress mode '{mode}'", did_you_mean(mode, MODES).capitalize())
+    default_mode = environ.get("BUILDKIT_PROGRESS", "auto")
+    if mode == "auto" and default_mode in MODES:
+        mode = default_mode
+    if mode != "auto":
+        return mode
+    can_redraw = sys.stderr.isatty() and environ.get("TERM", "dumb") not in ("dumb", "unknown", "")
+    return "tty" if can_redraw else "brief"
 
 
 def follow(
@@ -88,84 +88,84 @@ def follow(
     dockerfile: Path,
     patience: float | None = None,
 ) -> None:
-    """Run `command` in `cwd`, show it in a `mode` that `choose` gave, and keep what is heard in `build`.
+    """Run `command` in `cwd`, show its progress in `mode`, and collect its events in `build`.
 
-    Failures are looked for in `dockerfile` where buildx does not say their place. Raises CommandFailed with
-    buildx's exit code, or where nothing was heard for `patience` seconds, Interrupted.
+    Failed instructions are searched in `dockerfile` where buildx prints no excerpt. Raises Interrupted, and
+    CommandFailed with buildx's exit code, or with 124 where no output came for `patience` seconds.
     """
-    decoder, held = Decoder(), list[str]()
+    decoder, error_lines = Decoder(), list[str]()
     try:
-        with process.stream(command, cwd=cwd) as texts, _view(mode, title, build) as view:
-            heard = _within(texts, patience) if patience else texts
-            for text in _passed_on(heard) if mode == "rawjson" else heard:
-                _take(decoder, text, build, view, held)
-            _take(decoder, None, build, view, held)
+        with process.stream(command, cwd=cwd) as texts, _choose_view(mode, title, build) as view:
+            checked_texts = _check_patience(texts, patience) if patience else texts
+            for text in _pass_through(checked_texts) if mode == "rawjson" else checked_texts:
+                _apply_text(decoder, text, build, view, error_lines)
+            _apply_text(decoder, None, build, view, error_lines)
     finally:
-        # Of a builder that does not start one sentence says all.
+        # A builder that does not start is reported by the caller, in one sentence.
         if mode != "rawjson" and not build.boot_failure:
             text = dockerfile.read_text(encoding="utf-8", errors="replace") if dockerfile.is_file() else ""
-            for line in step_failure.report(build.failures, held, text):
-                _write(line)
+            for line in step_failure.report(build.failures, error_lines, text):
+                _print_masked(line)
 
 
-def _within(texts: Iterator[str], patience: float) -> Iterator[str]:
-    """The same `texts`. Raises CommandFailed where nothing comes for `patience` seconds."""
-    last = time.monotonic()
+def _check_patience(texts: Iterator[str], patience: float) -> Iterator[str]:
+    """Yield `texts` unchanged. Raises CommandFailed if nothing comes for `patience` seconds."""
+    last_output = time.monotonic()
     for text in texts:
         if text:
-            last = time.monotonic()
-        elif time.monotonic() - last > patience:
+            last_output = time.monotonic()
+        elif time.monotonic() - last_output > patience:
             raise CommandFailed(f"no output for {patience:g} s", 124)
         yield text
 
 
-def _passed_on(texts: Iterator[str]) -> Iterator[str]:
-    """The same `texts`, which go to standard error as they are but for passwords, line by line."""
-    rest = ""
+def _pass_through(texts: Iterator[str]) -> Iterator[str]:
+    """Yield `texts` unchanged, and write their lines to standard error with passwords masked."""
+    unfinished_line = ""
     for text in texts:
-        *lines, rest = (rest + text).split("\n")
+        *lines, unfinished_line = (unfinished_line + text).split("\n")
         for line in lines:
-            _write(_DATA.sub(_masked, line))
+            _print_masked(_LOG_DATA.sub(_mask_data, line))
         yield text
-    if rest:
-        _write(rest)
+    if unfinished_line:
+        _print_masked(unfinished_line)
 
 
-def _masked(data: re.Match[str]) -> str:
-    """The output of a step, which is in base64."""
+def _mask_data(match: re.Match[str]) -> str:
+    """Return a `data` field of a log with passwords masked; its text is in base64."""
     try:
-        text = base64.b64decode(data[2]).decode()
+        text = base64.b64decode(match[2]).decode()
     except ValueError:
-        return data[0]
-    return data[1] + base64.b64encode(mask(text).encode()).decode()
+        return match[0]
+    return match[1] + base64.b64encode(mask(text).encode()).decode()
 
 
-def _take(decoder: Decoder, text: str | None, build: Build, view: View, held: list[str]) -> None:
-    """Let build and view know what `text` says; None is the end. Once a step failed buildx's lines are `held` back."""
+def _apply_text(decoder: Decoder, text: str | None, build: Build, view: View, error_lines: list[str]) -> None:
+    """Apply `text` (None at the end) to `build` and `view`; after a failed step buildx's lines go to `error_lines`."""
     for event in decoder.close() if text is None else decoder.feed(text):
-        if isinstance(event, Said) and _NOISE.fullmatch(event.text):
+        if isinstance(event, Said) and _IGNORED.fullmatch(event.text):
             continue
         output = build.apply(event)
         if not isinstance(event, Said):
             view.show(event, output)
         elif build.failures:
-            held.append(build.said[-1])
+            error_lines.append(build.said[-1])
         else:
             view.say(build.said[-1])
     view.tick()
 
 
-def _view(mode: str, title: str, build: Build) -> AbstractContextManager[View]:
+def _choose_view(mode: str, title: str, build: Build) -> AbstractContextManager[View]:
     if mode == "tty":
         from goldi_tasks.bake.progress import live_table
 
         return live_table.screen(title, build)
     if mode == "plain":
-        return nullcontext(Lines(_write, build))
+        return nullcontext(Lines(_print_masked, build))
     if mode == "brief":
-        return nullcontext(Brief(_write, build))
+        return nullcontext(Brief(_print_masked, build))
     return nullcontext(Raw() if mode == "rawjson" else Silent())
 
 
-def _write(line: str) -> None:
+def _print_masked(line: str) -> None:
     print(mask(line), file=sys.stderr, flush=True)

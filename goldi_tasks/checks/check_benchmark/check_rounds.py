@@ -41,11 +41,11 @@ class Rounds:
         """Make everything ready and run each once: only caches that are filled are compared."""
         self.parallel = "--parallel" in process.capture(Command((_NOX, "--help")))
         self.composed = bool(system_info.compose())
-        self.times.tell("the tools container")
+        self.times.report("the tools container")
         self._nox("container", "lint")
-        self.times.tell("an environment on the host")
+        self.times.report("an environment on the host")
         self.scratch.install()
-        self.times.tell("every check once")
+        self.times.report("every check once")
         if self.composed:
             self.scratch.compose()
             self._compose()
