@@ -22,7 +22,7 @@ def directory(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory `names` in the state directory. It may not exist. Raises NoPermission as `directory` does."""
+    """Return the directory `names` in the state directory. It may not exist. Raises NoPermission like `directory`."""
     home = environ.get("XDG_STATE_HOME", "")
     # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
     directory = (Path(home) if home.startswith("/") else Path.home() / ".local" / "state").joinpath("goldi", *names)

@@ -57,7 +57,7 @@ def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:
     ("words", "env", "code", "said"),
     [
         (("build.push",), {}, 3, "no registry is named that three-bears could be pushed to. Set `registry`"),
-        (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a place in a registry"),
+        (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a registry or repository name"),
         (("build.push", "--tag", "a/b"), {"GOLDI_REGISTRY": "x.example"}, 5, "'a/b' is no tag"),
         (("build.prod",), {"GOLDI_CACHE_BACKEND": "registry"}, 3, "want caches of kind registry and name no registry"),
         (
