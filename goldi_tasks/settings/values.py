@@ -138,7 +138,7 @@ def _pairs(value: object, where: str, prefix: str = "") -> Iterator[tuple[str, s
 
 def _split_pairs(line: str, where: str) -> Iterator[tuple[str, str]]:
     for part in (part.strip() for row in csv.reader([line]) for part in row):
-        name, equals, text_value = part.partition("=")
-        if not (name and equals and text_value):
+        name, equals, value_text = part.partition("=")
+        if not (name and equals and value_text):
             raise SettingsError(f"{where} must be names and values, not '{part}'", "Write name=value,name=value")
-        yield name, text_value
+        yield name, value_text

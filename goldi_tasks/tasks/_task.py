@@ -107,7 +107,7 @@ def benchmark(
         print(dry_run_line)
         return
     with redirect_stdout(sys.stderr):
-        report = measure(lambda what: print(f"goldi: {what}", flush=True))
+        report = measure(lambda step: print(f"goldi: {step}", flush=True))
     if json:
         print_json(formatter.as_json(report))
     else:

@@ -108,10 +108,10 @@ def list_(c: Context, json: bool = False) -> None:
     settings = project.load(Path.cwd())
     rows = bakefile.listing(settings, builds.variables(settings, BuildRequest(())))
     if json:
-        print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
+        print_json([{"name": name, "kind": kind, "of": members} for name, kind, members in rows])
         return
-    for name, kind, of in rows:
-        print(f"{name:<14} {kind:<7} {of}")
+    for name, kind, members in rows:
+        print(f"{name:<14} {kind:<7} {members}")
 
 
 @task(name="print", help={"target": "A target or group."})
@@ -176,8 +176,10 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.bake.build_benchmark import build_table
 
     settings = project.load(Path.cwd())
-    would = f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
-    benchmark(rounds, json, would, lambda tell: build_benchmark.measure(settings, rounds, tell), build_table)
+    dry_run_line = (
+        f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
+    )
+    benchmark(rounds, json, dry_run_line, lambda report: build_benchmark.measure(settings, rounds, report), build_table)
 
 
 @task(
@@ -240,15 +242,15 @@ def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **v
     from goldi_tasks.bake import builds, summary
 
     request = BuildRequest.from_options(targets, options, **values)
-    results: list[summary.Summary] = []
+    summaries: list[summary.Summary] = []
     try:
         # Progress is not part of the JSON.
         with redirect_stdout(sys.stderr if json else sys.stdout):
-            report = results.append if json else summary.show
+            report = summaries.append if json else summary.show
             builds.build(project.load(Path.cwd()), request, report, here=False)
     finally:
-        for result in results:
-            print_json(summary.as_json(result))
+        for build_summary in summaries:
+            print_json(summary.as_json(build_summary))
 
 
 ns = Collection(

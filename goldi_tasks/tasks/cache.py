@@ -203,8 +203,8 @@ def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 1_000_0
     from goldi_tasks.benchmark import limits
     from goldi_tasks.maintenance.usage import usage_benchmark
 
-    would = f"would make {files} files in a temporary directory and count them {rounds} times"
-    benchmark(rounds, json, would, lambda tell: usage_benchmark.measure(files, rounds, tell), limits)
+    dry_run_line = f"would make {files} files in a temporary directory and count them {rounds} times"
+    benchmark(rounds, json, dry_run_line, lambda report: usage_benchmark.measure(files, rounds, report), limits)
 
 
 @task(

@@ -190,8 +190,8 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.checks import check_benchmark
 
     settings = project.load(Path.cwd())
-    would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
-    benchmark(rounds, json, would, lambda tell: check_benchmark.measure(settings, rounds, tell), limits)
+    dry_run_line = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
+    benchmark(rounds, json, dry_run_line, lambda report: check_benchmark.measure(settings, rounds, report), limits)
 
 
 def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.Check]:

@@ -53,14 +53,14 @@ def up(
     settings = project.load(Path.cwd())
     request = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
     if not json:
-        result = starting.up(settings, request)
+        stack = starting.up(settings, request)
     else:
         with redirect_stdout(sys.stderr):
-            result = starting.up(settings, request)
-    if result and json:
-        print(json_.dumps(status.as_json(result.services, result.containers), indent=2))
-    elif result:
-        for line in status.summary(result):
+            stack = starting.up(settings, request)
+    if stack and json:
+        print(json_.dumps(status.as_json(stack.services, stack.containers), indent=2))
+    elif stack:
+        for line in status.summary(stack):
             print(line)
 
 
@@ -146,8 +146,8 @@ def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
 
     settings = project.load(Path.cwd())
     request = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
-    if result := starting.up(settings, request):
-        for line in status.summary(result):
+    if stack := starting.up(settings, request):
+        for line in status.summary(stack):
             print(line)
     starting.watch(settings, request)
 
@@ -172,7 +172,7 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 
     settings = project.load(Path.cwd())
     dry_run_line = f"would start the dev stack of {settings.project} and measure it {rounds} times"
-    benchmark(rounds, json, dry_run_line, lambda tell: stack_benchmark.measure(settings, rounds, tell), limits)
+    benchmark(rounds, json, dry_run_line, lambda report: stack_benchmark.measure(settings, rounds, report), limits)
 
 
 @task(name="run", iterable=["profile"], help=_PROFILE)
@@ -208,8 +208,8 @@ def _live(settings: Settings, command: Command) -> None:
     process.live(command, cwd=settings.project)
 
 
-def _profiles(given: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(given or ("dev",))
+def _profiles(profiles: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(profiles or ("dev",))
 
 
 def _seconds(timeout: float) -> float:

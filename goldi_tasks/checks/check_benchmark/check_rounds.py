@@ -75,11 +75,11 @@ class Rounds:
             steps["parallel, container"] = partial(self._run_parts, "container")
         return steps
 
-    def _run_nox(self, where: str, *words: str) -> str:
+    def _run_nox(self, where: str, *arguments: str) -> str:
         """Run sessions with nox and return the output. Raises CommandFailed, Interrupted."""
         noxfile = str(self.scratch.work / where / "noxfile.py")
         environment = self.scratch.host if where == "host" else self.scratch.container
-        return self._run(Command((_NOX, "--nocolor", "--noxfile", noxfile, "--session", *words), environment))
+        return self._run(Command((_NOX, "--nocolor", "--noxfile", noxfile, "--session", *arguments), environment))
 
     def _run_parts(self, where: str) -> None:
         """Run the parallel sessions. Raises CommandFailed if one has not done its work on the project's files."""
