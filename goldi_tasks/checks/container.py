@@ -62,10 +62,12 @@ def _current_image(settings: Settings) -> str:
     return fingerprint.image(settings, "tools", bake_variables.variables(settings, BuildRequest(("tools",)), bases))
 
 
-def _ensure_started(tools: Tools) -> Tools:
-    if tools.settings.warm and not (warm_container.alive(tools) and warm_container.running(tools.name)):
-        warm_container.start(tools)
-    return tools
+def _ensure_started(tools_container: Tools) -> Tools:
+    if tools_container.settings.warm and not (
+        warm_container.alive(tools_container) and warm_container.running(tools_container.name)
+    ):
+        warm_container.start(tools_container)
+    return tools_container
 
 
 def _collect_facts(settings: Settings) -> Memory:
