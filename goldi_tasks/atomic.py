@@ -1,7 +1,7 @@
-"""Make files and directories that appear at one instant: whole, with their mode, and owned by whom they are for.
+"""Create files and directories atomically: complete, with their mode and owner.
 
-Who looks in between, another process or another thread, finds nothing or all of it. What is not finished yet has a
-draft's name beside it, and is removed when something fails.
+Other processes and threads see nothing or the complete file. Until then it has a temporary name in the same directory,
+which is removed on failure.
 """
 
 import errno
@@ -18,21 +18,21 @@ from typing import Any
 from goldi_tasks import locks
 
 Owner = tuple[int, int]
-# What begins like this is nobody's cache, and is removed when nobody holds it.
+# Names with this prefix are temporary, never a cache: they are removed when no process holds a lock on them.
 PREFIX = ".goldi-"
 # From linux/fs.h.
-_NO_REPLACE, _EXCHANGE = 1, 2
-_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
-# From linux/fcntl.h: a path is relative to the current directory.
-_HERE = -100
-# How often a draft is made again that somebody has swept away.
-_TRIES = 5
+_RENAME_NOREPLACE, _RENAME_EXCHANGE = 1, 2
+_UNSUPPORTED = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)
+# From linux/fcntl.h: relative paths start at the current directory.
+_AT_FDCWD = -100
+# How often a draft that another process has swept away is created.
+_DRAFT_ATTEMPTS = 5
 
 
 def make_directory(path: Path, mode: int, owner: Owner, files: Mapping[str, str] | None = None) -> bool:
-    """Make the directory `path` with `files` in it, which only `owner` can read. Raises OSError.
+    """Create the directory `path`, which contains `files` (name to text) that only `owner` can read. Raises OSError.
 
-    False if there is something of that name, whatever it is: that is left as it is.
+    Return False if the name exists, as whatever type of file: it is left unchanged.
     """
     if not files and owner == (os.getuid(), os.getgid()):
         try:
@@ -40,7 +40,7 @@ def make_directory(path: Path, mode: int, owner: Owner, files: Mapping[str, str]
         except FileExistsError:
             return False
         return True
-    for attempt in range(_TRIES):
+    for attempt in range(_DRAFT_ATTEMPTS):
         if os.path.lexists(path):
             break
         draft = aside_of(path)
@@ -49,9 +49,9 @@ def make_directory(path: Path, mode: int, owner: Owner, files: Mapping[str, str]
             for name, text in (files or {}).items():
                 write(draft / name, text.encode(), owner=owner)
             give(draft, owner)
-            return _rename_new(draft, path)
+            return _rename_if_absent(draft, path)
         except FileNotFoundError:
-            if attempt == _TRIES - 1 or os.path.lexists(draft):
+            if attempt == _DRAFT_ATTEMPTS - 1 or os.path.lexists(draft):
                 raise
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -59,28 +59,28 @@ def make_directory(path: Path, mode: int, owner: Owner, files: Mapping[str, str]
 
 
 def write(file: Path, data: bytes, *, mode: int = 0o600, owner: Owner, replace: bool = True) -> bool:
-    """Put `data` in `file` as a whole or not at all. Raises OSError.
+    """Write `data` to `file` completely or not at all. Raises OSError.
 
-    False where it exists and is not to be replaced.
+    Return False if `file` exists and `replace` is false.
     """
     handle, name = tempfile.mkstemp(prefix=f".{file.name[:200]}-", dir=file.parent)
     draft = Path(name)
     try:
-        with os.fdopen(handle, "wb") as out:
-            out.write(data)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
             os.fchmod(handle, mode)
         give(draft, owner)
         if not replace:
-            return _rename_new(draft, file)
+            return _rename_if_absent(draft, file)
         draft.replace(file)
         return True
     finally:
-        # It has its name now, or something has failed.
+        # Still there only after a failure.
         draft.unlink(missing_ok=True)
 
 
 def open_lock(file: Path, owner: Owner) -> int:
-    """Open `file`, which is made if it is not there, for a lock; never a link. Raises OSError."""
+    """Open `file` for a lock, and create it if it is missing. Raises OSError, also for a symbolic link."""
     flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
     with suppress(FileNotFoundError):
         return os.open(file, flags)
@@ -89,25 +89,28 @@ def open_lock(file: Path, owner: Owner) -> int:
 
 
 def give(path: Path, owner: Owner) -> None:
-    """Hand `path` over to `owner` if that is another user, which only root can. Raises OSError."""
+    """Change the owner of `path` if `owner` is another user, which only root can do. Raises OSError."""
     if owner != (os.getuid(), os.getgid()):
         os.chown(path, *owner, follow_symlinks=False)
 
 
 def give_tree(top: Path, owner: Owner) -> None:
-    """Hand `top` over with all that is in it, if it or we are another user's, and follow no link. Raises OSError."""
+    """Change the owner of `top` and all below it, unless we and `top` have that owner; links are not followed.
+
+    Raises OSError.
+    """
     if owner != (os.getuid(), os.getgid()) or top.stat().st_uid != owner[0]:
-        for _, folders, files, handle in os.fwalk(top):
-            for name in (*folders, *files):
+        for _, directories, files, handle in os.fwalk(top):
+            for name in (*directories, *files):
                 with suppress(FileNotFoundError):
                     os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
         os.chown(top, *owner, follow_symlinks=False)
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Let one of us at a time run the block, where the file system has locks. Raises OSError."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def locked(directory: Path) -> Iterator[None]:
+    """Hold an exclusive lock on `directory` during the block, where the file system has locks. Raises OSError."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         with suppress(OSError):
             locks.acquire(handle)
@@ -117,42 +120,42 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def aside_of(path: Path, kind: str = "new") -> Path:
-    """A name beside `path` that nobody has."""
+    """Return an unused path in the directory of `path`."""
     return path.with_name(f"{PREFIX}{kind}-{path.name[:200]}-{uuid.uuid4().hex[:8]}")
 
 
 def swap(new: Path, old: Path) -> None:
-    """Exchange two directories that lie side by side; `old` need not exist. Raises OSError."""
-    folder = os.open(old.parent, os.O_RDONLY | os.O_DIRECTORY)
+    """Exchange two directories that have the same parent; `old` need not exist. Raises OSError."""
+    parent = os.open(old.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        exchange(old.name, folder, new.name, folder)
+        exchange(old.name, parent, new.name, parent)
     except FileNotFoundError:
         new.rename(old)
     finally:
-        os.close(folder)
+        os.close(parent)
 
 
-def exchange(one: str, one_dir: int, other: str, other_dir: int) -> None:
-    """Let what is called `one` in the open directory `one_dir` change places with `other` in `other_dir`.
+def exchange(first: str, first_dir: int, second: str, second_dir: int) -> None:
+    """Exchange the name `first` in the open directory `first_dir` with `second` in `second_dir`.
 
-    Where the system or the file system cannot (renameat2(2)), three renames do it: for a moment `one` is not there.
-    Raises OSError.
+    Where the system or the file system has no exchange (renameat2(2)), three renames do it: for a moment `first` is
+    missing. Raises OSError.
     """
-    if _renamed(one, one_dir, other, other_dir, _EXCHANGE):
+    if _try_rename(first, first_dir, second, second_dir, _RENAME_EXCHANGE):
         return
-    aside = f"{other}.{uuid.uuid4().hex[:8]}"
-    os.rename(one, aside, src_dir_fd=one_dir, dst_dir_fd=other_dir)
-    os.rename(other, one, src_dir_fd=other_dir, dst_dir_fd=one_dir)
-    os.rename(aside, other, src_dir_fd=other_dir, dst_dir_fd=other_dir)
+    aside = f"{second}.{uuid.uuid4().hex[:8]}"
+    os.rename(first, aside, src_dir_fd=first_dir, dst_dir_fd=second_dir)
+    os.rename(second, first, src_dir_fd=second_dir, dst_dir_fd=first_dir)
+    os.rename(aside, second, src_dir_fd=second_dir, dst_dir_fd=second_dir)
 
 
-def _rename_new(draft: Path, path: Path) -> bool:
-    """Rename `draft` to `path`, unless something has that name; whether it was done. Raises OSError.
+def _rename_if_absent(draft: Path, path: Path) -> bool:
+    """Rename `draft` to `path` unless `path` exists; return whether it was renamed. Raises OSError.
 
     A plain rename would replace an empty directory, which a container may have mounted.
     """
     try:
-        if _renamed(str(draft), _HERE, str(path), _HERE, _NO_REPLACE):
+        if _try_rename(str(draft), _AT_FDCWD, str(path), _AT_FDCWD, _RENAME_NOREPLACE):
             return True
         if os.path.lexists(path):
             return False
@@ -164,23 +167,23 @@ def _rename_new(draft: Path, path: Path) -> bool:
     return True
 
 
-def _renamed(one: str, one_dir: int, other: str, other_dir: int, how: int) -> bool:
-    """Whether the system could rename in this way. Raises OSError."""
-    import ctypes  # 10 ms, for those who make something
+def _try_rename(source: str, source_dir: int, target: str, target_dir: int, flags: int) -> bool:
+    """Rename with renameat2(2) and its `flags`; return False where they are not supported. Raises OSError."""
+    import ctypes  # 10 ms, only where something is created
 
-    if (call := _renameat2()) is None:
+    if (renameat2 := _renameat2()) is None:
         return False
-    if call(one_dir, os.fsencode(one), other_dir, os.fsencode(other), how) == 0:
+    if renameat2(source_dir, os.fsencode(source), target_dir, os.fsencode(target), flags) == 0:
         return True
-    number = ctypes.get_errno()
-    if number not in _CANNOT:
-        raise OSError(number, os.strerror(number), one)
+    error_number = ctypes.get_errno()
+    if error_number not in _UNSUPPORTED:
+        raise OSError(error_number, os.strerror(error_number), source)
     return False
 
 
 @cache
 def _renameat2() -> Any:
-    """The C library's function, None where it has none."""
+    """Return the C library's renameat2, None where it has none."""
     import ctypes
 
     return getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

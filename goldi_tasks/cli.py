@@ -8,20 +8,20 @@ from types import ModuleType
 
 
 def main() -> None:
-    """Run the command line; exits with the failure's own code."""
+    """Run the command line. Raises SystemExit with the failure's exit code."""
     try:
         _run()
     except KeyboardInterrupt:
-        _interrupted()
-    except SystemExit as end:
-        # invoke's own word for Ctrl-C before a task has begun is 1.
-        if isinstance(end.__context__, KeyboardInterrupt):
-            _interrupted()
+        _exit_interrupted()
+    except SystemExit as exit_:
+        # invoke exits with 1 on Ctrl-C before a task has begun.
+        if isinstance(exit_.__context__, KeyboardInterrupt):
+            _exit_interrupted()
         raise
 
 
 def _run() -> None:
-    # Here, since Ctrl-C while all this is imported should look like any other.
+    # Imported here so that Ctrl-C during these imports is handled like any other.
     with _without_mocks():
         from invoke.collection import Collection
 
@@ -29,7 +29,7 @@ def _run() -> None:
     from goldi_tasks.tasks import _output, build, cache, ci, compose, devcontainer, engine
     from goldi_tasks.tasks._program import GoldiProgram
 
-    # Whatever started Python, what works here is `goldi`.
+    # Messages name tasks as `goldi TASK`, whatever program started Python.
     os.environ.setdefault(invocation.VARIABLE, "goldi")
     namespace = Collection(build, cache, ci, compose, devcontainer, engine)
     program = GoldiProgram(__version__, namespace, "goldi", invocation.command(), binary_names=["goldi"])
@@ -39,24 +39,24 @@ def _run() -> None:
 
 @contextmanager
 def _without_mocks() -> Iterator[None]:
-    """Let invoke be imported without unittest.mock and its asyncio, a fifth of the time that it takes us to start.
+    """Import invoke without unittest.mock and its asyncio, which are a fifth of the start-up time.
 
-    It wants them for its MockContext, which is for tests.
+    invoke needs them for its MockContext only, which is for tests.
     """
     name = "unittest.mock"
     if name in sys.modules:
         yield
         return
-    nothing = ModuleType(name)
-    nothing.__dict__["Mock"] = object
-    sys.modules[name] = nothing
+    stub = ModuleType(name)
+    stub.__dict__["Mock"] = object
+    sys.modules[name] = stub
     try:
         yield
     finally:
-        # Whoever wants it later gets the real one.
+        # A later import gets the real module.
         del sys.modules[name]
 
 
-def _interrupted() -> None:
+def _exit_interrupted() -> None:
     print("goldi: interrupted.", file=sys.stderr)
     sys.exit(130)

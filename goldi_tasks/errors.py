@@ -1,21 +1,21 @@
-"""What can go wrong, one class and one exit code per kind; every message ends with the remedy.
+"""Define the errors: one class and one exit code per kind; every message ends with the remedy.
 
-Exit codes are part of the interface: scripts may test for them. 1 is what a failing program usually
-means, 5 also what a misspelt command line gives, 130 is Ctrl-C by the shell's convention.
+Exit codes are part of the interface: scripts may test for them. 1 is the usual exit code of a failing program,
+5 also that of a misspelt command line, 130 is Ctrl-C by the shell's convention.
 """
 
 import errno
 
 from goldi_tasks.invocation import as_typed
 
-# What the system calls a full disk and a used-up quota (strerror(3)), as Docker and BuildKit repeat it.
+# Messages of strerror(3) for ENOSPC and EDQUOT, which Docker and BuildKit repeat.
 _DISK_FULL = ("no space left", "disk quota exceeded")
 
 
 class GoldiError(Exception):
-    """A failure that a user can cause and can mend.
+    """A failure that a user can cause and repair.
 
-    `problem` is one clause that says what is wrong, `remedy` one that says what to do about it.
+    `problem` is a clause that says what is wrong, `remedy` a clause that says what to do about it.
     """
 
     code = 1
@@ -23,7 +23,7 @@ class GoldiError(Exception):
     def __init__(self, problem: str, remedy: str = "") -> None:
         self.problem = problem = as_typed(problem)
         self.remedy = remedy = as_typed(remedy)
-        # What a program said may end as a sentence already.
+        # The output of a program may end with a full stop already.
         ends = (part if part.endswith(("?", "!")) else part.rstrip(".") + "." for part in (problem, remedy) if part)
         super().__init__(" ".join(ends))
 
@@ -35,7 +35,7 @@ class SettingsError(GoldiError):
 
 
 class NotAProject(GoldiError):
-    """No project here, or a file that every project has is missing."""
+    """There is no project, or a file that every project has is missing."""
 
     code = 4
 
@@ -53,23 +53,23 @@ class NoDocker(GoldiError):
 
 
 class NoEngine(GoldiError):
-    """The client is there and no engine answers."""
+    """The docker client is installed, but no engine answers."""
 
     code = 11
 
 
 class NotDocker(NoEngine):
-    """What answers is no engine of Docker's, and cannot do what one does."""
+    """The engine that answers is not Docker's, and lacks what is needed."""
 
 
 class NoPermission(GoldiError):
-    """The engine's socket, or a directory, may not be used by this user."""
+    """The engine's socket or a directory is not accessible to this user."""
 
     code = 12
 
 
 class CacheRefused(GoldiError):
-    """A cache directory is a link, belongs to somebody else, or cannot be made or emptied."""
+    """A cache directory is a link, belongs to another user, or cannot be created or emptied."""
 
     code = 13
 
@@ -87,19 +87,19 @@ class NoSpace(GoldiError):
 
 
 class NotSeen(GoldiError):
-    """A directory that the engine does not see as this machine does, as one in a VM."""
+    """The engine, in a VM for example, does not see a directory of this machine."""
 
     code = 16
 
 
 class CheckLost(GoldiError):
-    """The container of a check ended under it, or could not be started for it."""
+    """The container of a check could not be started, or ended while the check ran."""
 
     code = 17
 
 
 class StackRefused(GoldiError):
-    """The stack cannot start as things are: a port is taken, a secret is missing, a volume is another one."""
+    """The stack cannot start: a port is taken, a secret is missing, or a volume is another one."""
 
     code = 18
 
@@ -111,25 +111,25 @@ class StackFailed(GoldiError):
 
 
 class NoDevcontainer(GoldiError):
-    """No dev container runs here, or what makes one is missing."""
+    """No dev container runs, something that it is built from is missing, or the task must run on the host."""
 
     code = 20
 
 
 class Unhealthy(GoldiError):
-    """`cache.doctor` found what is worse than a note."""
+    """`cache.doctor` found a problem that is more than a note."""
 
     code = 21
 
 
 class RegistryFailed(GoldiError):
-    """A registry refuses a push, has enough of us, or does not answer."""
+    """A registry refuses a push, limits our requests, or does not answer."""
 
     code = 22
 
 
 class CommandFailed(GoldiError):
-    """A program ended with an exit code other than 0; `code` is the program's own."""
+    """A program ended with an exit code other than 0, which is `code`."""
 
     def __init__(self, problem: str, code: int, remedy: str = "") -> None:
         super().__init__(problem, remedy)
@@ -137,7 +137,7 @@ class CommandFailed(GoldiError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C, once what ran was ended. No GoldiError: who goes on after a failure must not go on after this."""
+    """Ctrl-C, after the running program was ended. Not a GoldiError: code that continues after one must stop here."""
 
     code = 130
 
@@ -146,22 +146,22 @@ class Interrupted(KeyboardInterrupt):
 
 
 def is_disk_full(reason: "OSError | str") -> bool:
-    """Return whether a failure of the system, or what a program printed, means that a disk is full."""
+    """Return whether an OSError, or the output of a program, means that a disk is full."""
     if isinstance(reason, OSError):
         return reason.errno in (errno.ENOSPC, errno.EDQUOT)
-    return any(words in reason.lower() for words in _DISK_FULL)
+    return any(phrase in reason.lower() for phrase in _DISK_FULL)
 
 
-def nearest(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """Return the one of `known` that a misspelt `word` is most like; "" if there is none."""
-    # Imported here: difflib is 5 ms that only a mistake has to pay.
+def nearest(word: str, names: "list[str] | tuple[str, ...]") -> str:
+    """Return the one of `names` that is most similar to a misspelt `word`; "" if there is none."""
+    # Imported here: difflib takes 5 ms, which only a mistake has to cost.
     import difflib
 
-    near = difflib.get_close_matches(word, known, n=1) or [name for name in known if word in name and len(word) > 2]
-    return near[0] if near else ""
+    matches = difflib.get_close_matches(word, names, n=1) or [name for name in names if word in name and len(word) > 2]
+    return matches[0] if matches else ""
 
 
-def did_you_mean(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """The remedy for a misspelt `word`: the nearest of `known`, or all of them."""
-    near = nearest(word, known)
-    return f"did you mean '{near}'?" if near else "known: " + ", ".join(sorted(known))
+def did_you_mean(word: str, names: "list[str] | tuple[str, ...]") -> str:
+    """Return the remedy for a misspelt `word`: the nearest of `names`, or all of them."""
+    match = nearest(word, names)
+    return f"did you mean '{match}'?" if match else "known: " + ", ".join(sorted(names))

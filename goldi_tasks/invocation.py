@@ -1,4 +1,4 @@
-"""The command that was typed: messages name tasks as `inv TASK`, and the reader gets what works for him."""
+"""Replace `inv TASK` in messages by the command that was typed."""
 
 import os
 import shlex
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import PurePath
 
-# Exported by ./goldi, and by each task for the programs that it starts.
+# Exported by ./goldi, and by each task to the programs that it starts.
 VARIABLE = "GOLDI_COMMAND"
-# nox users have `goldi` beside nox, and perhaps no tasks.py.
+# Users of nox have `goldi` installed with it, but perhaps no tasks.py.
 _BY_PROGRAM = {"goldi": "goldi", "nox": "goldi"}
 
 
@@ -20,5 +20,5 @@ def command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
 
 
 def as_typed(text: str) -> str:
-    """Return `text` with each `inv TASK` as it is typed here."""
+    """Return `text` with `inv` of each `inv TASK` replaced by the command that was typed."""
     return text.replace("`inv ", f"`{command()} ") if "`inv " in text else text

@@ -1,4 +1,4 @@
-"""Lock open files and directories (flock(2)): the only place that does. A lock ends with its process."""
+"""Lock open files and directories (flock(2)); no other module does. A lock ends with its process."""
 
 import fcntl
 
@@ -21,5 +21,5 @@ def try_acquire(handle: int, *, shared: bool = False) -> bool:
 
 
 def release(handle: int) -> None:
-    """Give back the lock of the open file `handle`, which stays open."""
+    """Release the lock of the open file `handle`, which stays open."""
     fcntl.flock(handle, fcntl.LOCK_UN)

@@ -1,6 +1,7 @@
-"""Whose a place is: nothing is read or written where somebody else could have put it.
+"""Refuse paths that another user could have created or can modify.
 
-Root is nobody else: who is root needs no such way. Nor is whoever owns `/`, in a user namespace root's stand-in.
+Root is trusted: it could modify everything anyway. So is the owner of `/`, which is what root is mapped to in a user
+namespace.
 """
 
 import os
@@ -10,65 +11,71 @@ from pathlib import Path
 
 
 def owner() -> tuple[int, int]:
-    """Whose the caches are: the caller, or who called sudo to be root."""
+    """Return uid and gid of the caches' owner: the caller's, under sudo those of the user who called it."""
     if os.getuid() == 0 and "SUDO_UID" in os.environ:
         return int(os.environ["SUDO_UID"]), int(os.environ.get("SUDO_GID", "0"))
     return os.getuid(), os.getgid()
 
 
-def owner_in(folder: Path) -> tuple[int, int]:
-    """Whose is what we put into `folder`: who called sudo if the folder is his, else the caller. Raises OSError."""
-    if owner()[0] != os.getuid() and folder.stat().st_uid == owner()[0]:
+def owner_in(directory: Path) -> tuple[int, int]:
+    """Return the owner of new files in `directory`: the user who called sudo if it is his, else the caller.
+
+    Raises OSError.
+    """
+    if owner()[0] != os.getuid() and directory.stat().st_uid == owner()[0]:
         return owner()
     return os.getuid(), os.getgid()
 
 
-def trouble(path: Path, instead: str) -> tuple[str, str] | None:
-    """What is wrong with `path` or a directory above it, and the remedy; None if nobody else can change it.
+def trouble(path: Path, alternative: str) -> tuple[str, str] | None:
+    """Return problem and remedy if another user can modify `path` or a directory above it, else None.
 
-    `path` may not exist, and may be reached over links. `instead` says what may be chosen.
+    `path` may be missing, and may contain links. `alternative` names what can be chosen in its place.
     """
     real = Path(os.path.realpath(path))
-    steps = [*reversed(path.parents), path]
+    ancestors = [*reversed(path.parents), path]
     if real != path:
-        steps += [*reversed(real.parents), real]
-    return of_each(dict.fromkeys(steps), instead)
+        ancestors += [*reversed(real.parents), real]
+    return of_each(dict.fromkeys(ancestors), alternative)
 
 
-def of_each(steps: Iterable[Path], instead: str, *also: int) -> tuple[str, str] | None:
-    """The same for each of `steps` by itself, which may belong to users in `also` too."""
-    trusted = {0, owner()[0], Path("/").lstat().st_uid, *also, *_hosts()}
-    for step in steps:
+def of_each(paths: Iterable[Path], alternative: str, *more_uids: int) -> tuple[str, str] | None:
+    """Return problem and remedy for the first of `paths` that another user can modify, else None.
+
+    Directories above them are not checked. Users in `more_uids` are trusted too.
+    """
+    trusted_uids = {0, owner()[0], Path("/").lstat().st_uid, *more_uids, *_trusted_by_root()}
+    for path in paths:
         try:
-            found = step.lstat()
+            status = path.lstat()
         except OSError:
             continue
-        if found.st_uid not in trusted:
-            return f"{step} belongs to user {found.st_uid}", f"Choose {instead}"
-        if others_write(found):
-            return f"others may write to {step}", f"Run `chmod go-w '{step}'`, or choose {instead}"
+        if status.st_uid not in trusted_uids:
+            return f"{path} belongs to user {status.st_uid}", f"Choose {alternative}"
+        if others_write(status):
+            return f"others may write to {path}", f"Run `chmod go-w '{path}'`, or choose {alternative}"
     return None
 
 
-def _hosts() -> Iterator[int]:
-    """Whom root trusts already: whose directory this is, and whose home it was given.
+def _trusted_by_root() -> Iterator[int]:
+    """Yield the users that root trusts anyway: the owners of the current directory and of root's home and state.
 
     Root in a user's project runs that user's code, as in a CI's container, whose home and workspace are the runner's.
     """
     if os.getuid() == 0:
-        for place in (".", os.environ.get("HOME", "/"), os.environ.get("XDG_STATE_HOME", "/")):
-            real = Path(os.path.realpath(place))
-            yield next(step.stat().st_uid for step in (real, *real.parents) if step.exists())
+        for directory in (".", os.environ.get("HOME", "/"), os.environ.get("XDG_STATE_HOME", "/")):
+            real = Path(os.path.realpath(directory))
+            yield next(ancestor.stat().st_uid for ancestor in (real, *real.parents) if ancestor.exists())
 
 
-def others_write(found: os.stat_result) -> bool:
-    """Whether somebody else than the owner may change what lies there.
+def others_write(status: os.stat_result) -> bool:
+    """Return whether another user than the owner can modify the file, or a directory's entries.
 
-    With the sticky bit, as in /tmp, only what is his own. A user's own group, by custom of the same number, has nobody
-    else in it: with it umask is 002 on many systems.
+    With the sticky bit, as on /tmp, he can modify only his own entries. A user's private group, which has the number
+    of the user by convention, has no other members: with such groups many systems set umask to 002.
     """
-    if stat.S_ISLNK(found.st_mode):
+    if stat.S_ISLNK(status.st_mode):
         return False
-    group = found.st_mode & stat.S_IWGRP and not found.st_gid == found.st_uid != 0
-    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-    return bool(not sticky and (group or found.st_mode & stat.S_IWOTH))
+    group = status.st_mode & stat.S_IWGRP and not status.st_gid == status.st_uid != 0
+    sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+    return bool(not sticky and (group or status.st_mode & stat.S_IWOTH))

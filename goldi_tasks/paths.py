@@ -1,6 +1,6 @@
-"""The one table of cache directories: what there is, who fills it, and where containers see it.
+"""The table of cache directories: their names, what fills them, and where containers mount them.
 
-Nothing else in this package spells a cache path. Seven files cannot import the table and repeat parts of it:
+No other module of this package contains a cache path. Seven files cannot import the table and repeat parts of it:
 infrastructure/docker/{Dockerfile, docker-bake.json, docker-compose.yml, setup-cache.sh},
 .devcontainer/{devcontainer.json, initialize.sh} and docs/caches.md. tests/test_cache_places.py names the one that
 lacks a cache; the tests in tests/contract compare what they make of it. The fourteen names of the guide are kept;
@@ -30,9 +30,9 @@ class Cache:
 
     `scope` is `shared` for downloads, which all projects of a user may share, and `project` for what
     a project produces: such a directory holds one subdirectory per project, see `project_key`.
-    `mount` is where containers see it: None if none does, relative if it lies below the app's directory.
-    `variable` is the environment variable that sends a tool there ("" if it needs none), with `value`
-    around the mount point. `filled_by` names the container or the build step that fills it, for people.
+    `mount` is the mount point in containers: None if none mounts it, relative if it lies below the app's directory.
+    `variable` is the environment variable that points a tool to it ("" if it needs none); its value is `value` with
+    the mount point in place of `{}`. `filled_by` names the container or the build step that fills it, for people.
     """
 
     name: str
@@ -44,19 +44,19 @@ class Cache:
 
     @property
     def root_variable(self) -> str:
-        """The variable that gives this cache a root of its own: GOLDI_CACHE_ROOT_PIP_CACHE for `pip-cache`."""
+        """Return the variable that sets a separate root for this cache: GOLDI_CACHE_ROOT_PIP_CACHE for `pip-cache`."""
         return "GOLDI_CACHE_ROOT_" + self.name.removeprefix(".").upper().replace("-", "_")
 
     def path(self, root: Path, key: str) -> Path:
-        """The directory on the host for the project `key` under the cache root `root`."""
+        """Return the directory on the host for the project `key` under the cache root `root`."""
         return root / self.name / key if self.scope == "project" else root / self.name
 
 
 @dataclass(frozen=True)
 class Roots:
-    """Where the caches lie: under `root`, but for those in `others`, by name, which have a root of their own.
+    """The cache roots: `others` has separate roots of single caches, by name; all other caches lie under `root`.
 
-    `moved` is for who makes `root`: why it is not where it usually is.
+    `moved` is the reason why `root` is not the usual one, for the code that creates it.
     """
 
     root: Path = DEFAULT_ROOT
@@ -64,31 +64,31 @@ class Roots:
     moved: str = ""
 
     def of(self, cache: Cache) -> Path:
-        """The root of `cache`."""
+        """Return the root of `cache`."""
         return self.others.get(cache.name, self.root)
 
     @property
     def all(self) -> tuple[Path, ...]:
-        """Every root under which a cache lies, the common one first."""
+        """Return every root under which a cache lies, the common one first."""
         return tuple(dict.fromkeys((self.root, *(self.of(cache) for cache in CACHES))))
 
     @property
     def variables(self) -> dict[str, str]:
-        """What the compose file and setup-cache.sh are told; "" for a cache under the common root."""
-        own = {cache.root_variable: str(self.others.get(cache.name, "")) for cache in CACHES}
-        return {"GOLDI_CACHE_ROOT": str(self.root), **own}
+        """Return the variables for the compose file and setup-cache.sh; "" for a cache under the common root."""
+        roots = {cache.root_variable: str(self.others.get(cache.name, "")) for cache in CACHES}
+        return {"GOLDI_CACHE_ROOT": str(self.root), **roots}
 
     def folder(self, cache: Cache) -> Path:
-        """The directory of `cache`, of all projects."""
+        """Return the directory of `cache`, of all projects."""
         return self.of(cache) / cache.name
 
     def path(self, cache: Cache, key: str) -> Path:
-        """The directory that the project `key` uses of `cache`."""
+        """Return the directory that the project `key` uses of `cache`."""
         return cache.path(self.of(cache), key)
 
 
 def all_under(root: Path) -> dict[str, str]:
-    """The environment in which every cache lies under `root`, whatever a project has chosen."""
+    """Return the environment in which every cache lies under `root`, whatever a project has configured."""
     return {"GOLDI_CACHE_ROOT": str(root), **{cache.root_variable: str(root) for cache in CACHES}}
 
 
@@ -125,18 +125,18 @@ BY_NAME = {cache.name: cache for cache in CACHES}
 
 
 def build_cache(target: str) -> Cache:
-    """The local build cache of a bake target."""
+    """Return the local build cache of a bake target."""
     return BY_NAME[f".buildx-cache-{target}"]
 
 
 def project_key(project: Path) -> str:
-    """`<name>-<8 hex digits of the path>`: two checkouts of one project share nothing that they produce."""
+    """Return `<name>-<8 hex digits of the path's digest>`, so that two checkouts of a project share no results."""
     name = re.sub(r"[^a-z0-9._-]+", "-", project.name.lower()).strip("-.") or "project"
     return f"{name}-{hashlib.sha256(os.fsencode(project)).hexdigest()[:8]}"
 
 
 def platform_key(platforms: tuple[str, ...]) -> str:
-    """A directory name for a set of platforms, `native` when none is asked for.
+    """Return a directory name for a set of platforms, `native` for an empty one.
 
     Two platform sets in one local cache would overwrite each other's index.
     """

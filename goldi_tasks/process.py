@@ -1,8 +1,8 @@
-"""The only door through which goldi_tasks starts programs (nox's `session.run` is the other).
+"""Start programs. No other module of goldi_tasks does, except with nox's `session.run`.
 
-`live` shows and returns nothing, `capture` returns text and shows nothing, and so does `ask`, within a time. `stream`
-gives error output as it comes and `listen` when all of it is there, `pipe` gives what is too large to keep as a file to
-read. All raise on failure, but for `attend`, which shows and returns the exit code.
+`live` shows the output; `capture` returns standard output, `ask` too, with a time limit. `stream` yields error output
+while it is written, `listen` returns it at the end, `pipe` gives large standard output as a file to read. All raise
+CommandFailed on failure, except `attend`, which shows the output and returns the exit code.
 """
 
 import codecs
@@ -23,24 +23,23 @@ from typing import IO, Any
 from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, Interrupted
 
-# Seconds a child gets to clean up after Ctrl-C before it is asked again, and then ended. Buildx
-# needs about one to cancel its steps.
+# Seconds that a child gets to clean up after SIGINT, and then after SIGTERM. Buildx needs one to cancel its steps.
 GRACE = 10.0
-# The exit code of a program that took too long, as timeout(1) has it.
+# The exit code of timeout(1) for a program that took too long.
 LATE = 124
-# Seconds after which `stream` says that nothing came.
+# Seconds without output after which `stream` yields "".
 TICK = 0.1
 
 _dry: ContextVar[bool] = ContextVar("goldi_dry", default=False)
-# Not a ContextVar: threads ask the same engine.
-_led: dict[str, str] = {}
-_held: ContextVar[tuple[int, ...]] = ContextVar("goldi_held", default=())
+# Not a ContextVar: all threads use the same engine.
+_extra_environment: dict[str, str] = {}
+_inherited_handles: ContextVar[tuple[int, ...]] = ContextVar("goldi_held", default=())
 
 
 @contextmanager
-def dry(wanted: bool) -> Iterator[None]:
-    """Inside, `live` prints commands and runs none (invoke's `--dry`); questions are still asked."""
-    token = _dry.set(wanted)
+def dry(enabled: bool) -> Iterator[None]:
+    """Let `live` print commands and run none during the block (invoke's `--dry`); all else still runs programs."""
+    token = _dry.set(enabled)
     try:
         yield
     finally:
@@ -48,74 +47,75 @@ def dry(wanted: bool) -> Iterator[None]:
 
 
 def is_dry() -> bool:
-    """Whether actions are only to be shown."""
+    """Return whether actions are only printed."""
     return _dry.get()
 
 
 @contextmanager
 def holding(handle: int) -> Iterator[None]:
-    """A program that is started inside holds `handle` open too, and with it the lock on it, if we are killed."""
-    token = _held.set((*_held.get(), handle))
+    """Let programs that the block starts inherit `handle`: its lock is held until they end, even if we are killed."""
+    token = _inherited_handles.set((*_inherited_handles.get(), handle))
     try:
         yield
     finally:
-        _held.reset(token)
+        _inherited_handles.reset(token)
 
 
 @contextmanager
 def led(env: Mapping[str, str]) -> Iterator[None]:
-    """Inside, in every thread, programs are started with `env` beside their own: docker is led to another engine."""
-    before = dict(_led)
-    _led.update(env)
+    """Add `env` to every program that is started during the block, in all threads, to select another engine."""
+    previous = dict(_extra_environment)
+    _extra_environment.update(env)
     try:
         yield
     finally:
-        _led.clear()
-        _led.update(before)
+        _extra_environment.clear()
+        _extra_environment.update(previous)
 
 
 def environment() -> dict[str, str]:
     """Return the environment that programs are started with."""
-    return {**os.environ, **_led}
+    return {**os.environ, **_extra_environment}
 
 
 @contextmanager
 def unbroken() -> Iterator[None]:
-    """Ctrl-C waits until the block has ended, for what would be left behind half begun; then KeyboardInterrupt."""
-    before, came = signal.getsignal(signal.SIGINT), list[int]()
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
+    """Delay Ctrl-C until the block has ended, so that nothing is left half done. Raises KeyboardInterrupt then."""
+    previous_handler, signals = signal.getsignal(signal.SIGINT), list[int]()
+    if threading.current_thread() is not threading.main_thread() or not callable(previous_handler):
         yield
         return
-    signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    signal.signal(signal.SIGINT, lambda number, _: signals.append(number))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
+        signal.signal(signal.SIGINT, previous_handler)
+        if signals:
             raise KeyboardInterrupt
 
 
 def live(command: Command, *, cwd: Path | None = None) -> None:
-    """Run `command` with the caller's terminal. Raises CommandFailed with its exit code, Interrupted."""
+    """Run `command` with the caller's terminal. Raises CommandFailed with its exit code, and Interrupted."""
     if is_dry():
-        print(replace(command, env={**_led, **command.env}))
+        print(replace(command, env={**_extra_environment, **command.env}))
         return
     _expect_success(command, _wait(_start(command, cwd)))
 
 
-def attend(command: Command, *ends: Callable[[], object], apart: bool = False) -> int:
+def attend(command: Command, *end_steps: Callable[[], object], apart: bool = False) -> int:
     """Run `command` with the caller's terminal and return its exit code.
 
-    On Ctrl-C `ends`, which make it end, are called in turn, a second between; a second Ctrl-C ends it at once. Raises
-    Interrupted then. If `apart`, the terminal's Ctrl-C reaches us and not it.
+    On Ctrl-C the functions `end_steps` are called one after the other, a second apart, until it has ended; a second
+    Ctrl-C ends it at once. Raises Interrupted then. If `apart`, it runs in its own session, and so the terminal's
+    Ctrl-C reaches only us.
     """
     child = _start(command, None, start_new_session=apart)
     try:
         return child.wait()
     except KeyboardInterrupt:
         with suppress(KeyboardInterrupt):
-            for end in ends:
-                end()
+            for end_step in end_steps:
+                end_step()
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(1)
                     break
@@ -133,17 +133,17 @@ def stream(
     whole: bool = False,
     into: IO[bytes] | None = None,
 ) -> Iterator[Iterator[str]]:
-    """Run `command` and give what it writes to standard error, as it comes; "" where nothing came for a while.
+    """Run `command` and yield its error output while it is written; "" after TICK seconds without any.
 
-    It reads no input. If `quiet`, what it writes to standard output is lost; if `whole`, it is given too; it goes to
-    the file `into` if there is one. Raises as `live` does, when the block ends. A block that is left early ends the
-    program, and what it started: docker may be gone before its plugin is.
+    Its input is empty. Standard output goes to ours; with `quiet` it is discarded, with `whole` it is yielded with the
+    error output, and with `into` it is written to that file. Raises as `live` does, when the block ends. An exception
+    in the block ends the program and its descendants: docker may end before its plugin does.
     """
     out = into or (subprocess.PIPE if whole else subprocess.DEVNULL if quiet else None)
     error_output = subprocess.STDOUT if whole else subprocess.PIPE
     child = _start(command, cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=error_output)
     source = child.stdout or child.stderr
-    assert source  # noqa: S101 - asked for above; mypy cannot know
+    assert source  # noqa: S101 - one of both is a pipe; mypy cannot know
     with source as pipe:
         try:
             yield _read(pipe.fileno())
@@ -156,42 +156,42 @@ def stream(
 
 
 def listen(command: Command, *, cwd: Path | None = None) -> str:
-    """What `command` writes to standard error, which is shown if it fails. Raises as `live` does."""
-    heard: list[str] = []
+    """Return the error output of `command`, which is printed if it fails. Raises as `live` does."""
+    chunks: list[str] = []
     try:
-        with stream(command, cwd=cwd, quiet=True) as texts:
-            heard.extend(texts)
+        with stream(command, cwd=cwd, quiet=True) as output:
+            chunks.extend(output)
     except CommandFailed:
-        print(mask("".join(heard)), file=sys.stderr, flush=True)
+        print(mask("".join(chunks)), file=sys.stderr, flush=True)
         raise
-    return "".join(heard)
+    return "".join(chunks)
 
 
 @contextmanager
 def pipe(command: Command) -> Iterator[IO[bytes]]:
-    """Run `command` and give what it writes to standard output as a file that is read once, from its begin.
+    """Run `command` and give its standard output as a file that cannot seek.
 
-    It reads no input. Raises as `live` does, when the block ends. A block that is left early ends the program.
+    Its input is empty. Raises as `live` does, when the block ends. An exception in the block ends the program.
     """
     child = _start(command, None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-    assert child.stdout  # noqa: S101 - asked for above; mypy cannot know
-    with child.stdout as out:
+    assert child.stdout  # noqa: S101 - it is a pipe; mypy cannot know
+    with child.stdout as stream:
         try:
-            yield out
+            yield stream
         except BaseException as error:
             _end(child)
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted from None
             raise
-        # A reader that knows its end leaves what is after it; the program must not fail for that.
-        deque(iter(lambda: out.read(65536), b""), maxlen=0)
+        # Discard what the block has not read, such as padding: the program would fail if it could not write it.
+        deque(iter(lambda: stream.read(65536), b""), maxlen=0)
     _expect_success(command, _wait(child))
 
 
 def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = None) -> str:
-    """What `command` writes to standard output. Raises CommandFailed with the end of its error output."""
+    """Return the standard output of `command`. Raises CommandFailed with its error output."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             command.argv,
             env=_environment(command),
             cwd=cwd,
@@ -206,22 +206,22 @@ def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = No
         raise _missing(command) from error
     except KeyboardInterrupt:
         raise Interrupted from None
-    if done.returncode != 0:
-        said = mask(done.stderr.strip() or done.stdout.strip() or f"exit code {done.returncode}")
-        raise CommandFailed(f"{_name(command)}: {said}", done.returncode if done.returncode > 0 else 1)
-    return done.stdout
+    if completed.returncode != 0:
+        message = mask(completed.stderr.strip() or completed.stdout.strip() or f"exit code {completed.returncode}")
+        raise CommandFailed(f"{_name(command)}: {message}", completed.returncode if completed.returncode > 0 else 1)
+    return completed.stdout
 
 
 def ask(command: Command, within: float) -> str:
-    """What `command` writes to standard output, if it ends within so many seconds; else it is ended, with its plugin.
+    """Return the standard output of `command`, which is killed with its plugin after `within` seconds.
 
-    It reads no input. Raises as `capture` does.
+    Its input is empty. Raises as `capture` does, with the exit code LATE if it was killed.
     """
     pipe = subprocess.PIPE
-    # A session of its own, all of which can be ended: a plugin outlives a client that is killed.
+    # In its own session, which is killed as a whole: a plugin outlives a client that is killed.
     with _start(command, None, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, start_new_session=True) as child:
         try:
-            out, error_output = (part.decode("utf-8", "replace") for part in child.communicate(timeout=within))
+            output, error_output = (part.decode("utf-8", "replace") for part in child.communicate(timeout=within))
         except BaseException as error:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
@@ -231,24 +231,26 @@ def ask(command: Command, within: float) -> str:
                 raise Interrupted from None
             raise
     if child.returncode != 0:
-        said = mask(error_output.strip() or out.strip() or f"exit code {child.returncode}")
-        raise CommandFailed(f"{_name(command)}: {said}", max(child.returncode, 1))
-    return out
+        message = mask(error_output.strip() or output.strip() or f"exit code {child.returncode}")
+        raise CommandFailed(f"{_name(command)}: {message}", max(child.returncode, 1))
+    return output
 
 
 def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Popen[bytes]":
-    # What we printed comes before what the child prints, in a pipe too.
+    # Our output comes before the child's, in a pipe too.
     sys.stdout.flush()
-    started: list[subprocess.Popen[bytes]] = []
+    children: list[subprocess.Popen[bytes]] = []
     try:
-        # A child that Popen did not come to give us nobody would end: it would write on after us.
+        # Ctrl-C within Popen would leave a child that we cannot end.
         with unbroken():
-            child = subprocess.Popen(command.argv, env=_environment(command), cwd=cwd, pass_fds=_held.get(), **options)
-            started.append(child)
+            child = subprocess.Popen(
+                command.argv, env=_environment(command), cwd=cwd, pass_fds=_inherited_handles.get(), **options
+            )
+            children.append(child)
     except FileNotFoundError as error:
         raise _missing(command) from error
     except KeyboardInterrupt:
-        for child in started:
+        for child in children:
             source = child.stdout or child.stderr
             with source or nullcontext():
                 _end_family(child, _drain(source))
@@ -257,18 +259,18 @@ def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Po
 
 
 def _drain(source: IO[bytes] | None) -> threading.Thread:
-    """Reads what comes until nobody is left who could write: who ends may have much to say, and must not wait."""
-    texts = _read(source.fileno()) if source else ()
-    drain = threading.Thread(target=lambda: deque(texts, maxlen=0), daemon=True)
+    """Read and discard output in a thread until no writer is left, so that a program that ends never blocks on it."""
+    output = _read(source.fileno()) if source else ()
+    drain = threading.Thread(target=lambda: deque(output, maxlen=0), daemon=True)
     drain.start()
     return drain
 
 
 def _wait(child: "subprocess.Popen[bytes]") -> int:
-    """The child's exit code; on Ctrl-C the child gets time to clean up, then is ended.
+    """Return the child's exit code; on Ctrl-C end the child. Raises Interrupted.
 
-    It is told even though a terminal told it already: without a terminal only we were, and buildx,
-    compose and docker take a second SIGINT for the first one's echo (they give up at the third).
+    It gets SIGINT from us even though a terminal sent it one already: without a terminal only we got it. Buildx,
+    compose and docker treat a second SIGINT like the first one (they give up at the third).
     """
     try:
         return child.wait()
@@ -278,22 +280,22 @@ def _wait(child: "subprocess.Popen[bytes]") -> int:
 
 
 def _end(child: "subprocess.Popen[bytes]") -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        child.send_signal(number)
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        child.send_signal(signal_number)
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             child.wait(GRACE)
             break
 
 
 def _end_family(child: "subprocess.Popen[bytes]", drain: threading.Thread) -> None:
-    """Ends a child and what it has started; they are gone when nobody is left who could write what `drain` reads."""
-    family = [child.pid, *_descendants(child.pid)]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
-        for pid in family:
-            # Until it is waited for, a child's number is its own.
+    """End a child and its descendants: they have ended when no writer is left for the pipe that `drain` reads."""
+    pids = [child.pid, *_descendants(child.pid)]
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
+        for pid in pids:
+            # The pid of a child that was waited for may belong to another process.
             if pid != child.pid or child.returncode is None:
                 with suppress(ProcessLookupError):
-                    os.kill(pid, number)
+                    os.kill(pid, signal_number)
         with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
             child.wait(GRACE)
             drain.join(GRACE)
@@ -302,17 +304,17 @@ def _end_family(child: "subprocess.Popen[bytes]", drain: threading.Thread) -> No
 
 
 def _descendants(pid: int) -> list[int]:
-    """What a process has started, and those in turn; nothing where there is no /proc."""
-    found = []
+    """Return the pids of all descendants of the process `pid`; none where there is no /proc."""
+    pids = []
     for file in Path("/proc").glob(f"{pid}/task/*/children"):
         with suppress(OSError):
             for child in map(int, file.read_text(encoding="ascii").split()):
-                found += [child, *_descendants(child)]
-    return found
+                pids += [child, *_descendants(child)]
+    return pids
 
 
 def _read(handle: int) -> Iterator[str]:
-    """What comes from `handle`, until nobody can write to it any more."""
+    """Yield the text that is read from `handle` until no writer is left; "" after TICK seconds without any."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     while True:
         if not select.select([handle], [], [], TICK)[0]:
@@ -323,20 +325,22 @@ def _read(handle: int) -> Iterator[str]:
             return
 
 
-def _expect_success(command: Command, code: int) -> None:
-    if code != 0:
-        raise CommandFailed(f"{_name(command)} ended with exit code {code}", code if code > 0 else 128 - code)
+def _expect_success(command: Command, exit_code: int) -> None:
+    if exit_code != 0:
+        raise CommandFailed(
+            f"{_name(command)} ended with exit code {exit_code}", exit_code if exit_code > 0 else 128 - exit_code
+        )
 
 
 def _environment(command: Command) -> dict[str, str]:
-    return {**os.environ, **_led, **command.env, **command.secrets}
+    return {**os.environ, **_extra_environment, **command.env, **command.secrets}
 
 
 def _name(command: Command) -> str:
-    """`docker buildx` for a docker plugin, else the program's own name."""
-    first = Path(command.argv[0]).name
-    plugin = first == "docker" and len(command.argv) > 1 and not command.argv[1].startswith("-")
-    return f"{first} {command.argv[1]}" if plugin else first
+    """Return `docker buildx` and so on for a docker command, else the program's name."""
+    program = Path(command.argv[0]).name
+    is_plugin = program == "docker" and len(command.argv) > 1 and not command.argv[1].startswith("-")
+    return f"{program} {command.argv[1]}" if is_plugin else program
 
 
 def _missing(command: Command) -> CommandFailed:

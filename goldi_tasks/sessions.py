@@ -1,6 +1,6 @@
-"""`container_session`: a nox session whose commands run inside the project's tools image.
+"""Register nox sessions whose commands run in the project's tools image, with `container_session`.
 
-A noxfile has one line for each, and is the only list of a project's checks:
+A noxfile has one line for each session, and is the only list of a project's checks:
 
     from goldi_tasks.sessions import container_session
 
@@ -42,74 +42,76 @@ def container_session(
     default: bool = True,
     doc: str = "",
 ) -> Any:
-    """Register a nox session `name` that runs `command`, or several `commands`, in the tools image; returns it.
+    """Register and return a nox session `name` that runs `command`, or several `commands`, in the tools image.
 
-    What is given to nox after `--` takes the place of an argument "{posargs}", and comes at the end of the last command
-    where there is none. `env` arrives as written, beside what of the caller's environment concerns tools; None takes a
-    variable away. A command may end with any of `success_codes`; with another one the session fails with that code. The
-    commands after it are not run, unless they `keep_going`: right for checks that do not need each other, wrong where
-    one prepares the next or must not run after a failure. With `logins` the commands have the passwords and tokens of
-    this machine's network (pip's and npm's configuration, .netrc), for a check that downloads with them. Sessions may
-    run in parallel (`nox -j`, from nox 2026.8). `doc` is what `nox --list` shows. Raises ValueError where there is no
-    command.
+    Arguments after nox's `--` replace an argument "{posargs}"; without one they are appended to the last command.
+    `env` is added unchanged to the caller's variables for tools; None removes a variable. A command may end with any of
+    `success_codes`; with another one the session fails with that code, and later commands run only with `keep_going`:
+    right for independent checks, wrong where one command prepares the next or must not run after a failure. With
+    `logins` the commands get the passwords and tokens of this machine's network (pip's and npm's configuration,
+    .netrc), for checks that download with them. Sessions may run in parallel (`nox -j`, from nox 2026.8). `doc` is
+    printed by `nox --list`. Raises ValueError if there is no command.
     """
-    lines = [tuple(line) for line in ([command] if command else []) + list(commands)]
-    if not lines or not all(lines):
+    command_lines = [tuple(argv) for argv in ([command] if command else []) + list(commands)]
+    if not command_lines or not all(command_lines):
         raise ValueError(f"container_session({name!r}) has no command")
 
-    def body(session: nox.Session) -> None:
+    def run_commands(session: nox.Session) -> None:
         failures = []
-        for line in _filled(lines, session.posargs):
-            session.log(shlex.join(line))
-            code = _run(session, line, env or {}, logins)
-            if code not in success_codes:
-                problem = f"Command {shlex.join(line)} failed with exit code {code}"
+        for argv in _fill_posargs(command_lines, session.posargs):
+            session.log(shlex.join(argv))
+            exit_code = _run(session, argv, env or {}, logins)
+            if exit_code not in success_codes:
+                problem = f"Command {shlex.join(argv)} failed with exit code {exit_code}"
                 session.warn(problem)
-                failures.append(NoxCommandFailed(problem, return_code=code))
+                failures.append(NoxCommandFailed(problem, return_code=exit_code))
                 if not keep_going:
                     break
         if failures:
             raise failures[0]
 
-    body.__doc__ = doc or f"{' and '.join(shlex.join(line) for line in lines)}, in the tools image."
+    run_commands.__doc__ = doc or f"{' and '.join(shlex.join(argv) for argv in command_lines)}, in the tools image."
     options: dict[str, Any] = {"name": name, "tags": tags, "default": default}
     if "allow_parallel" in inspect.signature(session_decorator).parameters:
         options["allow_parallel"] = True
     if _on_host():
-        # An environment that is ready stays.
-        return nox.session(**options, venv_backend="venv", reuse_venv=True)(body)
-    return nox.session(**options, venv_backend="none")(body)
+        # Keep an environment that is ready.
+        return nox.session(**options, venv_backend="venv", reuse_venv=True)(run_commands)
+    return nox.session(**options, venv_backend="none")(run_commands)
 
 
-def _run(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None], logins: bool) -> int:
-    """The exit code of `line`, wherever it runs. Raises KeyboardInterrupt; a failure of ours ends the session."""
+def _run(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str | None], logins: bool) -> int:
+    """Run `argv` in the tools image, in this container or on the host; return its exit code.
+
+    Raises KeyboardInterrupt; a GoldiError ends the session.
+    """
     try:
         settings = project.load(Path.cwd())
         if inside_container.is_inside():
-            return _bare(session, line, env)
+            return _run_here(session, argv, env)
         if _on_host():
-            _install(session, settings)
-            return _bare(session, line, env)
+            _install_lock(session, settings)
+            return _run_here(session, argv, env)
         last_use.remember(settings.key, settings.project)
         with tidied_after(settings.project), usage_lock.at_work():
-            named = {**session.env, **env}
-            return run.run_in_tools(settings, line, os.environ, named, logins=logins)
+            variables = {**session.env, **env}
+            return run.run_in_tools(settings, argv, os.environ, variables, logins=logins)
     except GoldiError as error:
-        # nox ends the sentence itself.
+        # nox adds the full stop.
         session.error(f"goldi: {str(error).removesuffix('.')}")
 
 
-def _bare(session: nox.Session, line: tuple[str, ...], env: Mapping[str, str | None]) -> int:
-    """Run it here, as nox does; its exit code."""
+def _run_here(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str | None]) -> int:
+    """Run `argv` without a container, as nox does; return its exit code."""
     try:
-        session.run(*line, env=dict(env), log=False, external=inside_container.is_inside(), success_codes=[0])
+        session.run(*argv, env=dict(env), log=False, external=inside_container.is_inside(), success_codes=[0])
     except NoxCommandFailed as error:
         return error.return_code or 1
     return 0
 
 
-def _install(session: nox.Session, settings: Settings) -> None:
-    """Bring the session's environment to the lock that the tools image is made from, unless it is there."""
+def _install_lock(session: nox.Session, settings: Settings) -> None:
+    """Install the lock file of the tools image into the session's environment, unless it is installed already."""
     lock = environment.lock(settings)
     mark = Path(session.virtualenv.location) / "goldi.lock"
     if mark.is_file() and mark.read_bytes() == lock.read_bytes():
@@ -118,15 +120,18 @@ def _install(session: nox.Session, settings: Settings) -> None:
     mark.write_bytes(lock.read_bytes())
 
 
-def _filled(lines: list[tuple[str, ...]], posargs: Sequence[str]) -> list[tuple[str, ...]]:
-    """The commands with what was given after `--`."""
-    if not any(POSARGS in line for line in lines):
-        return [*lines[:-1], (*lines[-1], *posargs)]
-    return [tuple(part for word in line for part in (posargs if word == POSARGS else (word,))) for line in lines]
+def _fill_posargs(command_lines: list[tuple[str, ...]], posargs: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the commands with the arguments that were given after `--`."""
+    if not any(POSARGS in argv for argv in command_lines):
+        return [*command_lines[:-1], (*command_lines[-1], *posargs)]
+    return [
+        tuple(argument for argument in argv for argument in (posargs if argument == POSARGS else (argument,)))
+        for argv in command_lines
+    ]
 
 
 def _on_host() -> bool:
-    """Whether checks run on the host. A setting that is wrong is told when one runs."""
+    """Return whether checks run on the host. Invalid settings are reported when a check runs."""
     try:
         return project.load(Path.cwd()).run == "host" and not inside_container.is_inside()
     except GoldiError:

@@ -1,4 +1,4 @@
-"""A directory for what only one run has to know; the next one removes what a killed one has left."""
+"""Make a temporary directory for one run; the next run removes the directories of killed ones."""
 
 import os
 import shutil
@@ -14,37 +14,37 @@ _PREFIX = "goldi-scratch-"
 
 @contextmanager
 def directory(top: Path | None = None) -> Iterator[Path]:
-    """Make a directory in `top` or TMPDIR, for this user only, that is there while the block runs. Raises OSError."""
+    """Make a directory in `top` or TMPDIR, for this user only, and remove it after the block. Raises OSError."""
     top = top or Path(tempfile.gettempdir())
     _sweep(top)
-    made, handle = _made(top)
+    scratch, handle = _make_locked(top)
     try:
-        yield made
+        yield scratch
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         os.close(handle)
 
 
-def _made(top: Path) -> tuple[Path, int]:
-    """A new directory, and the handle that holds it: the lock ends with the process, however it ends."""
+def _make_locked(top: Path) -> tuple[Path, int]:
+    """Make a locked directory; return it and the descriptor that holds the lock, which ends with the process."""
     while True:
-        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=top))
+        scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=top))
         with suppress(FileNotFoundError):
-            handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
+            handle = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY)
             locks.acquire(handle)
-            if made.exists():
-                return made, handle
-            # Another run has swept it before it was held.
+            if scratch.exists():
+                return scratch, handle
+            # Another run has removed it before it was locked.
             os.close(handle)
 
 
 def _sweep(top: Path) -> None:
-    """Remove those of ours that nobody holds."""
-    for left in top.glob(f"{_PREFIX}*"):
+    """Remove our directories that no process has locked."""
+    for scratch in top.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            handle = os.open(left, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            handle = os.open(scratch, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
             try:
                 if locks.try_acquire(handle) and os.fstat(handle).st_uid == os.getuid():
-                    shutil.rmtree(left)
+                    shutil.rmtree(scratch)
             finally:
                 os.close(handle)

@@ -12,32 +12,34 @@ _SIZES = {"b": 1} | {
     for unit, base in (("b", 1000), ("ib", 1024))
     for power, prefix in enumerate(("k", "m", "g", "t", "p"), 1)
 }
-# Above these nothing on a machine is; what is larger is a slip of the finger.
+# Larger values are typing errors: no machine has such ages and sizes.
 _OLDEST, _LARGEST = timedelta(days=36500).total_seconds(), 10**18
 _AMOUNT = re.compile(r"(\d{1,18}(?:\.\d{1,9})?)\s*([a-z]*)", re.ASCII | re.IGNORECASE)
 
 
 def age(value: object, where: str) -> float:
-    """Seconds of an age such as `30d`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
+    """Return the seconds of an age such as `30d`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
     return _amount(value, where, _AGES, _OLDEST, "an age such as 60d or 12h", "s, m, h, d or w")
 
 
 def size(value: object, where: str) -> int:
-    """Bytes of a size such as `20GB`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
+    """Return the bytes of a size such as `20GB`; 0 for "" and 0, which mean no limit. Raises SettingsError."""
     return int(_amount(value, where, _SIZES, _LARGEST, "a size such as 20GB or 512MiB", "B, kB, MB, GB, TB or KiB ..."))
 
 
-def _amount(value: object, where: str, units: dict[str, int], most: float, like: str, known: str) -> float:
-    # True is a number in Python, and none here.
+def _amount(value: object, where: str, units: dict[str, int], maximum: float, example: str, unit_names: str) -> float:
+    # bool is a subclass of int, but not accepted here.
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else "?"
     if text in ("", "0"):
         return 0
-    found = _AMOUNT.fullmatch(text)
-    unit = units.get(found[2].lower()) if found else None
-    amount = float(found[1]) * unit if found and unit else math.inf
-    if not 0 < amount <= most:
-        shown = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}..."
-        raise SettingsError(f"{where} must be {like}, not {shown}", f"Give a number and {known}; 0 is no limit")
+    match = _AMOUNT.fullmatch(text)
+    unit = units.get(match[2].lower()) if match else None
+    amount = float(match[1]) * unit if match and unit else math.inf
+    if not 0 < amount <= maximum:
+        quoted = repr(value) if len(repr(value)) <= 40 else f"{repr(value)[:40]}..."
+        raise SettingsError(
+            f"{where} must be {example}, not {quoted}", f"Give a number and {unit_names}; 0 is no limit"
+        )
     return amount
 
 

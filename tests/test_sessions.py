@@ -57,7 +57,7 @@ def test_a_session_without_a_command_is_refused() -> None:
     ],
 )
 def test_arguments_after_the_dashes_arrive_exactly(lines: list[tuple[str, ...]], found: list[tuple[str, ...]]) -> None:
-    assert sessions._filled(lines, ["-k", "a or b"]) == found
+    assert sessions._fill_posargs(lines, ["-k", "a or b"]) == found
 
 
 @pytest.mark.door

@@ -140,7 +140,7 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ('builder = "remote"', "tool.goldi.builder is not a table. Write it as [tool.goldi.builder]."),
         ('builder.options = "a"', "[tool.goldi]: builder.options must be names and values, not 'a'. Write name=value"),
         ("builder.options = [1]", "[tool.goldi]: builder.options must be a string, not 1"),
-        ("builder.options.a = []", "[tool.goldi]: builder.options: a must be a text or a number"),
+        ("builder.options.a = []", "[tool.goldi]: builder.options: a must be a string or a number"),
         ('builder.certificates = "keys"', "[tool.goldi]: builder.certificates must be an absolute path, not 'keys'"),
         ("app = 1", "[tool.goldi]: app must be a string, not 1. Put it in quotes."),
         ("image = true", "[tool.goldi]: image must be a string, not True"),
@@ -157,7 +157,7 @@ def test_a_named_image_is_a_choice(project: Path, given: dict[str, str]) -> None
         ('app = "../other"', "[tool.goldi]: app must lie inside the project, not '../other'"),
         ('app = "nowhere"', "app 'nowhere' is not a directory of "),
         (f'app = "{"a" * 5000}"', "app 'aaa"),
-        ('cache-root = "~nobody-here/x"', "[tool.goldi]: cache-root names a user that is not known: '~nobody-here/x'."),
+        ('cache-root = "~nobody-here/x"', "[tool.goldi]: cache-root names an unknown user: '~nobody-here/x'."),
         ('image = "a\\u0000"', "[tool.goldi]: image must not hold a NUL, as 'a\\x00' does"),
     ],
 )
@@ -345,5 +345,5 @@ def test_a_path_that_is_not_utf_8_is_a_sentence(tmp_path: Path) -> None:
     project = tmp_path / os.fsdecode(b"odd\xff")
     project.mkdir()
     (project / "pyproject.toml").write_text("[tool.goldi]\n")
-    with pytest.raises(SettingsError, match=r"odd\\udcff is not UTF-8, and Docker can be told of no other"):
+    with pytest.raises(SettingsError, match=r"odd\\udcff is not UTF-8, which Docker requires"):
         settings.load(project, {})

@@ -1,1 +1,1 @@
-"""Checks in the tools image: the container that is kept for them, and one check in it."""
+"""Run checks in the tools image, in a container that is kept for the next ones."""

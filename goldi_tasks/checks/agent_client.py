@@ -1,7 +1,7 @@
-"""A check handed to the agent in a tools container, with our own input and output, without `docker exec` and its cost.
+"""Run a check through the agent in a tools container, with our standard streams, which is faster than `docker exec`.
 
-It takes an engine on this machine's own kernel, not in a VM, and a caller who needs no terminal: only docker gives one
-in which Ctrl-C and job control work.
+This needs an engine on this machine's kernel, not in a VM, and a caller that needs no terminal: only docker provides
+one in which Ctrl-C and job control work.
 """
 
 import json
@@ -13,16 +13,16 @@ from goldi_tasks.checks.check_arguments import Job, Tools
 from goldi_tasks.errors import Interrupted
 
 # Seconds that the agent gets to end a check.
-_END = 3.0
+_END_TIMEOUT = 3.0
 
 
 def run(tools: Tools, job: Job) -> list[str] | None:
-    """Run `job`; what the agent says of it, word by word, as job.sh writes it to a check's file.
+    """Run `job` and return the agent's reports, the same words that job.sh writes to a check's file.
 
-    None where there is no agent to talk to, or our descriptors do not reach it. Raises Interrupted.
+    Return None where no agent answers, or our descriptors do not reach it. Raises Interrupted.
     """
-    asked = {"argv": job.argv, "env": {**job.env, **job.secrets}, "cwd": str(job.cwd)}
-    line = json.dumps(asked).encode() + b"\n"
+    request = {"argv": job.argv, "env": {**job.env, **job.secrets}, "cwd": str(job.cwd)}
+    line = json.dumps(request).encode() + b"\n"
     with socket.socket(socket.AF_UNIX) as agent:
         try:
             _connect(agent, tools)
@@ -31,33 +31,33 @@ def run(tools: Tools, job: Job) -> list[str] | None:
         except OSError:
             return None
         try:
-            words = _hear(agent)
+            reports = _read_reports(agent)
         except KeyboardInterrupt:
             _end(agent)
             raise Interrupted from None
-    return None if words == ["blind"] else words
+    return None if reports == ["blind"] else reports
 
 
 def _connect(agent: socket.socket, tools: Tools) -> None:
-    """By way of a descriptor of the directory: the path of a socket may have 107 characters."""
-    folder = os.open(tools.shared, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    """Connect through a descriptor of the directory: a socket's path is limited to 107 characters. Raises OSError."""
+    directory = os.open(tools.shared, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        agent.connect(f"/proc/self/fd/{folder}/{tools.socket}")
+        agent.connect(f"/proc/self/fd/{directory}/{tools.socket}")
     finally:
-        os.close(folder)
+        os.close(directory)
 
 
-def _hear(agent: socket.socket) -> list[str]:
-    said = b""
+def _read_reports(agent: socket.socket) -> list[str]:
+    received = b""
     with suppress(ConnectionError):
         while data := agent.recv(4096):
-            said += data
-    return said.decode().split()
+            received += data
+    return received.decode().split()
 
 
 def _end(agent: socket.socket) -> None:
-    """A second Ctrl-C does not wait for the end."""
+    """Have the agent end the check, and wait for that; a second Ctrl-C ends the wait."""
     with suppress(OSError, KeyboardInterrupt):
-        agent.settimeout(_END)
+        agent.settimeout(_END_TIMEOUT)
         agent.sendall(b"!")
-        _hear(agent)
+        _read_reports(agent)

@@ -1,4 +1,4 @@
-"""The container that a check runs in: known from the last one, or found out and started."""
+"""Get the container for a check: the one of the last check, or a new one."""
 
 import hashlib
 from pathlib import Path
@@ -12,33 +12,38 @@ from goldi_tasks.errors import CheckLost
 from goldi_tasks.settings import Settings, image_names
 
 
-def tools(settings: Settings, again: bool) -> Tools:
-    """The container to run in, which runs if one is kept; `again` if it was just found missing."""
-    known = container_facts.recall(settings)
-    image = _current_image(settings) if known and not again else ""
+def tools(settings: Settings, is_retry: bool) -> Tools:
+    """Return the container to run in, started if `warm` is set. `is_retry` is true if it was missing a moment ago.
+
+    Raises what a build or docker raises, and CheckLost.
+    """
+    facts = container_facts.recall(settings)
+    image_id = _current_image(settings) if facts and not is_retry else ""
     if (
-        known
-        and image
-        and (made := _made(settings, image, known))
-        and (not settings.warm or warm_container.alive(made))
+        facts
+        and image_id
+        and (tools_container := _describe(settings, image_id, facts))
+        and (not settings.warm or warm_container.alive(tools_container))
     ):
-        return made
+        return tools_container
     with warm_container.alone(environment.shared(settings)):
-        return _ready(settings, image)
+        return _start_exclusively(settings, image_id)
 
 
-def _ready(settings: Settings, image: str) -> Tools:
-    """The same, with nobody else at it; `image` is built where it is "" or gone."""
+def _start_exclusively(settings: Settings, image_id: str) -> Tools:
+    """Return the container to run in; the caller holds the lock. The image is built if `image_id` is "" or missing."""
     container_mounts.prepare(settings)
-    for one in (image, ""):
-        made = _made(settings, one or build_image(settings), container_facts.recall(settings) or _find_out(settings))
-        if made is None:
+    for candidate in (image_id, ""):
+        current_id = candidate or build_image(settings)
+        facts = container_facts.recall(settings) or _collect_facts(settings)
+        tools_container = _describe(settings, current_id, facts)
+        if tools_container is None:
             raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
         try:
-            return _started(made)
+            return _ensure_started(tools_container)
         except warm_container.NoImage as error:
-            gone = error
-    raise CheckLost(f"the tools image is gone: {gone}", "Run it again") from gone
+            missing = error
+    raise CheckLost(f"the tools image was removed: {missing}", "Run it again") from missing
 
 
 def build_image(settings: Settings) -> str:
@@ -57,35 +62,37 @@ def _current_image(settings: Settings) -> str:
     return fingerprint.image(settings, "tools", bake_variables.variables(settings, BuildRequest(("tools",)), bases))
 
 
-def _started(tools: Tools) -> Tools:
-    if tools.settings.warm and not (warm_container.alive(tools) and warm_container.running(tools.name)):
-        warm_container.start(tools)
-    return tools
+def _ensure_started(tools_container: Tools) -> Tools:
+    if tools_container.settings.warm and not (
+        warm_container.alive(tools_container) and warm_container.running(tools_container.name)
+    ):
+        warm_container.start(tools_container)
+    return tools_container
 
 
-def _find_out(settings: Settings) -> Memory:
-    from goldi_tasks import network  # 5 ms, for those who have something to find out
+def _collect_facts(settings: Settings) -> Memory:
+    from goldi_tasks import network  # 5 ms, only where nothing is remembered
 
     host = system_info.host()
     user = "{}:{}".format(*rootless.numbers((host.uid, host.gid)))
-    told = network.text(settings, with_logins=False)
-    known = Memory(user, hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest())
-    container_facts.keep(settings, known, network.files(settings))
-    return known
+    configuration = network.text(settings, with_logins=False)
+    facts = Memory(user, hashlib.sha256(configuration.encode(errors="surrogateescape")).hexdigest())
+    container_facts.keep(settings, facts, network.files(settings))
+    return facts
 
 
-def _made(settings: Settings, image: str, known: Memory) -> Tools | None:
-    """The container for what is known; None if a directory is missing that it mounts."""
+def _describe(settings: Settings, image_id: str, facts: Memory) -> Tools | None:
+    """Return the container's properties; None if a directory that it mounts is missing."""
     caches = environment.identities(_directories(settings))
     if not all(caches):
         return None
     trees = environment.trees(settings.project, Path.home())
     shared = environment.shared(settings)
-    return Tools(settings, image, known.user, trees, caches, shared, known.network, environment.scripts())
+    return Tools(settings, image_id, facts.user, trees, caches, shared, facts.network, environment.scripts())
 
 
 def _directories(settings: Settings) -> list[Path]:
-    """What containers mount, and where in the project they mount it: the engine would make these, as root."""
+    """Return sources and mount points in the project of all mounts: the engine would create missing ones as root."""
     mounts = run_arguments.mounts(settings)
-    inside = [Path(mount) for _, _, mount in mounts if Path(mount).is_relative_to(settings.project)]
-    return [*(directory for _, directory, _ in mounts), *inside]
+    mount_points = [Path(mount) for _, _, mount in mounts if Path(mount).is_relative_to(settings.project)]
+    return [*(directory for _, directory, _ in mounts), *mount_points]

@@ -1,7 +1,7 @@
-"""What a container is told of this machine's network, and whom it runs as: true as long as nothing of it has changed.
+"""Remember a container's user and network configuration as long as the files that they were read from are unchanged.
 
-Only stat is asked. A file that was changed just before it was looked at may change once more in the same tick, which
-would not show; so what is that young is not remembered. Whether the image is up to date is build/fingerprint.py's.
+Changes are detected by stat only. A file may change twice within one tick of its file system's clock, which stat does
+not show; so nothing is remembered that depends on a file this young. bake/fingerprint.py checks the image.
 """
 
 import hashlib
@@ -21,35 +21,36 @@ _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
 @dataclass(frozen=True)
 class Memory:
-    """The `user` that checks run as, and a digest of what a container is told of the `network`."""
+    """The `user` that checks run as, and a digest of the `network` configuration in the container."""
 
     user: str
     network: str
 
 
 def recall(settings: Settings) -> Memory | None:
-    """What was remembered, if it still holds."""
+    """Return the remembered facts, None if there are none or anything has changed."""
     try:
-        kept = json.loads(_file(settings).read_text(encoding="utf-8"))
-        files = [os.fsdecode(bytes.fromhex(path)) for path in kept["files"]]
-        return Memory(kept["user"], kept["network"]) if kept["seen"] == _seen(settings, files)[0] else None
+        remembered = json.loads(_file(settings).read_text(encoding="utf-8"))
+        files = [os.fsdecode(bytes.fromhex(path)) for path in remembered["files"]]
+        is_current = remembered["seen"] == _fingerprint(settings, files)[0]
+        return Memory(remembered["user"], remembered["network"]) if is_current else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
 def keep(settings: Settings, memory: Memory, files: Iterable[Path]) -> None:
-    """Remember it as long as none of `files` changes, from which it was read.
+    """Remember `memory` until one of `files` changes, from which it was read.
 
-    A state directory that cannot be written costs the next check some time, and that is all.
+    If the state directory cannot be written, the next check only takes longer.
     """
     paths = [*map(str, dict.fromkeys(files)), *([settings.ca_bundle] if settings.ca_bundle else [])]
-    seen, changed = _seen(settings, paths)
-    if changed > time.time_ns() - YOUNG:
+    digest, newest = _fingerprint(settings, paths)
+    if newest > time.time_ns() - YOUNG:
         return
     try:
         state.write(
             _file(settings),
-            json.dumps({**vars(memory), "seen": seen, "files": [os.fsencode(path).hex() for path in paths]}),
+            json.dumps({**vars(memory), "seen": digest, "files": [os.fsencode(path).hex() for path in paths]}),
         )
     except OSError:
         return
@@ -59,24 +60,24 @@ def _file(settings: Settings) -> Path:
     return state.folder("checks") / f"{settings.key}.json"
 
 
-def _seen(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
-    """A digest of everything that could have changed; and the newest change of a file, in nanoseconds."""
+def _fingerprint(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
+    """Return a digest of everything that may change, and the newest change of a file in nanoseconds."""
     newest, stats = 0, []
     for path in files:
-        seen = _stat(path)
-        newest = max(newest, seen[0])
-        stats.append((path, *seen))
+        status = _stat(path)
+        newest = max(newest, status[0])
+        stats.append((path, *status))
     engine = [os.environ.get(name) for name in _ENGINE]
-    # Where a check runs says nothing of the network, nor does what is kept.
-    chosen = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
-    bits = (__version__, chosen, *ownership.owner(), engine, network.relevant(), stats)
-    return hashlib.sha256(repr(bits).encode(errors="surrogateescape")).hexdigest(), newest
+    # These settings do not concern the network.
+    settings_text = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
+    inputs = (__version__, settings_text, *ownership.owner(), engine, network.relevant(), stats)
+    return hashlib.sha256(repr(inputs).encode(errors="surrogateescape")).hexdigest(), newest
 
 
 def _stat(name: str) -> tuple[int, ...]:
-    """The change of a file, and what else stat says of it; (0,) for one that is not there."""
+    """Return the ctime of a file in nanoseconds, then size, mtime, inode and mode; (0,) for a missing file."""
     try:
-        found = os.stat(name)  # noqa: PTH116 - a hundred of them, before every check
+        status = os.stat(name)  # noqa: PTH116 - a hundred of them, before every check
     except OSError:
         return (0,)
-    return (found.st_ctime_ns, found.st_size, found.st_mtime_ns, found.st_ino, found.st_mode)
+    return (status.st_ctime_ns, status.st_size, status.st_mtime_ns, status.st_ino, status.st_mode)

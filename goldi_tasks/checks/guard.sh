@@ -1,13 +1,13 @@
 #!/bin/sh
-# guard.sh FILE GRACE: ends a check whose caller holds FILE no more, and one that goes on GRACE tenths of a second after Ctrl-C (""
-# for never).
+# guard.sh FILE GRACE: ends a check when its caller no longer holds the lock on FILE, or GRACE tenths of a second after
+# Ctrl-C ("" for never).
 file=$1 grace=$2
 
-# Its processes, those in sessions of their own too. The shell's own kill: procps is not in every image.
+# The check's processes, also those in other sessions. The shell's own kill is used: procps is not in every image.
 processes() { grep -lszxF "GOLDI_JOB=$file" /proc/[0-9]*/environ | cut -d / -f 3; }
 signal() { for pid in $(processes); do kill "-$1" "$pid"; done; }
 
-# wait_for TENTHS: until they are gone, or that long.
+# wait_for TENTHS: waits until the processes have ended, at most TENTHS tenths of a second.
 wait_for() {
     left=$1
     while [ "$left" -gt 0 ] && [ -n "$(processes)" ]; do
@@ -21,7 +21,7 @@ if [ -n "$grace" ]; then trap interrupted=1 INT; else trap '' INT; fi
 exec 8<"$file"
 flock --shared 8
 if [ -n "$interrupted" ]; then
-    # The terminal has told all of them.
+    # The terminal has sent SIGINT to all of them.
     wait_for "$grace"
 else
     signal INT

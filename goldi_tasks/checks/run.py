@@ -1,4 +1,4 @@
-"""One command in the tools image: found or made ready, run, and told how it ended."""
+"""Run one command in the tools image and return its exit code."""
 
 import errno
 import os
@@ -31,72 +31,80 @@ def run_in_tools(
     settings: Settings,
     argv: Sequence[str],
     env: Mapping[str, str],
-    named: Mapping[str, str | None] | None = None,
+    session_variables: Mapping[str, str | None] | None = None,
     *,
     patient: bool = False,
     logins: bool = False,
 ) -> int:
-    """Run `argv` in the tools image, in the current directory; its exit code.
+    """Run `argv` in the tools image, in the current directory, and return its exit code.
 
-    `env` is the caller's environment, of which a tool is told what concerns it; `named` is all given, as written. If
-    `patient`, Ctrl-C is the program's own business; if `logins`, it gets those of this machine's network. Raises
-    SettingsError, Interrupted, UnknownName, CheckLost, NotSeen, and what a build or docker raises.
+    `env` is the caller's environment, of which only variables for tools are passed on; all of `session_variables` is.
+    If `patient`, the program handles Ctrl-C itself; if `logins`, it gets the logins of this machine's network. Raises
+    SettingsError, Interrupted, UnknownName, CheckLost, NotSeen, NoPermission, NoSpace, and what a build or docker
+    raises.
     """
     shared = environment.shared(settings)
     host = system_info.host()
-    named = named or {}
-    both = {**env, **{name: value for name, value in named.items() if value is not None}}
-    general = {name: value for name, value in check_arguments.environment(both, host).items() if name not in named}
+    session_variables = session_variables or {}
+    all_variables = {**env, **{name: value for name, value in session_variables.items() if value is not None}}
+    forwarded = {
+        name: value
+        for name, value in check_arguments.environment(all_variables, host).items()
+        if name not in session_variables
+    }
     name = f"{uuid.uuid4().hex}.job"
-    secrets = check_arguments.carry(named)
+    secrets = check_arguments.carry(session_variables)
     if logins:
         from goldi_tasks import network  # 5 ms
 
         secrets |= {check_arguments.LOGINS: network.text(settings)}
-    job = Job(name, tuple(argv), general, Path.cwd(), "" if patient else "6", secrets)
+    job = Job(name, tuple(argv), forwarded, Path.cwd(), "" if patient else "6", secrets)
     try:
-        # A container shares it, as the same user.
+        # The container uses the shared directory as the same user.
         state.make(shared, ownership.owner())
         atomic.give_tree(shared, ownership.owner())
-        for again in (False, True):
-            tools = container.tools(settings, again)
+        for is_retry in (False, True):
+            tools = container.tools(settings, is_retry)
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
                 raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
-            with _file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (life, said):
-                handed = None if patient or host.tty or not settings.warm else agent_client.run(tools, job)
-                code, words = (_attend(tools, job, life), said()) if handed is None else (0, handed)
-            if words or code == check_arguments.BLIND:
-                return _outcome(argv[0], tools, code, words, patient)
+            with _job_file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (handle, read_reports):
+                exit_code = 0
+                reports = None if patient or host.tty or not settings.warm else agent_client.run(tools, job)
+                if reports is None:
+                    exit_code = _run_with_docker(tools, job, handle)
+                    reports = read_reports()
+            if reports or exit_code == check_arguments.BLIND:
+                return _interpret_reports(argv[0], tools, exit_code, reports, patient)
     except OSError as error:
-        raise _refused(shared, error) from error
+        raise _state_error(shared, error) from error
     raise CheckLost(f"{argv[0]} could not be started in the tools container", "Try `inv ci.tools --stop`")
 
 
-def _attend(tools: Tools, job: Job, life: int) -> int:
+def _run_with_docker(tools: Tools, job: Job, handle: int) -> int:
+    """Run `job` with docker and return docker's exit code. `handle` holds the lock on the job's file."""
     host = system_info.host()
 
-    def let_go() -> None:
-        locks.release(life)
+    def release() -> None:
+        locks.release(handle)
 
     if tools.settings.warm:
         command = check_arguments.inside(tools, host, job)
         return process.attend(
-            command, let_go, lambda: process.capture(check_arguments.end(tools, job)), apart=not host.tty
+            command, release, lambda: process.capture(check_arguments.end(tools, job)), apart=not host.tty
         )
-    from goldi_tasks import network  # 5 ms, which a warm container does without
+    from goldi_tasks import network  # 5 ms, not needed with a warm container
 
     environment.furnish(tools)
-    with network.file(tools.settings, with_logins=check_arguments.LOGINS in job.secrets) as told:
-        # As a file: `docker inspect` shows the variables that a container is started with.
-        alone = replace(
-            job, secrets={name: value for name, value in job.secrets.items() if name != check_arguments.LOGINS}
-        )
-        command = check_arguments.fresh(tools, host, told, environment.git(tools.settings, tools.trees), alone)
-        return process.attend(command, let_go, apart=not host.tty)
+    with network.file(tools.settings, with_logins=check_arguments.LOGINS in job.secrets) as secret_file:
+        # The logins are in the secret file: `docker inspect` would show them among the container's variables.
+        secrets = {name: value for name, value in job.secrets.items() if name != check_arguments.LOGINS}
+        git_config = environment.git(tools.settings, tools.trees)
+        command = check_arguments.fresh(tools, host, secret_file, git_config, replace(job, secrets=secrets))
+        return process.attend(command, release, apart=not host.tty)
 
 
-def _refused(shared: Path, error: OSError) -> GoldiError:
-    """What is wrong with the state directory."""
+def _state_error(shared: Path, error: OSError) -> GoldiError:
+    """Return the error for an OSError in the shared directory."""
     if is_disk_full(error):
         return NoSpace(f"the disk of {shared} is full", "Free some, or set XDG_STATE_HOME to another")
     if error.errno == errno.E2BIG:
@@ -106,32 +114,38 @@ def _refused(shared: Path, error: OSError) -> GoldiError:
     return NoPermission(f"{error.filename or shared} cannot be used: {error.strerror}", "Set XDG_STATE_HOME to another")
 
 
-def _outcome(tool: str, tools: Tools, code: int, words: list[str], patient: bool) -> int:
-    """What the file of a check says of it; docker's own exit code may say something else."""
-    if code == check_arguments.BLIND and not words:
-        problem = f"the engine does not see {tools.shared}: it comes up empty in containers"
+def _interpret_reports(tool: str, tools: Tools, exit_code: int, reports: list[str], patient: bool) -> int:
+    """Return the check's exit code from the reports in its file, since docker's `exit_code` may be another one.
+
+    Raises NotSeen, UnknownName, CheckLost, Interrupted.
+    """
+    if exit_code == check_arguments.BLIND and not reports:
+        problem = f"the engine does not see {tools.shared}: it is empty in containers"
         raise NotSeen(problem, "Share it with the VM that the engine runs in, or set XDG_STATE_HOME")
-    if words[-1] == "unknown":
+    if reports[-1] == "unknown":
         problem = f"the tools image has no program '{tool}'"
         raise UnknownName(problem, "Lock it in requirements-dev.lock, or correct the name")
-    if words[-1] == "offline":
-        problem = "the tools image has no program 'online', through which checks are run"
+    if reports[-1] == "offline":
+        problem = "the tools image has no program 'online', which runs the checks"
         remedy = "COPY --chmod=755 infrastructure/docker/scripts/online.sh /usr/local/bin/online"
         raise UnknownName(problem, f"Add to the stage `tools` of the Dockerfile: `{remedy}`")
-    if words[-1] == "refused":
+    if reports[-1] == "refused":
         problem = f"{tool} cannot be started in the tools container"
-        raise CheckLost(problem, "Look whether it may be executed, and how large its arguments and variables are")
-    if "interrupted" in words and not patient:
+        raise CheckLost(problem, "Check that it is executable, and that its arguments and variables are not too large")
+    if "interrupted" in reports and not patient:
         raise Interrupted
-    if not words[-1].isdigit():
+    if not reports[-1].isdigit():
         problem = f"the tools container ended while {tool} ran in it"
         raise CheckLost(problem, "Run it again; if it was short of memory, give the engine more")
-    return int(words[-1])
+    return int(reports[-1])
 
 
 @contextmanager
-def _file(path: Path, title: str) -> Iterator[tuple[int, Callable[[], list[str]]]]:
-    """The file of a check, held as long as somebody waits for it; what it says is asked for by a call."""
+def _job_file(path: Path, title: str) -> Iterator[tuple[int, Callable[[], list[str]]]]:
+    """Create and lock the file of a check, and remove it after the block; give its descriptor and a reader of reports.
+
+    The lock tells the scripts in the container that a caller waits for the check. `title` is the file's first line.
+    """
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         locks.acquire(handle)

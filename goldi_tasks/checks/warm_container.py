@@ -1,4 +1,4 @@
-"""The life of a project's tools container: started once, found again, told to end when it is another's turn."""
+"""Start, find, list and end a project's tools container."""
 
 import json
 import os
@@ -16,26 +16,26 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen, is_disk_full
 from goldi_tasks.settings import Settings
 
-# Seconds in which a container that was started has to say that it runs.
-_START = 10.0
+# Seconds within which a new container has to lock its file.
+_START_TIMEOUT = 10.0
 
 
 class NoImage(Exception):
-    """The image of a tools container is not there."""
+    """The image of a tools container does not exist."""
 
 
 @contextmanager
 def alone(shared: Path) -> Iterator[None]:
-    """Nobody else looks for this project's container, or starts one, while the block runs."""
+    """Hold the project's lock during the block: no other process looks for its container or starts one."""
     with os.fdopen(state.open_lock(shared / "lock")) as file:
         locks.acquire(file.fileno())
         yield
 
 
 def alive(tools: Tools) -> bool:
-    """Whether the container runs: it holds a lock on a file that it shares with us."""
+    """Return whether the container runs: it holds a lock on a file in the shared directory."""
     try:
-        with _sign(tools).open() as file:
+        with _alive_file(tools).open() as file:
             return not locks.try_acquire(file.fileno(), shared=True)
     except FileNotFoundError:
         return False
@@ -43,12 +43,12 @@ def alive(tools: Tools) -> bool:
 
 def start(tools: Tools) -> None:
     """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
-    from goldi_tasks import network  # 5 ms, for those who start one
+    from goldi_tasks import network  # 5 ms, only where a container is started
 
     _tidy(tools)
     environment.furnish(tools)
-    with network.file(tools.settings) as told:
-        command = check_arguments.start(tools, told, environment.git(tools.settings, tools.trees))
+    with network.file(tools.settings) as secret_file:
+        command = check_arguments.start(tools, secret_file, environment.git(tools.settings, tools.trees))
         try:
             process.capture(command)
         except CommandFailed as error:
@@ -57,12 +57,12 @@ def start(tools: Tools) -> None:
             if not running(tools.name):
                 process.capture(Command(("docker", "rm", "--force", tools.name)))
                 process.capture(command)
-        _await(tools)
+        _wait_until_alive(tools)
     _retire_others(tools)
 
 
 def running(name: str) -> bool:
-    """Whether a container of this name runs."""
+    """Return whether docker lists a container of this name as running."""
     try:
         return process.capture(Command(("docker", "inspect", "--format", "{{.State.Running}}", name))).strip() == "true"
     except CommandFailed:
@@ -70,87 +70,90 @@ def running(name: str) -> bool:
 
 
 def listed(settings: Settings) -> list[dict[str, Any]]:
-    """Every tools container of the project, and the checks that run in it. Raises NoEngine, NoPermission."""
-    form, label = "{{json .}}", f"label={check_arguments.LABEL}={settings.key}"
-    argv = ("docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", form)
+    """Return every tools container of the project, with the checks that run in it. Raises NoEngine, NoPermission.
+
+    The keys are name, image, status and created, as docker prints them, and checks, a list of commands.
+    """
+    row_format, label = "{{json .}}", f"label={check_arguments.LABEL}={settings.key}"
+    argv = ("docker", "ps", "--all", "--no-trunc", "--filter", label, "--format", row_format)
     try:
         rows = [json.loads(line) for line in process.capture(Command(argv)).splitlines()]
     except CommandFailed as error:
-        # Raises what there is to say where none answers.
+        # Raises the reason if no engine answers.
         system_info.engine_info()
         raise error from None
-    now = _checks(environment.shared(settings))
+    checks = _running_checks(environment.shared(settings))
     return [
         {
             "name": row["Names"],
             "image": row["Image"],
             "status": row["Status"],
             "created": row["CreatedAt"],
-            "checks": [argv for name, argv in now if name == row["Names"]],
+            "checks": [argv for name, argv in checks if name == row["Names"]],
         }
         for row in rows
     ]
 
 
 def stop(settings: Settings) -> list[str]:
-    """End every tools container of the project, whatever runs in it; their names."""
-    names = [str(found["name"]) for found in listed(settings)]
+    """Remove every tools container of the project, even if checks run in it; return their names."""
+    names = [str(container["name"]) for container in listed(settings)]
     if names:
         process.capture(Command(("docker", "rm", "--force", *names)))
     return names
 
 
-def _checks(shared: Path) -> list[tuple[str, str]]:
-    """Container and command of every check that somebody waits for now."""
-    found = []
+def _running_checks(shared: Path) -> list[tuple[str, str]]:
+    """Return container and command of every check whose file is locked by a caller."""
+    checks = []
     for file in shared.glob("*.job"):
         with suppress(OSError, ValueError), file.open(encoding="utf-8") as handle:
             if not locks.try_acquire(handle.fileno(), shared=True):
                 name, argv = handle.readline().removeprefix("# ").rstrip().split(" ", 1)
-                found.append((name, argv))
-    return found
+                checks.append((name, argv))
+    return checks
 
 
 def explained(error: CommandFailed) -> Exception:
-    """What docker said, as what it means."""
-    said = error.problem
-    if "No such image" in said or "not find image" in said.lower() or "No such object" in said:
-        return NoImage(said)
-    if "bind source path does not exist" in said:
-        path = said.partition("bind source path does not exist:")[2].strip().splitlines()[0]
+    """Return the exception for a failed `docker run`. Raises NoEngine or NoPermission if no engine answers."""
+    message = error.problem
+    if "No such image" in message or "not find image" in message.lower() or "No such object" in message:
+        return NoImage(message)
+    if "bind source path does not exist" in message:
+        path = message.partition("bind source path does not exist:")[2].strip().splitlines()[0]
         return NotSeen(f"the engine does not see {path}", "Share it with the VM that the engine runs in")
-    if is_disk_full(said):
+    if is_disk_full(message):
         return NoSpace("the disk is full: no tools container can be started", "Free some, see `inv cache.status`")
-    # Raises what there is to say where none answers.
+    # Raises the reason if no engine answers.
     system_info.engine_info()
-    # What follows is advice on docker's own command line.
-    first = said.partition("\n")[0]
-    return CheckLost(f"no tools container can be started: {first}", "See `docker info`, or set GOLDI_RUN=host")
+    # The next lines are advice about docker's command line.
+    first_line = message.partition("\n")[0]
+    return CheckLost(f"no tools container can be started: {first_line}", "See `docker info`, or set GOLDI_RUN=host")
 
 
-def _await(tools: Tools) -> None:
-    """Wait until the container says that it runs."""
-    began = time.monotonic()
-    asked = 0.5
+def _wait_until_alive(tools: Tools) -> None:
+    """Wait until the container holds the lock on its file. Raises CheckLost if it has ended."""
+    started_at = time.monotonic()
+    next_inspection = 0.5
     while not alive(tools):
         time.sleep(0.002)
-        passed = time.monotonic() - began
-        if passed > asked:
-            asked += 1.0
+        elapsed = time.monotonic() - started_at
+        if elapsed > next_inspection:
+            next_inspection += 1.0
             if not running(tools.name):
                 problem = "the tools container ended as soon as it was started"
                 raise CheckLost(problem, f"Try `docker run --rm -it {tools.image} sh`")
-        if passed > _START:
-            # Locks are not seen from within a VM; the checks will find it.
+        if elapsed > _START_TIMEOUT:
+            # Locks in a VM are not visible here; a check will find out whether the container runs.
             return
 
 
-def _sign(tools: Tools) -> Path:
+def _alive_file(tools: Tools) -> Path:
     return tools.shared / f"{tools.name}.alive"
 
 
 def _tidy(tools: Tools) -> None:
-    """Remove the files of checks and containers that are gone."""
+    """Remove the files of checks and containers that have ended."""
     for file in (*tools.shared.glob("*.job"), *tools.shared.glob("*.alive")):
         with suppress(OSError), file.open() as handle:
             if locks.try_acquire(handle.fileno()):
@@ -159,7 +162,7 @@ def _tidy(tools: Tools) -> None:
 
 
 def _retire_others(tools: Tools) -> None:
-    """What ran for another image, user or place ends when its last check has."""
+    """Let the project's other containers, for another image, user or directory, end after their last check."""
     for file in tools.shared.glob("*.alive"):
         if file.stem != tools.name:
             with suppress(CommandFailed):

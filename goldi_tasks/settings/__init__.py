@@ -1,7 +1,7 @@
-"""`[tool.goldi]` of a project's pyproject.toml, and the `GOLDI_*` variables over it.
+"""Load the settings from `[tool.goldi]` in a project's pyproject.toml and from `GOLDI_*` variables.
 
-The first that is given wins: an argument, the environment variable, the key in pyproject.toml, the default. `model` is
-the one place where the keys are documented, `keys` the table of their names, `values` says what may be written.
+Precedence: an argument, the environment variable, the key in pyproject.toml, the default. `model` documents the keys,
+`keys` is the table of their names, `values` checks what is written.
 """
 
 from goldi_tasks.settings.load import CA_VARIABLES, load, outside

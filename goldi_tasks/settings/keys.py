@@ -1,4 +1,4 @@
-"""The table of keys: name, variable, field of Settings, and what may be written."""
+"""Define the table of keys: name, variable, field of Settings, and the function that checks a value."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ DRIVERS = ("docker", "docker-container", "remote", "kubernetes")
 
 @dataclass(frozen=True)
 class Key:
-    """A key of `[tool.goldi]`: the `variable` that wins over it, its `field` in Settings, and what reads a value."""
+    """A key of `[tool.goldi]`: the `variable` that overrides it, its `field` in Settings, and how a value is read.
+
+    `check` takes a value and its source, for messages, and raises SettingsError.
+    """
 
     variable: str
     field: str

@@ -1,7 +1,7 @@
-"""Arguments that are checked while invoke's parser fills them, so that `inv` and `goldi` behave alike.
+"""Check arguments while invoke parses them, so that `inv` and `goldi` behave alike.
 
-invoke takes the next word for a missing positional argument or for the value of an option, even if that word is an
-option itself: `cache.save --help` would write a file called `--help`.
+invoke takes the next word as a missing positional argument or as the value of an option, even if that word is an
+option: `cache.save --help` would write a file called `--help`.
 """
 
 import sys
@@ -24,22 +24,22 @@ _KINDS = {int: "a whole number", float: "a number"}
 
 
 class CheckedArgument(Argument):
-    """An argument that hands each value to `check` before it takes it."""
+    """An argument that passes each value to `check` before it is set."""
 
-    def __init__(self, given: Argument, check: Callable[[Argument, str], None]) -> None:
+    def __init__(self, argument: Argument, check: Callable[[Argument, str], None]) -> None:
         super().__init__(
-            names=given.names,
-            kind=given.kind,
-            default=given.default,
-            help=given.help,
-            positional=given.positional,
-            optional=given.optional,
-            incrementable=given.incrementable,
-            attr_name=given.attr_name,
+            names=argument.names,
+            kind=argument.kind,
+            default=argument.default,
+            help=argument.help,
+            positional=argument.positional,
+            optional=argument.optional,
+            incrementable=argument.incrementable,
+            attr_name=argument.attr_name,
         )
         self.check = check
         if self.kind is list:
-            # Only where this is None does invoke refuse an option without its value.
+            # invoke refuses an option without a value only if this is None.
             self.raw_value = None
 
     def __repr__(self) -> str:
@@ -47,8 +47,8 @@ class CheckedArgument(Argument):
         return _option(self)
 
     def set_value(self, value: Any, cast: bool = True) -> None:
-        """Take a value from the command line. Raises Exit for one that is refused."""
-        # Completion parses what is typed only half.
+        """Set a value from the command line. Raises Exit if it is refused."""
+        # Shell completion parses incomplete command lines.
         if self.takes_value and isinstance(value, str) and "--complete" not in sys.argv:
             self.check(self, value)
         super().set_value(value, cast)
@@ -75,24 +75,24 @@ class CheckedTask(Task[Callable[..., None]]):
     def _print_help(self, arguments: Sequence[Argument]) -> None:
         name = self._typed_name()
         program = Program(binary=invocation.command())
-        program.collection = {name: self}  # type: ignore[assignment]  # no more is asked of it
+        program.collection = {name: self}  # type: ignore[assignment]  # only lookup by name is used
         program.parser = Parser(contexts=[ParserContext(name, args=arguments)])
         program.print_task_help(name)
 
     def _typed_name(self) -> str:
-        """Return the task's full name, which only the command line and the namespace above know."""
-        words = sys.argv[1:]
-        words = words[: words.index("--")] if "--" in words else words
-        return next((word for word in reversed(words) if word.rpartition(".")[2] == self.name), self.name)
+        """Return the task's full name from the command line: a task does not know its namespace."""
+        arguments = sys.argv[1:]
+        arguments = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        return next((word for word in reversed(arguments) if word.rpartition(".")[2] == self.name), self.name)
 
 
 def core_options() -> list[str]:
-    """Return invoke's own options, which it takes before any task."""
+    """Return invoke's own options, which come before any task."""
     return list(ParserContext(args=Program().core_args()).flag_names())
 
 
 def check_number(argument: Argument, value: str) -> None:
-    """Raise Exit for a value that is no number where `argument` needs one."""
+    """Raise Exit if `argument` needs a number and `value` is none."""
     try:
         if argument.kind in _KINDS:
             argument.kind(value)
@@ -101,24 +101,24 @@ def check_number(argument: Argument, value: str) -> None:
 
 
 def _refuse_option(argument: Argument, value: str, task: str, options: Sequence[str]) -> NoReturn:
-    """Raise Exit for an option that stands where `argument` needs a value."""
+    """Raise Exit for an option in the place of the value of `argument`."""
     option = value.partition("=")[0]
     if not argument.positional or option in options:
-        refuse(f"{_option(argument)} needs a value, not '{value}'", f"A file of that name is written ./{value}")
+        refuse(f"{_option(argument)} needs a value, not '{value}'", f"Write a file of that name as ./{value}")
     if option in core_options():
         refuse(f"{option} must come before {task}", f"Write `inv {option} {task}`")
     refuse(f"{task} has no option '{option}'", remedy(option, options, f"See `inv {task} --help`"))
 
 
-def remedy(word: str, known: Sequence[str], otherwise: str) -> str:
-    """Return the remedy for a misspelt `word`: the nearest of `known`, or else `otherwise`."""
-    near = nearest(word, list(known))
-    return f"Did you mean '{near}'?" if near else otherwise
+def remedy(word: str, names: Sequence[str], fallback: str) -> str:
+    """Return the remedy for a misspelt `word`: the nearest of `names`, or else `fallback`."""
+    match = nearest(word, list(names))
+    return f"Did you mean '{match}'?" if match else fallback
 
 
-def refuse(problem: str, what_to_do: str = "") -> NoReturn:
+def refuse(problem: str, advice: str = "") -> NoReturn:
     """Raise Exit for a misspelt command line."""
-    raise Exit(f"goldi: {UnknownName(problem, what_to_do)}", UnknownName.code)
+    raise Exit(f"goldi: {UnknownName(problem, advice)}", UnknownName.code)
 
 
 def _option(argument: Argument) -> str:

@@ -1,4 +1,4 @@
-"""What deletes data or writes over a file asks on a terminal; without one only `--yes` is consent."""
+"""Ask for consent before data is deleted or a file overwritten; without a terminal `--yes` is needed."""
 
 import sys
 
@@ -6,13 +6,13 @@ from invoke.exceptions import Exit
 
 from goldi_tasks.errors import UnknownName
 
-YES = "Do not ask; needed where there is no terminal."
+YES = "Do not ask; required without a terminal."
 
 
 def confirm(loss: str, yes: bool, alternative: str = "") -> None:
-    """Ask for consent to `loss`, a clause that says what is lost and whose it is; "" needs none.
+    """Ask for consent to `loss`, a clause that names the data that is lost and its owner; do nothing if it is "".
 
-    `alternative` is what else can be done. Raises UnknownName where nobody can be asked, Exit where the answer is no.
+    `alternative` is another remedy. Raises UnknownName without a terminal, Exit if the answer is no.
     """
     if yes or not loss:
         return

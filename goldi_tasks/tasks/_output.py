@@ -1,4 +1,4 @@
-"""Standard output that takes no more: nobody reads it, as with `goldi --list | head`, or its disk is full."""
+"""Handle failures of standard output: its reader has ended, as with `goldi --list | head`, or its disk is full."""
 
 import io
 import os
@@ -10,16 +10,16 @@ from contextlib import contextmanager
 from goldi_tasks.errors import NoSpace, is_disk_full
 
 CODE = 128 + signal.SIGPIPE
-# The variable that has a failure of the system shown with its traceback.
+# The variable that lets an OSError print its traceback.
 TRACEBACK = "GOLDI_TRACEBACK"
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Raise SystemExit without a traceback where standard output takes no more, or the system refuses something."""
+    """Turn a failure of standard output, and any other OSError of the block, into a SystemExit without traceback."""
     _open_streams()
     try:
-        with _flushed():
+        with _flush_at_end():
             yield
     except BrokenPipeError:
         _discard()
@@ -27,39 +27,39 @@ def quiet() -> Iterator[None]:
     except OSError as error:
         if os.environ.get(TRACEBACK):
             raise
-        # With a name it is about that file.
+        # With a file name the error concerns that file, not standard output.
         if is_disk_full(error) and not error.filename:
             _discard()
             print(f"goldi: {NoSpace('a disk is full', 'Free some, see `inv cache.status`')}", file=sys.stderr)
             raise SystemExit(NoSpace.code) from None
-        named = f"{error.filename}: " if error.filename else ""
-        print(f"goldi: {named}{error.strerror or error}. {TRACEBACK}=1 shows where that was met", file=sys.stderr)
+        prefix = f"{error.filename}: " if error.filename else ""
+        print(f"goldi: {prefix}{error.strerror or error}. {TRACEBACK}=1 prints a traceback", file=sys.stderr)
         raise SystemExit(1) from None
 
 
 @contextmanager
-def _flushed() -> Iterator[None]:
-    """Write all at the end: else Python finds out when it ends itself, and says so. Raises OSError."""
+def _flush_at_end() -> Iterator[None]:
+    """Flush standard output after the block, since Python would report a failure only when it exits. Raises OSError."""
     try:
         yield
         _flush()
-    except BaseException as end:
+    except BaseException as error:
         try:
             _flush()
         except OSError:
-            if isinstance(end, OSError) or (isinstance(end, SystemExit) and not end.code):
+            if isinstance(error, OSError) or (isinstance(error, SystemExit) and not error.code):
                 raise
             _discard()
         raise
 
 
 def _open_streams() -> None:
-    """Lead a closed stream nowhere, for the programs that we start too; write letters that one lacks as numbers."""
+    """Open closed streams on /dev/null, for child processes too; escape characters that a stream cannot encode."""
     for handle, name in enumerate(("stdin", "stdout", "stderr")):
         stream = getattr(sys, name)
         if stream is None:
             os.dup2(os.open(os.devnull, os.O_RDWR), handle)
-            # It may have been the first that was free.
+            # os.open may have returned this very number, which is not inheritable then.
             os.set_inheritable(handle, True)
             setattr(sys, name, os.fdopen(handle, "w" if handle else "r", encoding="utf-8"))
         elif isinstance(stream, io.TextIOWrapper):

@@ -1,4 +1,4 @@
-"""invoke's program with usage errors in our words: the tasks of a namespace, the nearest name, exit code 5."""
+"""Extend invoke's program with our usage errors: the tasks of a namespace, the nearest name, exit code 5."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from invoke.program import Program
 from goldi_tasks.errors import UnknownName, nearest
 from goldi_tasks.tasks._arguments import CheckedArgument, check_number, core_options, refuse, remedy
 
-# What invoke's parser says. Other errors are passed on as they are.
+# Messages of invoke's parser. Other messages are printed unchanged.
 _UNKNOWN = re.compile(r"No idea what '(?P<word>.*)' is!", re.DOTALL)
 _NO_VALUE = re.compile(r"Flag (?P<option>.*) needed value and was not given one!")
 _MISSING = re.compile(r"'(?P<task>.*)' did not receive required positional arguments: (?P<names>.*)")
@@ -27,7 +27,7 @@ class GoldiProgram(Program):
         return [CheckedArgument(argument, check_number) for argument in super().core_args()]
 
     def parse_core_args(self) -> None:
-        """Parse what comes before the first task. Raises Exit."""
+        """Parse the options before the first task. Raises Exit."""
         with self._explained():
             super().parse_core_args()
 
@@ -37,30 +37,33 @@ class GoldiProgram(Program):
             super().parse_tasks()
 
     def parse_cleanup(self) -> None:
-        """Print help or a list, where that was typed. Raises Exit."""
-        namespace, shape = self.args.list.value, self.args["list-format"].value
+        """Print help or a list if the command line has that option. Raises Exit."""
+        namespace, list_format = self.args.list.value, self.args["list-format"].value
         if isinstance(namespace, str) and namespace not in self.collection.collections:
             names = sorted(self.collection.collections)
             refuse(f"there is no namespace '{namespace}'", remedy(namespace, names, f"Known: {', '.join(names)}"))
-        if shape not in _FORMATS:
-            refuse(f"there is no list format '{shape}'", remedy(shape, _FORMATS, f"Known: {', '.join(_FORMATS)}"))
+        if list_format not in _FORMATS:
+            refuse(
+                f"there is no list format '{list_format}'",
+                remedy(list_format, _FORMATS, f"Known: {', '.join(_FORMATS)}"),
+            )
         with self._explained():
             super().parse_cleanup()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn invoke's usage errors into ours."""
+        """Turn invoke's usage errors into ours. Raises Exit."""
         try:
             yield
         except ParseError as error:
-            task, text = (error.context and error.context.name) or "", str(error)
+            task, message = (error.context and error.context.name) or "", str(error)
             help_on_task = f"See `inv {task} --help`" if task else "See `inv --help`"
-            if match := _NO_VALUE.fullmatch(text):
+            if match := _NO_VALUE.fullmatch(message):
                 refuse(f"{match['option']} needs a value", help_on_task)
-            if match := _MISSING.fullmatch(text):
+            if match := _MISSING.fullmatch(message):
                 refuse(f"{match['task']} needs {match['names'].replace(chr(39), '').upper()}", help_on_task)
-            if not (match := _UNKNOWN.fullmatch(text)):
-                raise Exit(f"goldi: {text}", UnknownName.code) from error
+            if not (match := _UNKNOWN.fullmatch(message)):
+                raise Exit(f"goldi: {message}", UnknownName.code) from error
             word = match["word"]
             if word.startswith("-"):
                 options = list(error.context.flag_names()) if error.context and task else core_options()

@@ -1,4 +1,4 @@
-"""The project's tasks for `inv` in a directory below this package, which invoke takes for a project's `tasks`."""
+"""Find the project's tasks when `inv` runs below this package, where invoke takes the package for them."""
 
 import sys
 from pathlib import Path
@@ -11,8 +11,8 @@ _HERE = Path(__file__).resolve().parent
 
 
 def find_namespace() -> Collection:
-    """Return the tasks of the project above the package; all of ours where there is none."""
-    # invoke has put this directory first, where `import build` would find ours.
+    """Return the tasks of the project above the package; all our namespaces where there is none."""
+    # invoke has put this directory first on sys.path, where `import build` would find our module.
     sys.path[:] = [folder for folder in sys.path if folder != str(_HERE)]
     loader = FilesystemLoader(start=str(_HERE.parent.parent))
     try:

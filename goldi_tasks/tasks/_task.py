@@ -1,4 +1,4 @@
-"""Make tasks for invoke: a failure is one sentence and an exit code, options come from the fields of a request."""
+"""Make tasks for invoke that fail with one sentence and an exit code, and take options from a request's fields."""
 
 import inspect
 import json as json_
@@ -19,13 +19,13 @@ from goldi_tasks.tasks._arguments import CheckedTask
 
 
 class GoldiTask(CheckedTask):
-    """A task that ends with a failure's own exit code and sentence; one that `builds` tidies the caches afterwards."""
+    """A task that ends with a GoldiError's message and exit code; with `builds` it tidies the caches afterwards."""
 
     builds = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # invoke declares it so
         """Run the task with the context and its arguments. Raises Exit."""
-        # Programs that this starts print the command that was typed, too.
+        # Child processes print the command that was typed, too.
         os.environ.setdefault(invocation.VARIABLE, invocation.command())
         try:
             with _output.quiet(), process.dry(args[0].config.run.dry), self._tidied_after():
@@ -48,25 +48,28 @@ def task(
 ) -> Callable[[Callable[..., None]], GoldiTask]:
     """Make a task as invoke's `@task(...)` does; its docstring's first line is shown in `--list`.
 
-    The options of a dataclass `request` (see BuildRequest) are handed to the function's `**options`: those named
-    `first`, then all others but those `without`. They stand between the function's positional and its keyword-only
-    parameters.
+    The options of a dataclass `request` (see BuildRequest) are passed to the function's `**options`: those in `first`,
+    then all others except those in `without`. They come between the function's positional and its keyword-only
+    parameters. A task that `builds` tidies the caches afterwards.
     """
 
     def make(body: Callable[..., None]) -> GoldiTask:
         if request:
-            own = list(inspect.signature(body).parameters.values())
-            found = {one.metadata["option"]: one.metadata for one in fields(request) if "option" in one.metadata}
-            names = [*first, *(name for name in found if name not in (*first, *without))]
-            middle = [_parameter(name, found[name]["default"]) for name in names]
-            positional = [one for one in own if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-            last = [_parameter(one.name, one.default) for one in own if one.kind is inspect.Parameter.KEYWORD_ONLY]
+            parameters = list(inspect.signature(body).parameters.values())
+            metadata = {
+                field.metadata["option"]: field.metadata for field in fields(request) if "option" in field.metadata
+            }
+            names = [*first, *(name for name in metadata if name not in (*first, *without))]
+            middle = [_parameter(name, metadata[name]["default"]) for name in names]
+            positional = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_OR_KEYWORD]
+            keyword_only = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+            last = [_parameter(parameter.name, parameter.default) for parameter in keyword_only]
             body.__signature__ = inspect.Signature([*positional, *middle, *last])  # type: ignore[attr-defined]
-            options["iterable"] = [name for name in names if found[name]["default"] is None]
-            options["help"] = {**{name: found[name]["help"] for name in names}, **options.get("help", {})}
-        made = GoldiTask(body, **options)
-        made.builds = builds
-        return made
+            options["iterable"] = [name for name in names if metadata[name]["default"] is None]
+            options["help"] = {**{name: metadata[name]["help"] for name in names}, **options.get("help", {})}
+        goldi_task = GoldiTask(body, **options)
+        goldi_task.builds = builds
+        return goldi_task
 
     return make
 
@@ -76,34 +79,36 @@ def _parameter(name: str, default: object) -> inspect.Parameter:
 
 
 def after_dashes() -> list[str]:
-    """Return what stands after `--`, word by word: invoke gives it as one text."""
+    """Return the arguments after `--` as a list: invoke has them as one string only."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
 
 
 def print_json(value: object) -> None:
-    """Print a value for scripts."""
+    """Print a value as JSON, for scripts."""
     print(json_.dumps(value, indent=2), flush=True)
 
 
 def print_lines(lines: Any, *, json: bool = False) -> None:
-    """Print lines for people, with `json` to standard error."""
+    """Print lines for people; to standard error if `json` goes to standard output."""
     for line in lines:
         print(line, file=sys.stderr if json else sys.stdout, flush=True)
 
 
-def benchmark(rounds: int, json: bool, would: str, measure: Callable[[Callable[[str], None]], Any], table: Any) -> None:
-    """Print what `table` makes of what `measure` finds in so many `rounds`; in a dry run what it `would` do.
+def benchmark(
+    rounds: int, json: bool, dry_run_line: str, measure: Callable[[Callable[[str], None]], Any], formatter: Any
+) -> None:
+    """Call `measure` with a function that prints progress, and print its report; in a dry run print `dry_run_line`.
 
-    Raises UnknownName for less than one round.
+    `formatter` is a module with `as_json` and `lines` for the report. Raises UnknownName for less than one round.
     """
     if rounds < 1:
         raise UnknownName(f"--rounds must be at least 1, not {rounds}")
     if process.is_dry():
-        print(would)
+        print(dry_run_line)
         return
     with redirect_stdout(sys.stderr):
-        report = measure(lambda what: print(f"goldi: {what}", flush=True))
+        report = measure(lambda step: print(f"goldi: {step}", flush=True))
     if json:
-        print_json(table.as_json(report))
+        print_json(formatter.as_json(report))
     else:
-        print_lines(table.lines(report))
+        print_lines(formatter.lines(report))

@@ -1,6 +1,6 @@
 """Build images with buildx bake, with caches that survive.
 
-What builds is imported by the task that needs it: 30 ms that no other namespace has a use for.
+Each task imports the modules that it needs: those that build take 30 ms, which other namespaces do not need.
 """
 
 import shlex
@@ -25,7 +25,7 @@ _OPTIONS: dict[str, Any] = {
     "help": {"json": "Print the summary for scripts; the progress goes to standard error."},
 }
 _IMAGE: dict[str, Any] = {**_OPTIONS, "without": ("tag", "sbom")}
-# First what push had first: invoke gives short options in this order.
+# invoke assigns short options in this order, which must not change.
 _PUSH: dict[str, Any] = {
     **_OPTIONS,
     "first": ("tag", "platform", "cache_from", "sbom", "set", "no_cache", "pull", "keep_cache", "progress"),
@@ -81,8 +81,8 @@ def push(c: Context, target: str = "production", *, json: bool = False, **option
 @task(
     help={
         "target": "The target whose image is used: tools or devcontainer.",
-        "command": "Run this and end.",
-        "logins": "Hand over the passwords and tokens of this machine's network too.",
+        "command": "Run this command in place of a shell.",
+        "logins": "Pass on the passwords and tokens of this machine's network too.",
     }
 )
 def shell(c: Context, target: str = "tools", command: str = "", logins: bool = False) -> None:
@@ -94,10 +94,10 @@ def shell(c: Context, target: str = "tools", command: str = "", logins: bool = F
     settings = project.load(Path.cwd())
     container_mounts.prepare(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
-    with network.file(settings, with_logins=logins) as told:
+    with network.file(settings, with_logins=logins) as secret_file:
         host, image = system_info.host(), f"{settings.image}:{target}"
         user = rootless.numbers((host.uid, host.gid))
-        process.live(run_arguments.run(settings, host, user, image, Path.cwd(), told, argv))
+        process.live(run_arguments.run(settings, host, user, image, Path.cwd(), secret_file, argv))
 
 
 @task(name="list", help={"json": "Print it for scripts."})
@@ -108,10 +108,10 @@ def list_(c: Context, json: bool = False) -> None:
     settings = project.load(Path.cwd())
     rows = bakefile.listing(settings, builds.variables(settings, BuildRequest(())))
     if json:
-        print_json([{"name": name, "kind": kind, "of": of} for name, kind, of in rows])
+        print_json([{"name": name, "kind": kind, "of": members} for name, kind, members in rows])
         return
-    for name, kind, of in rows:
-        print(f"{name:<14} {kind:<7} {of}")
+    for name, kind, members in rows:
+        print(f"{name:<14} {kind:<7} {members}")
 
 
 @task(name="print", help={"target": "A target or group."})
@@ -127,11 +127,11 @@ def print_(c: Context, target: str = "default") -> None:
     help={
         "json": "Print it for scripts.",
         "number": "How many builds, newest first.",
-        "show": "Print all that is known of the build with this id.",
+        "show": "Print the record of the build with this id.",
     }
 )
 def history(c: Context, json: bool = False, number: int = 10, show: str = "") -> None:
-    """List the last builds of this project: when, what, how it ended, how long, steps from the cache."""
+    """List the last builds of this project: time, targets, result, duration, steps from the cache."""
     from goldi_tasks.bake import build_history
 
     settings = project.load(Path.cwd())
@@ -153,22 +153,22 @@ def history(c: Context, json: bool = False, number: int = 10, show: str = "") ->
     }
 )
 def size(c: Context, target: str = "production", json: bool = False, top: int = 5) -> None:
-    """Say what an image costs: by layer the bytes, the instruction that made it, and what is in it."""
+    """Show the size of an image by layer: bytes, the instruction that made it, and its largest contents."""
     from goldi_tasks.bake import image_size
     from goldi_tasks.bake.builders import configured
 
     settings = project.load(Path.cwd())
     with configured.at(settings):
-        found = image_size.measure(settings, target, top)
+        image_size_report = image_size.measure(settings, target, top)
     if json:
-        print_json(image_size.as_json(found))
+        print_json(image_size.as_json(image_size_report))
         return
-    print_lines(image_size.table(found))
+    print_lines(image_size.table(image_size_report))
 
 
 @task(
     name="bench",
-    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are printed."},
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     """Measure builds of this project on this machine, in a copy, beside the guide's figures and plain docker."""
@@ -176,14 +176,16 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.bake.build_benchmark import build_table
 
     settings = project.load(Path.cwd())
-    would = f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
-    benchmark(rounds, json, would, lambda tell: build_benchmark.measure(settings, rounds, tell), build_table)
+    dry_run_line = (
+        f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
+    )
+    benchmark(rounds, json, dry_run_line, lambda report: build_benchmark.measure(settings, rounds, report), build_table)
 
 
 @task(
     help={
-        "create": "Create it: the one that the settings choose, or goldilocks-builder as the guide does.",
-        "reset": "Remove it with its cache, and create it.",
+        "create": "Create the builder of the settings, or goldilocks-builder as in the guide.",
+        "reset": "Remove the builder with its cache, and create it again.",
         "json": "Print it for scripts.",
     }
 )
@@ -200,55 +202,55 @@ def builder(c: Context, create: bool = False, reset: bool = False, json: bool = 
     elif create:
         describe.create(settings, Path.cwd())
     else:
-        found = describe.found(settings)
+        status = describe.found(settings)
         if json:
-            print_json(found)
+            print_json(status)
         else:
-            print_lines(describe.lines(found))
-        if failure := describe.failure(found):
+            print_lines(describe.lines(status))
+        if failure := describe.failure(status):
             raise failure
 
 
 @task(
     help={
-        "install": "Register QEMU for what is missing, as root or through sudo. (With a registry in reach others use "
+        "install": "Register QEMU for missing platforms, as root or through sudo. (With a registry in reach others use "
         "`docker run --privileged --rm tonistiigi/binfmt --install all`.)",
         "uninstall": "Remove what --install registered, and nothing else.",
         "json": "Print it for scripts.",
     }
 )
 def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
-    """Show which platforms run here, natively or emulated; set emulation up, or remove it."""
+    """Show which platforms run here, natively or emulated; install or remove emulation."""
     from goldi_tasks.engine import HERE, platforms
     from goldi_tasks.engine import binfmt as emulators
 
-    # What is said on the way is not for scripts.
+    # Progress is not part of the JSON.
     with redirect_stdout(sys.stderr if json else sys.stdout):
         if uninstall:
             emulators.uninstall(HERE)
         if install:
             emulators.install(HERE)
-    found = emulators.found()
+    platform_list = emulators.found()
     if json:
-        print_json(platforms.as_json(found))
+        print_json(platforms.as_json(platform_list))
         return
-    print_lines(platforms.lines(found))
+    print_lines(platforms.lines(platform_list))
 
 
 def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **values: Any) -> None:
-    """Build `targets` with what was typed for `options`; `values` are fields of the request."""
+    """Build `targets` with the `options` of the command line; `values` are further fields of the request."""
     from goldi_tasks.bake import builds, summary
 
     request = BuildRequest.from_options(targets, options, **values)
-    results: list[summary.Summary] = []
+    summaries: list[summary.Summary] = []
     try:
-        # Whatever else is printed on the way is not for scripts.
+        # Progress is not part of the JSON.
         with redirect_stdout(sys.stderr if json else sys.stdout):
-            report = results.append if json else summary.show
+            report = summaries.append if json else summary.show
             builds.build(project.load(Path.cwd()), request, report, here=False)
     finally:
-        for result in results:
-            print_json(summary.as_json(result))
+        for build_summary in summaries:
+            print_json(summary.as_json(build_summary))
 
 
 ns = Collection(

@@ -1,4 +1,4 @@
-"""The caches: make, look, mend, make smaller, carry elsewhere."""
+"""Create, inspect, repair, prune, save and restore the caches."""
 
 import json as json_
 import sys
@@ -25,7 +25,7 @@ from goldi_tasks.tasks._task import benchmark, print_json, print_lines, task
 
 @task()
 def setup(c: Context) -> None:
-    """Make every cache directory, and write down for compose where they are; may be run again at any time."""
+    """Create every cache directory, and write their paths to .env for compose; may be run again at any time."""
     inside_container.expect_outside()
     roots = _roots()
     where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
@@ -43,9 +43,9 @@ def setup(c: Context) -> None:
     iterable=["name"],
     help={
         "name": "A cache by its name; may be repeated.",
-        "all": "All of them.",
-        "project": "Only what this project has in those that are kept apart by project.",
-        "dry-run": "Say what would be freed and what would be left alone, and change nothing.",
+        "all": "All caches.",
+        "project": "Only this project's directories, in caches that are separate for each project.",
+        "dry-run": "Print what would be deleted and what would be left alone, and change nothing.",
         "json": "Print it for scripts, sizes in bytes; the lines for people go to standard error.",
     },
 )
@@ -57,19 +57,19 @@ def clear(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Empty cache directories, by name or all; what is not ours is left alone."""
+    """Empty cache directories, by name or all; files of others are left alone."""
     dry, key = dry_run or process.is_dry(), project_settings.load(Path.cwd()).key if project else ""
-    chosen = clear_caches.chosen(tuple(name or ()), every=all, project=project)
-    rows, done, images = clear_caches.rows(_roots(), chosen, key), 0, tool_images.with_python(_settings())
+    caches = clear_caches.chosen(tuple(name or ()), every=all, project=project)
+    rows, number_done, images = clear_caches.rows(_roots(), caches, key), 0, tool_images.with_python(_settings())
     try:
         for row in rows:
-            done += 1
+            number_done += 1
             try:
                 clear_caches.clear(row, images, dry=dry)
             finally:
                 print_lines(clear_report.lines(row, dry=dry), json=json)
     except (KeyboardInterrupt, Interrupted):
-        _finish(rows[:done], dry=dry, json=json, interrupted=True)
+        _finish(rows[:number_done], dry=dry, json=json, interrupted=True)
         raise Interrupted from None
     _finish(rows, dry=dry, json=json)
     if not dry and (failure := clear_report.failure(rows)):
@@ -79,11 +79,11 @@ def clear(
 @task(
     iterable=["name"],
     help={
-        "age": "Remove what was not used for so long, such as 30d; max-age of the settings if not given, 0: none.",
-        "size": "Remove what was not used longest until the rest is no more, such as 20GB; max-size if not given.",
-        "name": "Only a cache by its name; may be repeated. The builder, and notes of projects, are left out then.",
-        "builder": "Let `docker buildx prune` do the same with the builder's store, by itself.",
-        "dry-run": "Say what would go and why, and change nothing.",
+        "age": "Remove what was not used for this long, such as 30d; by default max-age; 0 is no limit.",
+        "size": "Remove the least recently used until the rest is this small, such as 20GB; by default max-size.",
+        "name": "Only this cache; may be repeated. The builder and records of projects are left out then.",
+        "builder": "Apply the same limits to the builder's store, with `docker buildx prune`.",
+        "dry-run": "Print what would be removed and why, and change nothing.",
         "json": "Print it for scripts: rows (each with what, why, bytes, freed, kept, failed), freed, over, remarks; "
         "the lines for people go to standard error.",
     },
@@ -97,11 +97,12 @@ def prune(
     dry_run: bool = False,
     json: bool = False,
 ) -> None:
-    """Remove what was not used for long, and what is too much: it shows what and why, then does it.
+    """Remove caches that were not used for long or are too large; it prints what and why before it does.
 
-    In caches that projects share the tool's own command does it; else the whole directories of projects go, and what
-    was noted of them. The current project's stay unless their cache is named, and so does what was used within an
-    hour or is mounted in a running container. It waits until no build and no check runs.
+    In caches that projects share, the tool's own command prunes; in others whole directories of projects are removed,
+    with the records of those projects. Not removed are directories of the current project, unless their cache is
+    named, and directories that were used within an hour or are mounted in a running container. It waits until no build
+    and no check runs.
     """
     from goldi_tasks.maintenance.prune import run_prune
 
@@ -118,7 +119,7 @@ def _finish(rows: Sequence[clear_caches.Row], *, dry: bool, json: bool, interrup
 
 @task(
     help={
-        "verbose": "Show what each project has, too.",
+        "verbose": "Show the directories of each project, too.",
         "json": "Print it for scripts: caches (each with its projects), builder (with its cache mounts; null where no "
         "engine answers), remarks; sizes in bytes, times in ISO 8601.",
     }
@@ -126,64 +127,66 @@ def _finish(rows: Sequence[clear_caches.Row], *, dry: bool, json: bool, interrup
 def status(c: Context, verbose: bool = False, json: bool = False) -> None:
     """Show every cache directory, the builder's store and its cache mounts: size, files, last use, free space.
 
-    Files are counted by name. A last use is the newest change, or when goldi last handed the directory to a build or a
-    container, to half an hour; to look at it is no use.
+    A file with several hard links counts once for each name. The last use is the newest change, or the time, to half an
+    hour, at which goldi last passed the directory to a build or a container; reading it does not count.
     """
     from goldi_tasks.maintenance.usage import measure, usage_report
 
-    found, store, remark = measure.look(_roots())
+    usage, builder_store, remark = measure.look(_roots())
     if json:
-        print_json(usage_report.as_json(found, store, remark))
+        print_json(usage_report.as_json(usage, builder_store, remark))
     else:
-        usage_report.show(found, store, remark, time.time(), verbose=verbose)
+        usage_report.show(usage, builder_store, remark, time.time(), verbose=verbose)
 
 
 @task(
     help={
-        "dry-run": "Say what is bad, change nothing, and fail if anything is.",
+        "dry-run": "Print what is damaged, change nothing, and fail if anything is damaged.",
         "json": "Print it for scripts; the progress goes to standard error.",
     }
 )
 def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
-    """Check every blob of the local build caches against its digest, and drop the caches that are damaged."""
+    """Check every blob of the local build caches against its digest, and remove damaged caches."""
     from goldi_tasks.maintenance import verify_local
 
     dry = dry_run or process.is_dry()
-    found = verify_local.run(_roots(), dry=dry)
+    results = verify_local.run(_roots(), dry=dry)
     if json:
-        print_json([one.as_json() for one in found])
+        print_json([result.as_json() for result in results])
     else:
-        print_lines(verify_local.lines(found))
-    if failure := verify_local.failure(found, dry=dry):
+        print_lines(verify_local.lines(results))
+    if failure := verify_local.failure(results, dry=dry):
         raise failure
 
 
 @task(
     help={
-        "fix": "Do what is safe in directories of ours and in .env, say what, and look again.",
+        "fix": "Repair what is safe to repair in our directories and in .env, print it, and check again.",
         "json": "Print it for scripts; what was fixed goes to standard error.",
     }
 )
 def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
-    """Look for what caches suffer from, and say what to do about each; exit code 21 if there is more than notes."""
-    # Imported here: 20 ms that no other task has a use for.
+    """Check for problems of caches, and print a remedy for each; exit code 21 if there is more than notes."""
+    # Imported here: they take 20 ms, which no other task needs.
     from goldi_tasks.maintenance.doctor import finding, fixes, judge, probe
 
-    settings, where = _settings(), _roots()
-    found = judge(probe.everything(where, settings))
+    settings, roots = _settings(), _roots()
+    findings = judge(probe.everything(roots, settings))
     if fix:
-        done = fixes.mend(found, where, tool_images.with_python(settings), _set_up_project, dry=process.is_dry())
-        print_lines((f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in done), json=json)
-        found = judge(probe.everything(where, settings)) if not process.is_dry() else found
+        repairs = fixes.mend(findings, roots, tool_images.with_python(settings), _set_up_project, dry=process.is_dry())
+        print_lines(
+            (f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in repairs), json=json
+        )
+        findings = judge(probe.everything(roots, settings)) if not process.is_dry() else findings
     if json:
-        healthy = finding.failure(found) is None
-        told = {"healthy": healthy, "project": settings is not None, "findings": finding.as_json(found)}
-        print_json(told)
+        healthy = finding.failure(findings) is None
+        document = {"healthy": healthy, "project": settings is not None, "findings": finding.as_json(findings)}
+        print_json(document)
     else:
-        print_lines(finding.lines(found), json=json)
+        print_lines(finding.lines(findings), json=json)
         if settings is None:
-            print("there is no project here: its .env, its volumes and its base images were not looked at")
-    if failure := finding.failure(found):
+            print("there is no project here: .env, volumes and base images were not checked")
+    if failure := finding.failure(findings):
         raise failure
 
 
@@ -191,8 +194,8 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     name="bench",
     help={
         "json": "Print it for scripts.",
-        "rounds": "How often everything is measured; medians are told.",
-        "files": "How many files are looked at; the limit is meant for a million.",
+        "rounds": "How often everything is measured; medians are printed.",
+        "files": "How many files are counted; the limit applies to a million.",
     },
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 1_000_000) -> None:
@@ -200,19 +203,19 @@ def bench_(c: Context, json: bool = False, rounds: int = 5, files: int = 1_000_0
     from goldi_tasks.benchmark import limits
     from goldi_tasks.maintenance.usage import usage_benchmark
 
-    would = f"would make {files} files in a temporary directory and look at them {rounds} times"
-    benchmark(rounds, json, would, lambda tell: usage_benchmark.measure(files, rounds, tell), limits)
+    dry_run_line = f"would make {files} files in a temporary directory and count them {rounds} times"
+    benchmark(rounds, json, dry_run_line, lambda report: usage_benchmark.measure(files, rounds, report), limits)
 
 
 @task(
     iterable=["name"],
     help={
-        "file": "Where to; - for standard output. An archive of this project is replaced, other files are asked about.",
-        "name": "A cache by its name; may be repeated. Without it those that help a build and a check elsewhere.",
+        "file": "The archive; - for standard output. Replaces an archive of this project, asks before other files.",
+        "name": "A cache by its name; may be repeated. By default the caches that help builds and checks elsewhere.",
         "mounts": "Also the builder's cache mounts, of every Dockerfile of the project.",
-        "project": "Only what this project has in caches that are kept apart by project.",
+        "project": "Only this project's directories, in caches that are separate for each project.",
         "yes": YES,
-        "json": "Print what came of it for scripts.",
+        "json": "Print the result for scripts.",
     },
 )
 def save(
@@ -224,7 +227,7 @@ def save(
     yes: bool = False,
     json: bool = False,
 ) -> None:
-    """Save caches and the builder's cache mounts to one file, from which cache.restore warms another machine."""
+    """Save caches and the builder's cache mounts to one file, for cache.restore on another machine."""
     from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
@@ -235,8 +238,8 @@ def save(
     confirm(overwrite.find_loss(file, settings.key), yes, "name another file")
     builder = save_archive.find_builder(settings) if mounts else None
     with usage_lock.at_work():
-        found = save_archive.save(settings, caches, system_info.host().platform, builder, file)
-    lines = [json_.dumps(archive_report.saved_json(found), indent=2)] if json else archive_report.saved(found)
+        contents = save_archive.save(settings, caches, system_info.host().platform, builder, file)
+    lines = [json_.dumps(archive_report.saved_json(contents), indent=2)] if json else archive_report.saved(contents)
     for line in lines:
         print(line, file=sys.stderr if file == save_archive.STDOUT else sys.stdout)
 
@@ -244,50 +247,50 @@ def save(
 @task(
     iterable=["name"],
     help={
-        "file": "A file of cache.save. It is as trustworthy as who wrote it.",
-        "name": "Of it only this cache; may be repeated.",
+        "file": "A file of cache.save. Restore only files from people you trust.",
+        "name": "Only this cache of the file; may be repeated.",
         "mounts": "Also the builder's cache mounts.",
-        "json": "Print what came of it for scripts.",
+        "json": "Print the result for scripts.",
     },
 )
 def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bool = True, json: bool = False) -> None:
-    """Replace caches by those in a file of cache.save, once all of it was found to be what it says."""
+    """Replace caches by those in a file of cache.save, after checking the whole file."""
     from goldi_tasks.maintenance.archive import archive_report, restore_archive, save_archive
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
     if names:
-        clear_caches.chosen(names, every=False)  # raises for a name that there is not
+        clear_caches.chosen(names, every=False)  # raises for an unknown name
     if process.is_dry():
         print(f"would restore {', '.join(names) or 'all caches'} from {file}")
         return
     builder = save_archive.find_builder(settings) if mounts else None
     with usage_lock.at_work():
-        found = restore_archive.restore(settings, names, system_info.host().platform, builder, Path(file))
+        contents = restore_archive.restore(settings, names, system_info.host().platform, builder, Path(file))
     lines = (
-        [json_.dumps(archive_report.restored_json(found, file), indent=2)]
+        [json_.dumps(archive_report.restored_json(contents, file), indent=2)]
         if json
-        else archive_report.restored(found, file)
+        else archive_report.restored(contents, file)
     )
     print_lines(lines)
 
 
-@task(help={"json": "Print it with what older keys begin with, for scripts."})
+@task(help={"json": "Print it for scripts, with the prefix of older keys."})
 def key(c: Context, json: bool = False) -> None:
-    """Print a key for a CI's cache step, from the project's lock files and Dockerfile."""
+    """Print a key for a CI's cache step, computed from the project's lock files and Dockerfile."""
     from goldi_tasks.maintenance.archive import cache_key, lock_files
 
     settings, platform = project_settings.load(Path.cwd()), system_info.host().platform
     files = lock_files.read(settings)
-    found = cache_key.key(platform, base_images(settings, settings.made_images), files)
+    primary_key = cache_key.key(platform, base_images(settings, settings.made_images), files)
     if json:
-        told = {"key": found, "restore_keys": [cache_key.prefix(platform)], "files": sorted(files)}
-        print_json(told)
+        document = {"key": primary_key, "restore_keys": [cache_key.prefix(platform)], "files": sorted(files)}
+        print_json(document)
     else:
-        print(found)
+        print(primary_key)
 
 
 def _set_up_project() -> None:
-    """The project's own part, where there is a project that builds."""
+    """Create what the project's containers mount, and write its .env, if there is a project that builds."""
     from goldi_tasks.compose import host_setup
 
     settings = _settings()
@@ -296,14 +299,14 @@ def _set_up_project() -> None:
 
 
 def _settings() -> Settings | None:
-    """The project's settings; None outside one."""
+    """Return the project's settings, None outside a project."""
     with suppress(NotAProject):
         return project_settings.load(Path.cwd())
     return None
 
 
 def _roots() -> Roots:
-    """Where the caches lie; outside a project too, since the directories are the machine's."""
+    """Return the roots of the caches, outside a project too: the directories belong to the machine."""
     return (_settings() or project_settings.outside()).roots
 
 

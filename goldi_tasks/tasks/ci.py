@@ -1,4 +1,4 @@
-"""What CI runs, and what a developer runs of it all day."""
+"""Run what CI runs: nox sessions, all checks at once, and the steps that save and restore caches."""
 
 import json as json_
 import os
@@ -26,16 +26,16 @@ from goldi_tasks.tasks._task import after_dashes, benchmark, print_json, task
 
 
 def _nox_task(name: str, doc: str) -> Any:
-    """A task that runs the nox session of its own name; what stands after `--` is passed on."""
+    """Return a task that runs the nox session of the same name, with the arguments after `--`."""
 
-    def body(c: Context) -> None:
+    def run_session(c: Context) -> None:
         _nox("--session", name, "--", *after_dashes())
 
-    body.__doc__ = doc
-    return task(name=name)(body)
+    run_session.__doc__ = doc
+    return task(name=name)(run_session)
 
 
-lint = _nox_task("lint", "Run `nox -s lint`; what stands after -- is passed on, as with all of these.")
+lint = _nox_task("lint", "Run `nox -s lint`; arguments after -- are passed on, as with all of these.")
 format_ = _nox_task("format", "Run `nox -s format`.")
 typecheck = _nox_task("typecheck", "Run `nox -s typecheck`.")
 tests = _nox_task("tests", "Run `nox -s tests`.")
@@ -56,9 +56,9 @@ def list_(c: Context) -> None:
 
 @task(
     help={
-        "stop": "End the project's tools containers, whatever runs in them.",
-        "shell": "Open a shell in the container, which is started if need be.",
-        "logins": "Let the shell have the passwords and tokens of this machine's network.",
+        "stop": "Stop the project's tools containers, even if checks run in them.",
+        "shell": "Open a shell in the container, which is started if necessary.",
+        "logins": "Pass the passwords and tokens of this machine's network to the shell.",
         "json": "Print it for scripts.",
     }
 )
@@ -89,16 +89,16 @@ def _shell(settings: Settings, logins: bool) -> None:
 def _show(settings: Settings, json: bool) -> None:
     from goldi_tasks.checks import warm_container
 
-    found = warm_container.listed(settings)
+    containers = warm_container.listed(settings)
     if json:
-        print_json(found)
+        print_json(containers)
         return
-    for row in found:
-        jobs = row["checks"]
-        print(f"{row['name']}  {row['status']}  image {row['image'][7:19]}  {len(jobs)} running")
-        for job in jobs:
-            print(f"  {job}")
-    if not found:
+    for row in containers:
+        checks = row["checks"]
+        print(f"{row['name']}  {row['status']}  image {row['image'][7:19]}  {len(checks)} running")
+        for check in checks:
+            print(f"  {check}")
+    if not containers:
         print("no tools container; the next check starts one")
 
 
@@ -108,7 +108,7 @@ def _nox(*arguments: str) -> None:
 
 
 _KINDS = ("sessions", "targets")
-# Not from the project's directory: what lies there must not stand for a module of ours.
+# With -P: a module in the project's directory must not replace one of ours.
 _BUILD = ("-P", "-c", "from goldi_tasks.cli import main; main()", "build.prod", "--json", "--progress", "brief")
 
 
@@ -118,10 +118,10 @@ _BUILD = ("-P", "-c", "from goldi_tasks.cli import main; main()", "build.prod", 
         "session": "A session of the noxfile; may be repeated. Without it lint, typecheck, tests and precommit.",
         "build": "Also build the production image.",
         "fail_fast": "End the others as soon as one has failed.",
-        "json": "Print what came of it for scripts; all else goes to standard error.",
-        "junit": "Write a JUnit file; an earlier one is replaced, any other file asked about.",
+        "json": "Print the result for scripts; all other output goes to standard error.",
+        "junit": "Write a JUnit file; replaces an earlier one, asks before any other file.",
         "yes": YES,
-        "summary": "Add a summary in Markdown to this file; where a CI offers a file for it, to that, too.",
+        "summary": "Append a summary in Markdown to this file, and to the CI's own summary file if it has one.",
     },
 )
 def check(
@@ -134,52 +134,55 @@ def check(
     summary: str = "",
     yes: bool = False,
 ) -> None:
-    """Run what CI runs: checks and the production build, side by side but for what changes files."""
+    """Run what CI runs: checks and the production build, in parallel except sessions that change files."""
     from goldi_tasks.ci import check_report, checks_view, run_checks
 
     settings = project.load(Path.cwd())
     checks = _checks(settings, session or (), build)
     if process.is_dry():
-        print("\n".join(str(one.command) for turn in jobs.turns(checks) for one in turn))
+        print("\n".join(str(job.command) for turn in jobs.turns(checks) for job in turn))
         return
     confirm(ci_environment.find_loss(junit), yes, "name another file")
     for file in (*ci_environment.summaries(summary), *([Path(junit)] if junit else [])):
-        # Before all the work is done in vain.
+        # Fails before the checks run if the file cannot be written.
         ci_environment.append(file, "")
     with redirect_stdout(sys.stderr) if json else nullcontext():
-        found = run_checks.run_all(checks, settings.project, checks_view.shown, fail_fast=fail_fast)
+        results = run_checks.run_all(checks, settings.project, checks_view.shown, fail_fast=fail_fast)
     print(
-        json_.dumps(check_report.as_json(found), indent=2) if json else "\n".join(check_report.lines(found)), flush=True
+        json_.dumps(check_report.as_json(results), indent=2) if json else "\n".join(check_report.lines(results)),
+        flush=True,
     )
     if junit:
-        ci_environment.write(Path(junit), check_report.junit(found))
+        ci_environment.write(Path(junit), check_report.junit(results))
     for file in ci_environment.summaries(summary):
-        ci_environment.append(file, check_report.markdown(found))
-    if found.first:
-        raise CommandFailed(f"{found.first.check.name} failed", found.code, "See its output above")
+        ci_environment.append(file, check_report.markdown(results))
+    if results.first:
+        raise CommandFailed(f"{results.first.check.name} failed", results.code, "See its output above")
 
 
 @task(
     iterable=["name"],
     help={
-        "kind": "sessions: of the noxfile, those that plain nox runs; targets: of the bake file, with their platforms.",
+        "kind": "sessions: the noxfile's default sessions; targets: the bake file's targets, with their platforms.",
         "name": "Only this session, or this target or group; may be repeated.",
     },
 )
 def matrix(c: Context, kind: str = "sessions", name: Sequence[str] | None = None) -> None:
-    """Print a matrix of jobs as GitHub's fromJSON takes it; on GitHub it is the step's output `matrix`, too."""
+    """Print a matrix of jobs for GitHub's fromJSON; on GitHub also set it as the step's output `matrix`."""
     settings, names = project.load(Path.cwd()), tuple(name or ())
     if kind not in _KINDS:
         raise UnknownName(f"no kind of matrix '{kind}'", did_you_mean(kind, _KINDS).capitalize())
-    found = _targets(settings, names) if kind == "targets" else jobs.session_matrix(noxfile.sessions(settings, names))
-    printed = json_.dumps(found)
-    ci_environment.output({"matrix": printed})
-    print(printed)
+    jobs_matrix = (
+        _targets(settings, names) if kind == "targets" else jobs.session_matrix(noxfile.sessions(settings, names))
+    )
+    text = json_.dumps(jobs_matrix)
+    ci_environment.output({"matrix": text})
+    print(text)
 
 
 @task(
     name="bench",
-    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are printed."},
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     """Measure checks of this project on this machine, beside the host and `docker compose run`."""
@@ -187,15 +190,15 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.checks import check_benchmark
 
     settings = project.load(Path.cwd())
-    would = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
-    benchmark(rounds, json, would, lambda tell: check_benchmark.measure(settings, rounds, tell), limits)
+    dry_run_line = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
+    benchmark(rounds, json, dry_run_line, lambda report: check_benchmark.measure(settings, rounds, report), limits)
 
 
 def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.Check]:
-    """What is to be run. Raises NotAProject, CommandFailed of nox, UnknownName."""
-    found = jobs.chosen(noxfile.sessions(settings, every=True), names)
-    building = Command((sys.executable, *_BUILD)) if build else None
-    checks = jobs.checks(found, noxfile.nox(settings), building, os.environ)
+    """Return the checks to run. Raises NotAProject, CommandFailed of nox, UnknownName."""
+    session_names = jobs.chosen(noxfile.sessions(settings, every=True), names)
+    build_command = Command((sys.executable, *_BUILD)) if build else None
+    checks = jobs.checks(session_names, noxfile.nox(settings), build_command, os.environ)
     if not checks:
         raise UnknownName(f"the noxfile has none of {', '.join(jobs.USUAL)}", "Name sessions with --session")
     return checks
@@ -213,23 +216,23 @@ _FILE = "The archive; by default in RUNNER_TEMP on GitHub, in the project on Git
 _MOUNTS = "Also the builder's cache mounts, which takes several times as long."
 
 
-@task(name="cache-key", help={"json": "Print it with where the archive lies and what older keys begin with."})
+@task(name="cache-key", help={"json": "Print it with the archive's path and the prefix of older keys."})
 def cache_key_(c: Context, json: bool = False) -> None:
-    """Print the key of the caches; on GitHub they are the step's outputs, too: key, restore-keys, path."""
+    """Print the key of the caches; on GitHub also set the step's outputs key, restore-keys and path."""
     settings = project.load(Path.cwd())
     file = ci_environment.archive(settings.key)
-    found = {
+    outputs = {
         "key": _key(settings),
         "restore-keys": cache_key.prefix(system_info.host().platform),
         "path": str(file.parent),
     }
-    ci_environment.output(found)
-    print(json_.dumps(found, indent=2) if json else found["key"])
+    ci_environment.output(outputs)
+    print(json_.dumps(outputs, indent=2) if json else outputs["key"])
 
 
 @task(name="cache-restore", help={"file": _FILE, "mounts": _MOUNTS})
 def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
-    """Restore the caches that an earlier run saved; where there are none, or damaged ones, CI goes on without."""
+    """Restore the caches that an earlier run saved; succeeds without them if they are missing or damaged."""
     from goldi_tasks.maintenance.archive import archive_report, restore_archive, save_archive
 
     settings = project.load(Path.cwd())
@@ -243,18 +246,18 @@ def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
     try:
         builder = save_archive.find_builder(settings) if mounts else None
         with usage_lock.at_work():
-            found = restore_archive.restore(settings, (), system_info.host().platform, builder, archive)
+            contents = restore_archive.restore(settings, (), system_info.host().platform, builder, archive)
     except (CacheRefused, NoSpace, CommandFailed) as error:
-        # What is saved at the end of this run takes its place.
+        # The archive that is saved at the end of this run replaces it.
         ci_environment.note(archive, "")
         print(f"{ci_environment.warning()}goldi: going on without caches: {error}", flush=True)
         return
-    print("\n".join(archive_report.restored(found, str(archive))))
+    print("\n".join(archive_report.restored(contents, str(archive))))
 
 
-@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Write over any file. {YES}"})
+@task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Overwrite any file. {YES}"})
 def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) -> None:
-    """Save the caches for later runs, unless what was restored has this key already."""
+    """Save the caches for later runs, unless the restored ones have the same key."""
     from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
     settings = project.load(Path.cwd())
@@ -262,9 +265,9 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     if process.is_dry():
         print(f"would save all caches to {archive}")
         return
-    wanted = _key(settings)
-    if ci_environment.saved_key(archive) == wanted:
-        print(f"nothing to save: {archive} has the key {wanted} already")
+    primary_key = _key(settings)
+    if ci_environment.saved_key(archive) == primary_key:
+        print(f"nothing to save: {archive} has the key {primary_key} already")
         return
     confirm(overwrite.find_loss(file, settings.key) if file else "", yes, "name another file")
     try:
@@ -274,11 +277,11 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     builder = save_archive.find_builder(settings) if mounts else None
     ci_environment.note(archive, "")
     with usage_lock.at_work():
-        found = save_archive.save(
+        contents = save_archive.save(
             settings, save_archive.usual(False), system_info.host().platform, builder, str(archive)
         )
-    ci_environment.note(archive, wanted)
-    print("\n".join(archive_report.saved(found)))
+    ci_environment.note(archive, primary_key)
+    print("\n".join(archive_report.saved(contents)))
 
 
 def _key(settings: Settings) -> str:

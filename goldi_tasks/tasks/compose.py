@@ -1,6 +1,6 @@
-"""The running stack: started, looked at, ended; everything else that compose can do is `compose.run`.
+"""Start, inspect and stop the stack; `compose.run` runs any other command of compose.
 
-What does it is imported by the task that needs it: `exec` is to take no longer than it must.
+Each task imports the modules that it needs, to keep `exec` fast.
 """
 
 import json as json_
@@ -33,9 +33,9 @@ _OPTIONS: dict[str, Any] = {"iterable": ["profile", "service"]}
     help={
         **_PROFILE,
         **_SERVICES,
-        "timeout": "Seconds in which all has to be healthy.",
-        "anew": "Make every container anew.",
-        "json": "Print what is up for scripts; the progress goes to standard error.",
+        "timeout": "Seconds within which all services must be healthy.",
+        "anew": "Recreate every container.",
+        "json": "Print the services for scripts; the progress goes to standard error.",
     },
 )
 def up(
@@ -46,39 +46,39 @@ def up(
     anew: bool = False,
     json: bool = False,
 ) -> None:
-    """Build what is stale, start the stack, wait until it is healthy, and say where to click."""
+    """Build stale images, start the stack, wait until it is healthy, and print its addresses."""
     from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    asked = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
+    request = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
     if not json:
-        result = starting.up(settings, asked)
+        stack = starting.up(settings, request)
     else:
         with redirect_stdout(sys.stderr):
-            result = starting.up(settings, asked)
-    if result and json:
-        print(json_.dumps(status.as_json(result.services, result.containers), indent=2))
-    elif result:
-        for line in status.summary(result):
+            stack = starting.up(settings, request)
+    if stack and json:
+        print(json_.dumps(status.as_json(stack.services, stack.containers), indent=2))
+    elif stack:
+        for line in status.summary(stack):
             print(line)
 
 
 @task(help={"volumes": "Remove data volumes, too, after asking.", "yes": YES})
 def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
-    """Stop the stack, whatever its profile, and remove what `up` made; data volumes stay."""
+    """Stop the stack with all profiles, and remove what `up` created; data volumes stay."""
     from goldi_tasks.compose import down as ending
 
     settings = project.load(Path.cwd())
-    agree = (lambda loss: confirm(loss, yes)) if volumes else None
-    ending.down(settings, agree, agreed=yes)
+    ask_for_consent = (lambda loss: confirm(loss, yes)) if volumes else None
+    ending.down(settings, ask_for_consent, agreed=yes)
     if not process.is_dry():
         print("the stack is down")
 
 
 @task(**_OPTIONS, builds=True, help={**_PROFILE, **_SERVICES})
 def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
-    """Build the images of a profile's services that are stale, as `build.*` does."""
+    """Build the stale images of a profile's services, as `build.*` does."""
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
@@ -87,10 +87,10 @@ def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
 
 @task(
     iterable=["service"],
-    help={**_SERVICES, "follow": "Go on showing what comes.", "tail": "How many of the last lines of each."},
+    help={**_SERVICES, "follow": "Follow the output.", "tail": "How many of the last lines of each service."},
 )
 def logs(c: Context, service: Sequence[str] | None = None, follow: bool = False, tail: int = 100) -> None:
-    """Show what services have written, also those that have ended."""
+    """Show the output of services, also of those that have ended."""
     flags = (*(("--follow",) if follow else ()), "--tail", str(tail))
     _compose("logs", *flags, *(service or ()), services=service or ())
 
@@ -111,7 +111,7 @@ def ps(c: Context, json: bool = False) -> None:
 
 @task(help={"json": "Print it for scripts.", **_PROFILE}, iterable=["profile"])
 def health(c: Context, json: bool = False, profile: Sequence[str] | None = None) -> None:
-    """Say how each service is, with the last words of its check; fails unless all are healthy."""
+    """Show the health of each service, with the last output of its check; fails unless all are healthy."""
     from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
@@ -126,7 +126,7 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
 
 @task(name="exec", positional=["service"], help={"service": "A service that runs."})
 def exec_(c: Context, service: str) -> None:
-    """Run what stands after -- in a service's container; a shell if nothing does."""
+    """Run the command after -- in a service's container; without one open a shell."""
     from goldi_tasks.compose import find_container
     from goldi_tasks.compose.compose_arguments import exec_in
 
@@ -140,30 +140,30 @@ def exec_(c: Context, service: str) -> None:
 
 @task(**_OPTIONS, help={**_PROFILE, **_SERVICES})
 def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None) -> None:
-    """Start the stack with the source in its images, and send each file that is saved: where mounts are slow."""
+    """Start the stack with the source in its images, and copy each saved file to it: for slow bind mounts."""
     from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    asked = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
-    if result := starting.up(settings, asked):
-        for line in status.summary(result):
+    request = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
+    if stack := starting.up(settings, request):
+        for line in status.summary(stack):
             print(line)
-    starting.watch(settings, asked)
+    starting.watch(settings, request)
 
 
 @task(**_OPTIONS, help=_PROFILE | {"json": "As JSON."})
 def config(
     c: Context, profile: Sequence[str] | None = None, service: Sequence[str] | None = None, json: bool = False
 ) -> None:
-    """Print what compose makes of the compose file for a profile."""
+    """Print the compose file as compose resolves it for a profile."""
     flags = ("--format", "json") if json else ()
     _compose("config", *flags, *(service or ()), profiles=_profiles(profile), services=service or ())
 
 
 @task(
     name="bench",
-    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are told."},
+    help={"json": "Print it for scripts.", "rounds": "How often everything is measured; medians are printed."},
 )
 def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     """Measure the stack's tasks on this machine, beside docker's own commands, and the hot reload."""
@@ -171,25 +171,25 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.compose import stack_benchmark
 
     settings = project.load(Path.cwd())
-    would = f"would start the dev stack of {settings.project} and measure {rounds} times what it takes"
-    benchmark(rounds, json, would, lambda tell: stack_benchmark.measure(settings, rounds, tell), limits)
+    dry_run_line = f"would start the dev stack of {settings.project} and measure it {rounds} times"
+    benchmark(rounds, json, dry_run_line, lambda report: stack_benchmark.measure(settings, rounds, report), limits)
 
 
 @task(name="run", iterable=["profile"], help=_PROFILE)
 def run_(c: Context, profile: Sequence[str] | None = None) -> None:
-    """Run any command of docker compose: what stands after --, such as `-- top`."""
+    """Run any command of docker compose, given after --, such as `-- top`."""
     from goldi_tasks import network
     from goldi_tasks.compose import compose_project, stack_model
 
     settings = project.load(Path.cwd())
-    words = after_dashes()
-    if not words:
+    argv = after_dashes()
+    if not argv:
         raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
     profiles = _profiles(profile)
     compose = compose_project.open_project(settings)
     stack_model.choose(compose_project.load(settings, compose), profiles)
-    # Whatever it is, it may build.
-    _live(settings, compose.command(profiles, *words, secrets=network.secrets(settings)))
+    # The command may build images.
+    _live(settings, compose.command(profiles, *argv, secrets=network.secrets(settings)))
 
 
 def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
@@ -197,10 +197,10 @@ def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[st
 
     settings = project.load(Path.cwd())
     compose = compose_project.open_project(settings)
-    found = compose_project.load(settings, compose)
-    stack_model.known(found, services)
+    model = compose_project.load(settings, compose)
+    stack_model.known(model, services)
     if tuple(profiles) != ("*",):
-        stack_model.choose(found, profiles)
+        stack_model.choose(model, profiles)
     _live(settings, compose.command(profiles, *argv))
 
 
@@ -208,8 +208,8 @@ def _live(settings: Settings, command: Command) -> None:
     process.live(command, cwd=settings.project)
 
 
-def _profiles(given: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(given or ("dev",))
+def _profiles(profiles: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(profiles or ("dev",))
 
 
 def _seconds(timeout: float) -> float:

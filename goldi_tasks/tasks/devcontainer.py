@@ -1,6 +1,6 @@
-"""The dev container, over the dev container CLI: the same container that VS Code makes.
+"""Run the dev container with the dev container CLI: the same container that VS Code makes.
 
-What makes it is imported by the task that needs it: `exec` has no use for the rest.
+Each task imports the modules that it needs, to keep `exec` fast.
 """
 
 import json as json_
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from goldi_tasks.devcontainer.git_directory import Report
     from goldi_tasks.devcontainer.git_ownership import Wrong
 
-_SHOWN = 10
+_MAX_LISTED = 10
 
 
 @task(builds=True, help={"json": "Print it for scripts; the progress goes to standard error."})
 def up(c: Context, json: bool = False) -> None:
-    """Have the dev container run: build its image if need be, make or start it; quick if it runs."""
+    """Start the dev container: build its image if necessary, create or start it; fast if it runs already."""
     _up(_settings(), json)
 
 
 @task(builds=True, help={"json": "Print it for scripts; the progress goes to standard error."})
 def rebuild(c: Context, json: bool = False) -> None:
-    """Build what is stale of the image, and make the container anew."""
+    """Build the image if it is stale, and create the container again."""
     from goldi_tasks.bake import builds
     from goldi_tasks.devcontainer import lifecycle
 
@@ -51,7 +51,7 @@ def rebuild(c: Context, json: bool = False) -> None:
 
 @task(name="exec")
 def exec_(c: Context) -> None:
-    """Run what stands after -- in the dev container, in this directory."""
+    """Run the command after -- in the dev container, in this directory."""
     argv = tuple(after_dashes())
     if not argv:
         raise UnknownName("there is no command to run", "Write it after --, as in `inv devcontainer.exec -- pytest -q`")
@@ -69,9 +69,9 @@ def down(c: Context) -> None:
     """Remove the dev container; caches and the image stay."""
     from goldi_tasks.devcontainer import lifecycle
 
-    gone = lifecycle.down(_settings())
+    is_removed = lifecycle.down(_settings())
     if not process.is_dry():
-        print("the dev container is removed" if gone else "there is no dev container")
+        print("the dev container is removed" if is_removed else "there is no dev container")
 
 
 @task(
@@ -79,7 +79,7 @@ def down(c: Context) -> None:
     help={"yes": YES, "json": "Print it for scripts; nothing is changed without --yes."},
 )
 def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
-    """Show what in git's directory is not yours or not writable, and change that if you say so."""
+    """Show files in git's directory that are not yours or not writable, and change them after asking."""
     from goldi_tasks.devcontainer import git_directory
 
     settings = _settings()
@@ -88,43 +88,46 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
         _show(report)
     change = bool(report.wrong) and not process.is_dry() and (yes or not json)
     if change:
-        confirm(f"{len(report.wrong)} things in {report.folder} get your user and the right mode", yes)
-    left = git_directory.mend(report, _images(settings)) if change else list(report.wrong)
+        confirm(f"{len(report.wrong)} files in {report.folder} get your user and the right mode", yes)
+    remaining = git_directory.mend(report, _images(settings)) if change else list(report.wrong)
     if json:
-        print(json_.dumps(_as_json(report, left, change), indent=2))
+        print(json_.dumps(_as_json(report, remaining, change), indent=2))
     elif change:
-        print(f"{len(report.wrong) - len(left)} changed" + (f", {len(left)} stay as they are" if left else ""))
-        _list(left)
-    if change and left:
-        raise CacheRefused(f"{len(left)} things in {report.folder} could not be changed", "See what is listed")
+        print(
+            f"{len(report.wrong) - len(remaining)} changed"
+            + (f", {len(remaining)} stay as they are" if remaining else "")
+        )
+        _list(remaining)
+    if change and remaining:
+        raise CacheRefused(f"{len(remaining)} files in {report.folder} could not be changed", "See the list above")
 
 
 def _settings() -> Settings:
-    """Those of the project that has the dev container: in this one's app there may be another project."""
+    """Return the settings of the project that has the dev container: the current one may be nested in it."""
     inside_container.expect_outside()
     settings = project.load(Path.cwd())
-    holders = (folder for folder in (settings.project, *settings.project.parents) if (folder / CONFIG).is_file())
-    holder = next(holders, settings.project)
-    return settings if holder == settings.project else project.load(holder)
+    directories = (settings.project, *settings.project.parents)
+    directory = next((directory for directory in directories if (directory / CONFIG).is_file()), settings.project)
+    return settings if directory == settings.project else project.load(directory)
 
 
 def _up(settings: Settings, json: bool) -> None:
     from goldi_tasks.devcontainer import lifecycle
 
     with redirect_stdout(sys.stderr if json else sys.stdout):
-        came = lifecycle.up(settings)
+        summary = lifecycle.up(settings)
     if json:
-        print(json_.dumps(came, indent=2))
+        print(json_.dumps(summary, indent=2))
     elif not process.is_dry():
-        how = "is ready" if came["started"] else "was running"
-        print(as_typed(f"the dev container {how} after {came['seconds']} s; go on with `inv devcontainer.shell`"))
+        state = "is ready" if summary["started"] else "was running"
+        print(as_typed(f"the dev container {state} after {summary['seconds']} s; go on with `inv devcontainer.shell`"))
 
 
 def _inside(argv: tuple[str, ...]) -> None:
     from goldi_tasks.devcontainer.exec import execute
 
     if code := execute(_settings(), argv):
-        # The program has said what there is to say.
+        # The program has printed its own error.
         raise Exit(code=code)
 
 
@@ -136,24 +139,24 @@ def _show(report: "Report") -> None:
     if not report.wrong:
         print(f"all is well in {report.folder}")
         return
-    print(f"in {report.folder} {len(report.wrong)} things are not as user {report.uid} needs them:")
+    print(f"{len(report.wrong)} files in {report.folder} have a wrong owner or mode for user {report.uid}:")
     _list(list(report.wrong))
 
 
-def _list(wrong: "list[Wrong]") -> None:
-    for one in wrong[:_SHOWN]:
-        print(f"  {one.path} {one.reason}")
-    if len(wrong) > _SHOWN:
-        print(f"  and {len(wrong) - _SHOWN} more (--json lists all)")
+def _list(problems: "list[Wrong]") -> None:
+    for problem in problems[:_MAX_LISTED]:
+        print(f"  {problem.path} {problem.reason}")
+    if len(problems) > _MAX_LISTED:
+        print(f"  and {len(problems) - _MAX_LISTED} more (--json lists all)")
 
 
-def _as_json(report: "Report", left: "list[Wrong]", changed: bool) -> dict[str, Any]:
+def _as_json(report: "Report", remaining: "list[Wrong]", changed: bool) -> dict[str, Any]:
     return {
         "git": str(report.folder),
         "user": report.uid,
-        "wrong": [vars(one) for one in report.wrong],
+        "wrong": [vars(problem) for problem in report.wrong],
         "changed": changed,
-        "left": [vars(one) for one in left],
+        "left": [vars(problem) for problem in remaining],
     }
 
 

@@ -1,4 +1,4 @@
-"""The engine: use what answers, or bring one up where there is none. It is imported by the task that needs it."""
+"""Use the engine that answers, or start one of our own. Each task imports the modules that it needs."""
 
 import json as json_
 from pathlib import Path
@@ -14,7 +14,7 @@ from goldi_tasks.tasks._task import task
 
 @task()
 def up(c: Context) -> None:
-    """Use the engine that answers or bring one up, base images where no registry answers, and what compose mounts."""
+    """Use the engine that answers, or start one; make base images if no registry answers, and what compose mounts."""
     from goldi_tasks import inside_container
     from goldi_tasks.compose import host_setup
     from goldi_tasks.engine import HERE, daemon
@@ -24,9 +24,9 @@ def up(c: Context) -> None:
     host_setup.prepare_project(Path.cwd())
 
 
-@task(help={"purge": "Remove it too: packages, images, volumes, networks, everything it made.", "yes": YES})
+@task(help={"purge": "Also remove it: packages, images, volumes, networks, everything it created.", "yes": YES})
 def down(c: Context, purge: bool = False, yes: bool = False) -> None:
-    """Stop the engine that `engine.up` started; the host's own is left alone."""
+    """Stop the engine that `engine.up` started; the host's own engine is left alone."""
     from goldi_tasks.engine import HERE, daemon
 
     if purge and not process.is_dry():
@@ -39,8 +39,8 @@ def status(c: Context, json: bool = False) -> None:
     """Show which engine answers, its versions and store, who runs it, and how old our packages are."""
     from goldi_tasks.engine import HERE, daemon, distribution
 
-    told, error = daemon.status(HERE)
-    print(json_.dumps(told, indent=2) if json else as_typed(distribution.describe(told)))
+    engine_status, error = daemon.status(HERE)
+    print(json_.dumps(engine_status, indent=2) if json else as_typed(distribution.describe(engine_status)))
     if error:
         raise error
 

@@ -76,7 +76,7 @@ DAEMON = "docker: Error response from daemon: "
             "invalid mount config: bind source path does not exist: /x y/z.\nSee 'docker run --help'.",
             "goldi: the engine does not see /x y/z. Share it with the VM",
         ),
-        ("No such image: sha256:0123456789ab", "goldi: the tools image is gone: "),
+        ("No such image: sha256:0123456789ab", "goldi: the tools image was removed: "),
         (
             "something else.\n\nRun 'docker run --help' for more information",
             f"goldi: no tools container can be started: docker run: {DAEMON}something else. See `docker info`, or",

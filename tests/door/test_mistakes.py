@@ -259,7 +259,7 @@ def test_help_after_a_task_is_help(stage: Stage, program: str, words: str) -> No
         ("cache.save --nmae x", "cache.save has no option '--nmae'. Did you mean '--name'?"),
         ("cache.save --dry file", "--dry must come before cache.save. Write `{} --dry cache.save`."),
         ("cache.restore -9", "cache.restore has no option '-9'. See `{} cache.restore --help`."),
-        ("ci.check --junit --xml", "--junit needs a value, not '--xml'. A file of that name is written ./--xml."),
+        ("ci.check --junit --xml", "--junit needs a value, not '--xml'. Write a file of that name as ./--xml."),
         ("build.history --number ten", "--number needs a whole number, not 'ten'."),
         ("compose.up --timeout soon", "--timeout needs a number, not 'soon'."),
     ],

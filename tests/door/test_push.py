@@ -57,7 +57,7 @@ def test_what_is_beside_ours_is_read_and_checked_before(stage: Stage) -> None:
     ("words", "env", "code", "said"),
     [
         (("build.push",), {}, 3, "no registry is set to push three-bears to. Set `registry`"),
-        (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a place in a registry"),
+        (("build.push",), {"GOLDI_REGISTRY": "https://x"}, 3, "GOLDI_REGISTRY must be a registry or repository name"),
         (("build.push", "--tag", "a/b"), {"GOLDI_REGISTRY": "x.example"}, 5, "'a/b' is not a valid tag"),
         (
             ("build.prod",),

@@ -1,6 +1,7 @@
-"""How long a project's checks take here in the tools container, beside the host and beside `docker compose run`.
+"""Measure a project's checks in the tools container, on the host and with `docker compose run`.
 
-`scratch` is the directory that they are run from, `programs` the commands, `rounds` runs and times, `table` says it.
+`check_copy` makes the directory that they run from, `measured_sessions` has the commands, `check_rounds` runs and times
+them, `check_limits` has the limits.
 """
 
 from collections.abc import Callable
@@ -12,21 +13,21 @@ from goldi_tasks.checks.check_benchmark import check_copy, check_limits, check_r
 from goldi_tasks.settings import Settings
 
 
-def measure(settings: Settings, number: int, tell: Callable[[str], None]) -> Report:
-    """`number` rounds of checks of the project; `tell` hears what is done.
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> Report:
+    """Measure checks of the project in `number` rounds; `report` gets each step as text.
 
-    What they leave, on disk and with the engine, is removed, also after Ctrl-C. The project's own container and its
-    caches are not used. Raises as builds do, NotAProject without a lock, CommandFailed where a check cannot run.
+    All files and containers of the measurement are removed, also after Ctrl-C. The project's own container and its
+    caches are not used. Raises as builds do, NotAProject without a lock file, CommandFailed where a check cannot run.
     """
     sessions = measured_sessions.sessions(settings)
     environment.lock(settings)
-    tell("the tools image")
+    report("the tools image")
     container.build_image(settings)
-    times = Times(tell)
-    with check_copy.made(settings, sessions, tell) as made:
-        found = check_rounds.Rounds(made, sessions, times)
-        found.prepare()
-        for current in range(number):
-            times.heading = f"round {current + 1} of {number}: "
-            found.run(backwards=bool(current % 2))
+    times = Times(report)
+    with check_copy.made(settings, sessions, report) as scratch:
+        benchmark = check_rounds.Rounds(scratch, sessions, times)
+        benchmark.prepare()
+        for index in range(number):
+            times.heading = f"round {index + 1} of {number}: "
+            benchmark.run(backwards=bool(index % 2))
     return check_limits.report(number, times.medians())

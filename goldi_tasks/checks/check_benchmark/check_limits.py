@@ -1,4 +1,4 @@
-"""What checks may take, beside the host and beside `docker compose run`."""
+"""Define the limits of checks' durations, relative to the host and to `docker compose run`."""
 
 import os
 from collections.abc import Mapping
@@ -15,5 +15,5 @@ LIMITS = (
 
 
 def report(rounds: int, seconds: Mapping[str, float]) -> Report:
-    """What was measured, with its limits."""
+    """Return a report of the measured `seconds` with their limits."""
     return Report(rounds, os.cpu_count() or 1, seconds, LIMITS, note="The host's environment is ready.")

@@ -1,4 +1,4 @@
-"""Checks, timed: ours and the others' in turn, so that both have the same machine."""
+"""Time checks: those in the container alternate with the others, so that both meet the same load on the machine."""
 
 import sys
 from collections.abc import Callable
@@ -15,19 +15,19 @@ from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 
-# The first check after the container is gone.
+# The first check after the container was removed.
 FIRST = "lint, first"
 _NOX = str(Path(sys.executable).with_name("nox"))
-# A tool's findings are no failure of compose, which ends with 1 too.
-_WORKED = '"$@" || [ $? -eq 1 ]'
+# Exit code 1 of a tool means findings; compose itself would fail with 1 too.
+_ACCEPT_FINDINGS = '"$@" || [ $? -eq 1 ]'
 
 
 @dataclass
 class Rounds:
-    """Runs `sessions` from `scratch` and keeps their `times`.
+    """Runs `sessions` from `scratch` and stores their `times`.
 
-    `parallel` is whether nox knows -j, `composed` whether there is docker compose; `answers` are what the parallel
-    sessions have computed.
+    `parallel` is whether nox has -j, `composed` whether docker compose is installed; `answers` are the results of the
+    parallel sessions.
     """
 
     scratch: Scratch
@@ -38,73 +38,73 @@ class Rounds:
     answers: dict[str, str] = field(default_factory=dict)
 
     def prepare(self) -> None:
-        """Make everything ready and run each once: only caches that are filled are compared."""
+        """Prepare everything and run each check once, so that all measurements have warm caches."""
         self.parallel = "--parallel" in process.capture(Command((_NOX, "--help")))
         self.composed = bool(system_info.compose())
         self.times.report("the tools container")
-        self._nox("container", "lint")
+        self._run_nox("container", "lint")
         self.times.report("an environment on the host")
         self.scratch.install()
         self.times.report("every check once")
         if self.composed:
             self.scratch.compose()
-            self._compose()
+            self._run_compose()
         for where in ("host", "container"):
-            self._nox(where, "lint", "typecheck", "part0")
+            self._run_nox(where, "lint", "typecheck", "part0")
 
     def run(self, *, backwards: bool) -> None:
-        """One round, in this order or the other."""
+        """Run and time one round, in reverse order if `backwards`."""
         self.scratch.boot()
         with self.times.timed(FIRST):
-            self._nox("container", "lint")
+            self._run_nox("container", "lint")
         steps = list(self._steps().items())
         for name, step in reversed(steps) if backwards else steps:
             with self.times.timed(name):
                 step()
 
     def _steps(self) -> dict[str, Callable[[], object]]:
-        """What is measured, ours and the other's side by side."""
-        found: dict[str, Callable[[], object]] = {}
+        """Return the functions that are timed, by name; those to compare follow each other."""
+        steps: dict[str, Callable[[], object]] = {}
         for name in ("lint", "typecheck"):
-            found[f"{name}, host"] = partial(self._nox, "host", name)
-            found[f"{name}, container"] = partial(self._nox, "container", name)
+            steps[f"{name}, host"] = partial(self._run_nox, "host", name)
+            steps[f"{name}, container"] = partial(self._run_nox, "container", name)
             if name == "lint" and self.composed:
-                found["lint, compose"] = self._compose
+                steps["lint, compose"] = self._run_compose
         if self.parallel:
-            found["parallel, host"] = partial(self._parts, "host")
-            found["parallel, container"] = partial(self._parts, "container")
-        return found
+            steps["parallel, host"] = partial(self._run_parts, "host")
+            steps["parallel, container"] = partial(self._run_parts, "container")
+        return steps
 
-    def _nox(self, where: str, *words: str) -> str:
-        """What nox and the tools print."""
+    def _run_nox(self, where: str, *arguments: str) -> str:
+        """Run sessions with nox and return the output. Raises CommandFailed, Interrupted."""
         noxfile = str(self.scratch.work / where / "noxfile.py")
         environment = self.scratch.host if where == "host" else self.scratch.container
-        return self._heard(Command((_NOX, "--nocolor", "--noxfile", noxfile, "--session", *words), environment))
+        return self._run(Command((_NOX, "--nocolor", "--noxfile", noxfile, "--session", *arguments), environment))
 
-    def _parts(self, where: str) -> None:
-        """The parallel sessions, each of which must have done its work on the project's files."""
+    def _run_parts(self, where: str) -> None:
+        """Run the parallel sessions. Raises CommandFailed if one has not done its work on the project's files."""
         names = [name for name in self.sessions if name.startswith("part")]
-        said = self._nox(where, *names, "--parallel", str(len(names)), "--allow-parallel")
-        found = measured_sessions.done(said)
-        self.answers = self.answers or found
-        if len(set(found.values())) != len(names) or found != self.answers:
+        output = self._run_nox(where, *names, "--parallel", str(len(names)), "--allow-parallel")
+        results = measured_sessions.done(output)
+        self.answers = self.answers or results
+        if len(set(results.values())) != len(names) or results != self.answers:
             raise CommandFailed(
                 f"not all of {len(names)} sessions side by side have done their work", 1, "Run it again"
             )
 
-    def _compose(self) -> None:
+    def _run_compose(self) -> None:
         file = str(self.scratch.work / "compose.json")
         argv = ("docker", "compose", "--project-name", self.scratch.name, "--file", file, "run", "--rm", "-T", "tools")
         [lint] = self.sessions["lint"]
-        self._heard(Command((*argv, "sh", "-c", _WORKED, "sh", *lint)))
+        self._run(Command((*argv, "sh", "-c", _ACCEPT_FINDINGS, "sh", *lint)))
 
-    def _heard(self, command: Command) -> str:
-        """All that `command` prints. Raises CommandFailed with the reason in one sentence, Interrupted."""
-        heard: list[str] = []
+    def _run(self, command: Command) -> str:
+        """Return the output of `command`. Raises CommandFailed with the reason in one sentence, Interrupted."""
+        chunks: list[str] = []
         try:
-            with process.stream(command, cwd=self.scratch.settings.project, whole=True) as texts:
-                heard.extend(texts)
+            with process.stream(command, cwd=self.scratch.settings.project, whole=True) as output:
+                chunks.extend(output)
         except CommandFailed as error:
-            why = measured_sessions.reason("".join(heard)) or error.problem
-            raise CommandFailed(f"a check cannot be measured: {why}", error.code) from None
-        return "".join(heard)
+            reason = measured_sessions.reason("".join(chunks)) or error.problem
+            raise CommandFailed(f"a check cannot be measured: {reason}", error.code) from None
+        return "".join(chunks)
