@@ -43,12 +43,12 @@ def make_directory(path: Path, mode: int, owner: Owner, files: Mapping[str, str]
     for attempt in range(_DRAFT_ATTEMPTS):
         if os.path.lexists(path):
             break
-        draft = aside_of(path)
+        draft = sibling_path(path)
         draft.mkdir(mode)
         try:
             for name, text in (files or {}).items():
                 write(draft / name, text.encode(), owner=owner)
-            give(draft, owner)
+            change_owner(draft, owner)
             return _rename_if_absent(draft, path)
         except FileNotFoundError:
             if attempt == _DRAFT_ATTEMPTS - 1 or os.path.lexists(draft):
@@ -69,7 +69,7 @@ def write(file: Path, data: bytes, *, mode: int = 0o600, owner: Owner, replace: 
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             os.fchmod(handle, mode)
-        give(draft, owner)
+        change_owner(draft, owner)
         if not replace:
             return _rename_if_absent(draft, file)
         draft.replace(file)
@@ -88,13 +88,13 @@ def open_lock(file: Path, owner: Owner) -> int:
     return os.open(file, flags)
 
 
-def give(path: Path, owner: Owner) -> None:
+def change_owner(path: Path, owner: Owner) -> None:
     """Change the owner of `path` if `owner` is another user, which only root can do. Raises OSError."""
     if owner != (os.getuid(), os.getgid()):
         os.chown(path, *owner, follow_symlinks=False)
 
 
-def give_tree(top: Path, owner: Owner) -> None:
+def change_tree_owner(top: Path, owner: Owner) -> None:
     """Change the owner of `top` and all below it, unless we and `top` have that owner; links are not followed.
 
     Raises OSError.
@@ -108,7 +108,7 @@ def give_tree(top: Path, owner: Owner) -> None:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def lock_directory(directory: Path) -> Iterator[None]:
     """Hold an exclusive lock on `directory` during the block, where the file system has locks. Raises OSError."""
     handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -119,7 +119,7 @@ def locked(directory: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def aside_of(path: Path, kind: str = "new") -> Path:
+def sibling_path(path: Path, kind: str = "new") -> Path:
     """Return an unused path in the directory of `path`."""
     return path.with_name(f"{PREFIX}{kind}-{path.name[:200]}-{uuid.uuid4().hex[:8]}")
 

@@ -32,7 +32,7 @@ def _run() -> None:
     # Messages name tasks as `goldi TASK`, whatever program started Python.
     os.environ.setdefault(invocation.VARIABLE, "goldi")
     namespace = Collection(build, cache, ci, compose, devcontainer, engine)
-    program = GoldiProgram(__version__, namespace, "goldi", invocation.command(), binary_names=["goldi"])
+    program = GoldiProgram(__version__, namespace, "goldi", invocation.typed_command(), binary_names=["goldi"])
     with _output.quiet():
         program.run()
 

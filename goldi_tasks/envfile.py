@@ -82,7 +82,7 @@ def _find_closing_brace(text: str, start: int) -> int:
     return len(text)
 
 
-def line(name: str, value: str) -> str:
+def format_line(name: str, value: str) -> str:
     """Return `NAME=value`, quoted where necessary so that compose and a POSIX shell read the same value."""
     if _UNQUOTED.fullmatch(value):
         return f"{name}={value}"
@@ -95,7 +95,10 @@ def line(name: str, value: str) -> str:
 def merge(text: str, values: Mapping[str, str | None]) -> str:
     """Return the file's `text` with `values` set, and those that are None removed; other lines stay."""
     other_lines = [other for other in text.splitlines() if other.partition("=")[0].strip() not in values]
-    return "\n".join([*other_lines, *(line(name, value) for name, value in values.items() if value is not None)]) + "\n"
+    return (
+        "\n".join([*other_lines, *(format_line(name, value) for name, value in values.items() if value is not None)])
+        + "\n"
+    )
 
 
 def write(file: Path, values: Mapping[str, str | None]) -> bool:
@@ -105,11 +108,11 @@ def write(file: Path, values: Mapping[str, str | None]) -> bool:
     """
     inside_container.expect_outside()
     # setup-cache.sh takes the same lock: without it, lines that another process writes would be lost.
-    with atomic.locked(file.parent):
+    with atomic.lock_directory(file.parent):
         before = file.read_text(encoding="utf-8") if file.is_file() else ""
         names = {text.partition("=")[0].strip() for text in before.splitlines()}
         is_removal_due = any(value is None and name in names for name, value in values.items())
-        lines = {line(name, value) for name, value in values.items() if value is not None}
+        lines = {format_line(name, value) for name, value in values.items() if value is not None}
         if not is_removal_due and lines <= set(before.splitlines()):
             # Not rewritten: builds compare the file's time.
             return False

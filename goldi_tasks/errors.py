@@ -86,7 +86,7 @@ class NoSpace(GoldiError):
     code = 15
 
 
-class NotSeen(GoldiError):
+class PathNotShared(GoldiError):
     """The engine, in a VM for example, does not see a directory of this machine."""
 
     code = 16

@@ -12,7 +12,7 @@ VARIABLE = "GOLDI_COMMAND"
 _BY_PROGRAM = {"goldi": "goldi", "nox": "goldi"}
 
 
-def command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
+def typed_command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
     """Return what comes before a task's name: `inv`, `goldi`, or the path of the ./goldi that was typed."""
     if typed := environ.get(VARIABLE):
         return shlex.quote(typed)
@@ -21,4 +21,4 @@ def command(program: str = "", environ: Mapping[str, str] = os.environ) -> str:
 
 def as_typed(text: str) -> str:
     """Return `text` with `inv` of each `inv TASK` replaced by the command that was typed."""
-    return text.replace("`inv ", f"`{command()} ") if "`inv " in text else text
+    return text.replace("`inv ", f"`{typed_command()} ") if "`inv " in text else text

@@ -17,7 +17,7 @@ def owner() -> tuple[int, int]:
     return os.getuid(), os.getgid()
 
 
-def owner_in(directory: Path) -> tuple[int, int]:
+def owner_of_new_files(directory: Path) -> tuple[int, int]:
     """Return the owner of new files in `directory`: the user who called sudo if it is his, else the caller.
 
     Raises OSError.
@@ -27,7 +27,7 @@ def owner_in(directory: Path) -> tuple[int, int]:
     return os.getuid(), os.getgid()
 
 
-def trouble(path: Path, alternative: str) -> tuple[str, str] | None:
+def find_problem(path: Path, alternative: str) -> tuple[str, str] | None:
     """Return problem and remedy if another user can modify `path` or a directory above it, else None.
 
     `path` may be missing, and may contain links. `alternative` names what can be chosen in its place.
@@ -36,10 +36,10 @@ def trouble(path: Path, alternative: str) -> tuple[str, str] | None:
     ancestors = [*reversed(path.parents), path]
     if real != path:
         ancestors += [*reversed(real.parents), real]
-    return of_each(dict.fromkeys(ancestors), alternative)
+    return find_problem_in(dict.fromkeys(ancestors), alternative)
 
 
-def of_each(paths: Iterable[Path], alternative: str, *more_uids: int) -> tuple[str, str] | None:
+def find_problem_in(paths: Iterable[Path], alternative: str, *more_uids: int) -> tuple[str, str] | None:
     """Return problem and remedy for the first of `paths` that another user can modify, else None.
 
     Directories above them are not checked. Users in `more_uids` are trusted too.
@@ -52,7 +52,7 @@ def of_each(paths: Iterable[Path], alternative: str, *more_uids: int) -> tuple[s
             continue
         if status.st_uid not in trusted_uids:
             return f"{path} belongs to user {status.st_uid}", f"Choose {alternative}"
-        if others_write(status):
+        if is_writable_by_others(status):
             return f"others may write to {path}", f"Run `chmod go-w '{path}'`, or choose {alternative}"
     return None
 
@@ -68,7 +68,7 @@ def _trusted_by_root() -> Iterator[int]:
             yield next(ancestor.stat().st_uid for ancestor in (real, *real.parents) if ancestor.exists())
 
 
-def others_write(status: os.stat_result) -> bool:
+def is_writable_by_others(status: os.stat_result) -> bool:
     """Return whether another user than the owner can modify the file, or a directory's entries.
 
     With the sticky bit, as on /tmp, he can modify only his own entries. A user's private group, which has the number

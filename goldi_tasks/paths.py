@@ -87,7 +87,7 @@ class Roots:
         return cache.path(self.of(cache), key)
 
 
-def all_under(root: Path) -> dict[str, str]:
+def environment_under(root: Path) -> dict[str, str]:
     """Return the environment in which every cache lies under `root`, whatever a project has configured."""
     return {"GOLDI_CACHE_ROOT": str(root), **{cache.root_variable: str(root) for cache in CACHES}}
 

@@ -26,7 +26,7 @@ from goldi_tasks.errors import CommandFailed, Interrupted
 # Seconds that a child gets to clean up after SIGINT, and then after SIGTERM. Buildx needs one to cancel its steps.
 GRACE = 10.0
 # The exit code of timeout(1) for a program that took too long.
-LATE = 124
+TIMEOUT_EXIT_CODE = 124
 # Seconds without output after which `stream` yields "".
 TICK = 0.1
 
@@ -52,7 +52,7 @@ def is_dry() -> bool:
 
 
 @contextmanager
-def holding(handle: int) -> Iterator[None]:
+def inherit_handle(handle: int) -> Iterator[None]:
     """Let programs that the block starts inherit `handle`: its lock is held until they end, even if we are killed."""
     token = _inherited_handles.set((*_inherited_handles.get(), handle))
     try:
@@ -62,7 +62,7 @@ def holding(handle: int) -> Iterator[None]:
 
 
 @contextmanager
-def led(env: Mapping[str, str]) -> Iterator[None]:
+def add_environment(env: Mapping[str, str]) -> Iterator[None]:
     """Add `env` to every program that is started during the block, in all threads, to select another engine."""
     previous = dict(_extra_environment)
     _extra_environment.update(env)
@@ -79,7 +79,7 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def unbroken() -> Iterator[None]:
+def delay_interrupt() -> Iterator[None]:
     """Delay Ctrl-C until the block has ended, so that nothing is left half done. Raises KeyboardInterrupt then."""
     previous_handler, signals = signal.getsignal(signal.SIGINT), list[int]()
     if threading.current_thread() is not threading.main_thread() or not callable(previous_handler):
@@ -94,7 +94,7 @@ def unbroken() -> Iterator[None]:
             raise KeyboardInterrupt
 
 
-def live(command: Command, *, cwd: Path | None = None) -> None:
+def run_in_terminal(command: Command, *, cwd: Path | None = None) -> None:
     """Run `command` with the caller's terminal. Raises CommandFailed with its exit code, and Interrupted."""
     if is_dry():
         print(replace(command, env={**_extra_environment, **command.env}))
@@ -102,7 +102,7 @@ def live(command: Command, *, cwd: Path | None = None) -> None:
     _expect_success(command, _wait(_start(command, cwd)))
 
 
-def attend(command: Command, *end_steps: Callable[[], object], apart: bool = False) -> int:
+def run_interruptible(command: Command, *end_steps: Callable[[], object], apart: bool = False) -> int:
     """Run `command` with the caller's terminal and return its exit code.
 
     On Ctrl-C the functions `end_steps` are called one after the other, a second apart, until it has ended; a second
@@ -155,7 +155,7 @@ def stream(
         _expect_success(command, _wait(child))
 
 
-def listen(command: Command, *, cwd: Path | None = None) -> str:
+def capture_stderr(command: Command, *, cwd: Path | None = None) -> str:
     """Return the error output of `command`, which is printed if it fails. Raises as `live` does."""
     chunks: list[str] = []
     try:
@@ -212,7 +212,7 @@ def capture(command: Command, *, cwd: Path | None = None, stdin: str | None = No
     return completed.stdout
 
 
-def ask(command: Command, within: float) -> str:
+def capture_within(command: Command, within: float) -> str:
     """Return the standard output of `command`, which is killed with its plugin after `within` seconds.
 
     Its input is empty. Raises as `capture` does, with the exit code LATE if it was killed.
@@ -226,7 +226,7 @@ def ask(command: Command, within: float) -> str:
             with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise CommandFailed(f"{_name(command)}: no answer within {within:g} s", LATE) from None
+                raise CommandFailed(f"{_name(command)}: no answer within {within:g} s", TIMEOUT_EXIT_CODE) from None
             if isinstance(error, KeyboardInterrupt):
                 raise Interrupted from None
             raise
@@ -242,7 +242,7 @@ def _start(command: Command, cwd: Path | None, **options: Any) -> "subprocess.Po
     children: list[subprocess.Popen[bytes]] = []
     try:
         # Ctrl-C within Popen would leave a child that we cannot end.
-        with unbroken():
+        with delay_interrupt():
             child = subprocess.Popen(
                 command.argv, env=_environment(command), cwd=cwd, pass_fds=_inherited_handles.get(), **options
             )

@@ -24,7 +24,7 @@ from goldi_tasks import settings as project
 from goldi_tasks.cache import last_use, usage_lock
 from goldi_tasks.checks import environment, run
 from goldi_tasks.errors import GoldiError
-from goldi_tasks.maintenance import tidied_after
+from goldi_tasks.maintenance import prune_afterwards
 from goldi_tasks.settings import Settings
 
 POSARGS = "{posargs}"
@@ -92,8 +92,8 @@ def _run(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str | No
         if _on_host():
             _install_lock(session, settings)
             return _run_here(session, argv, env)
-        last_use.remember(settings.key, settings.project)
-        with tidied_after(settings.project), usage_lock.at_work():
+        last_use.record_project_path(settings.key, settings.project)
+        with prune_afterwards(settings.project), usage_lock.hold_shared_lock():
             variables = {**session.env, **env}
             return run.run_in_tools(settings, argv, os.environ, variables, logins=logins)
     except GoldiError as error:

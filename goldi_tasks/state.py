@@ -26,7 +26,7 @@ def folder(*names: str, environ: Mapping[str, str] = os.environ) -> Path:
     home = environ.get("XDG_STATE_HOME", "")
     # "If an implementation encounters a relative path [...] it should consider the path invalid and ignore it."
     directory = (Path(home) if home.startswith("/") else Path.home() / ".local" / "state").joinpath("goldi", *names)
-    if problem := ownership.trouble(directory, "a directory of yours with XDG_STATE_HOME"):
+    if problem := ownership.find_problem(directory, "a directory of yours with XDG_STATE_HOME"):
         raise NoPermission(*problem)
     return directory
 
@@ -43,7 +43,7 @@ def make(directory: Path, owner: atomic.Owner | None = None) -> None:
             break
         missing.append(ancestor)
     for ancestor in reversed(missing):
-        ancestor_owner = owner if owner and ancestor == directory else ownership.owner_in(ancestor.parent)
+        ancestor_owner = owner if owner and ancestor == directory else ownership.owner_of_new_files(ancestor.parent)
         if not atomic.make_directory(ancestor, 0o700, ancestor_owner) and not ancestor.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(ancestor))
 
@@ -56,13 +56,13 @@ def write(file: Path, text: str) -> None:
 def write_bytes(file: Path, data: bytes) -> None:
     """Write bytes to `file` as `write` writes text. Raises OSError."""
     make(file.parent)
-    atomic.write(file, data, owner=ownership.owner_in(file.parent))
+    atomic.write(file, data, owner=ownership.owner_of_new_files(file.parent))
 
 
 def open_lock(file: Path) -> int:
     """Open `file` for a lock, and create it if it is missing. Raises OSError."""
     make(file.parent)
-    return atomic.open_lock(file, ownership.owner_in(file.parent))
+    return atomic.open_lock(file, ownership.owner_of_new_files(file.parent))
 
 
 def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
@@ -73,9 +73,9 @@ def rewrite(file: Path, text: str, owner: atomic.Owner | None = None) -> None:
     data = text.encode(errors="surrogateescape")
     if not file.exists():
         make(file.parent)
-        if atomic.write(file, data, owner=owner or ownership.owner_in(file.parent), replace=False):
+        if atomic.write(file, data, owner=owner or ownership.owner_of_new_files(file.parent), replace=False):
             return
     if file.read_bytes() != data:
         file.write_bytes(data)
     if owner:
-        atomic.give(file, owner)
+        atomic.change_owner(file, owner)

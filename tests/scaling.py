@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real import conftest
 from tests.real.second_engine import Call, fetch
@@ -40,7 +40,7 @@ def machine(after: ExitStack) -> Iterator[Call]:
     container = _said("docker", "run", "--detach", "--rm", "--init", IMAGES["PYTHON_IMAGE"].name, "sleep", "infinity")
     base = Path(tempfile.mkdtemp(prefix="goldi-", dir="/tmp"))
     base.chmod(0o755)
-    place = Place(base / "prefix", base / "data", base / base.name, base / "docker.sock", base / "local")
+    place = EnginePaths(base / "prefix", base / "data", base / base.name, base / "docker.sock", base / "local")
     call = Call(place, int(_said("docker", "inspect", "--format", "{{.State.Pid}}", container)))
     after.callback(shutil.rmtree, base)
     after.callback(_said, "docker", "rm", "--force", container)

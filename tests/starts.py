@@ -172,8 +172,8 @@ def _is_draft(path: Path) -> bool:
 def start_in_python(scene: Scene) -> None:
     """Do what each build, check and stack does first. Raises what it raises."""
     settings = project_settings.load(scene.project)
-    last_use.remember(settings.key, settings.project)
-    with usage_lock.at_work():
+    last_use.record_project_path(settings.key, settings.project)
+    with usage_lock.hold_shared_lock():
         cache_directories.set_up(settings.roots)
         host_setup.plan(settings)()
         for cache in CACHES:

@@ -6,7 +6,7 @@ Of 0.13.1 `cold` (two targets at once), `cached`, `failing`; of 0.36.1 `0.36-cac
 from pathlib import Path
 
 from goldi_tasks.bake.progress.events import Decoder, Event
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.running_build import RunningBuild
 
 STREAMS = ("cold", "cached", "failing")
 
@@ -20,8 +20,8 @@ def events(said: str) -> list[Event]:
     return [*decoder.feed(said), *decoder.close()]
 
 
-def build(said: str) -> Build:
-    found = Build()
+def build(said: str) -> RunningBuild:
+    found = RunningBuild()
     for event in events(said):
         found.apply(event)
     return found

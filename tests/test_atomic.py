@@ -33,7 +33,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("kind", THERE)
 @pytest.mark.parametrize("late", [False, True])
 def test_what_is_there_stays(tmp_path: Path, kind: str, late: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, give = tmp_path / "new", atomic.give
+    path, give = tmp_path / "new", atomic.change_owner
 
     def meanwhile(draft: Path, owner: atomic.Owner) -> None:
         if not os.path.lexists(path):
@@ -41,7 +41,7 @@ def test_what_is_there_stays(tmp_path: Path, kind: str, late: bool, monkeypatch:
         give(draft, owner)
 
     if late:
-        monkeypatch.setattr(atomic, "give", meanwhile)
+        monkeypatch.setattr(atomic, "change_owner", meanwhile)
     else:
         THERE[kind](path)
     assert not atomic.make_directory(path, 0o700, OURS, {"tag": "text"})
@@ -70,7 +70,7 @@ def test_of_a_failure_nothing_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
     def fail(path: Path, owner: atomic.Owner) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic, "give", fail)
+    monkeypatch.setattr(atomic, "change_owner", fail)
     with pytest.raises(KeyboardInterrupt):
         atomic.write(tmp_path / "new", b"data", owner=OURS)
     with pytest.raises(KeyboardInterrupt):
@@ -79,7 +79,7 @@ def test_of_a_failure_nothing_is_left(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_draft_that_is_swept_away_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    give, swept = atomic.give, list[Path]()
+    give, swept = atomic.change_owner, list[Path]()
 
     def sweep(path: Path, owner: atomic.Owner) -> None:
         give(path, owner)
@@ -87,7 +87,7 @@ def test_a_draft_that_is_swept_away_is_made_again(tmp_path: Path, monkeypatch: p
             swept.append(path)
             shutil.rmtree(path)
 
-    monkeypatch.setattr(atomic, "give", sweep)
+    monkeypatch.setattr(atomic, "change_owner", sweep)
     assert atomic.make_directory(tmp_path / "new", 0o700, OURS, {"tag": "text"})
     assert len(swept) == 2
     assert (tmp_path / "new/tag").read_text() == "text"

@@ -59,7 +59,7 @@ def test_the_source_that_is_edited_is_the_apps() -> None:
 
 def test_the_tables() -> None:
     seconds = {"first build": 30.0, "first build, single stage": 40.0, "nothing changed": 0.5}
-    report = build_table.Report(5, seconds, {"dependencies": Hits(21, 22)}, "fastapi", (0.2, 0.16))
+    report = build_table.BuildTimes(5, seconds, {"dependencies": Hits(21, 22)}, "fastapi", (0.2, 0.16))
     text = "\n".join(build_table.lines(report))
     assert "| first build | 180-300 s | 30.0 s | single stage 40.0 s | 0.75 |" in text
     assert "| nothing changed | 10-30 s | 0.5 s |  |  |" in text

@@ -20,7 +20,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(tree: Path, paths: set[str] | None = None, text: str = "ignored\n", **more: Any) -> build_context.Context:
+def read(tree: Path, paths: set[str] | None = None, text: str = "ignored\n", **more: Any) -> build_context.ContextState:
     return build_context.read(tree, text, paths or build_context.WHOLE, **more)
 
 

@@ -61,7 +61,7 @@ def settings(project: Path) -> Settings:
     return project_settings.load(project, {})
 
 
-def find(settings: Settings, dockerfile: str = "Dockerfile", **more: object) -> control_files.Control:
+def find(settings: Settings, dockerfile: str = "Dockerfile", **more: object) -> control_files.ControlFiles:
     return control_files.find(settings.project, {"context": ".", "dockerfile": dockerfile, **more})
 
 
@@ -131,12 +131,12 @@ DOCUMENT: dict[str, dict[str, Any]] = {
     ("names", "targets"), [("all", ("m-1", "m-2", "two")), ("two m-2", ("two", "m-2")), ("m m-1", ("m-1", "m-2"))]
 )
 def test_groups_of_groups_and_of_a_matrix(names: str, targets: tuple[str, ...]) -> None:
-    assert build_request.members(DOCUMENT, names.split()) == targets
+    assert build_request.resolve_targets(DOCUMENT, names.split()) == targets
 
 
 def test_a_name_that_bake_has_not() -> None:
     with pytest.raises(UnknownName, match="no bake target or group 'tow'"):
-        build_request.members(DOCUMENT, ["tow"])
+        build_request.resolve_targets(DOCUMENT, ["tow"])
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def printing(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 
     def ask(text: str, **env: str) -> int:
         settings.bake_file.write_text(text)
-        bakefile.remembered(settings, ("a",), env, tmp_path / "prints.json")
+        bakefile.run_cached_bake_print(settings, ("a",), env, tmp_path / "prints.json")
         return len(asked)
 
     return ask

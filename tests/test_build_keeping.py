@@ -6,11 +6,11 @@ import pytest
 
 from goldi_tasks.bake import export_policy
 from goldi_tasks.bake.progress.events import Vertex
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.running_build import RunningBuild
 
 
-def ran(seconds: float) -> Build:
-    build = Build()
+def ran(seconds: float) -> RunningBuild:
+    build = RunningBuild()
     build.apply(Vertex("sha256:1", "[builder 1/2] RUN one", started=1.0, completed=1.0 + seconds))
     build.apply(Vertex("sha256:2", "[builder 2/2] RUN two", started=1.0, completed=90.0, cached=True))
     return build
@@ -23,10 +23,10 @@ def ran(seconds: float) -> Build:
 def test_a_cache_is_exported_where_that_saves_time(
     tmp_path: Path, seconds: float, environ: dict[str, str], worth: bool
 ) -> None:
-    assert export_policy.worth(ran(seconds), [tmp_path], environ), "there is none yet"
+    assert export_policy.should_export_local(ran(seconds), [tmp_path], environ), "there is none yet"
     (tmp_path / "index.json").touch()
-    assert export_policy.worth(ran(seconds), [tmp_path], environ) is worth
-    assert export_policy.worth(ran(seconds), [tmp_path, tmp_path / "other"], environ)
+    assert export_policy.should_export_local(ran(seconds), [tmp_path], environ) is worth
+    assert export_policy.should_export_local(ran(seconds), [tmp_path, tmp_path / "other"], environ)
 
 
 @pytest.mark.parametrize(("seconds", "error", "sent"), [(0.1, "", False), (5.0, "", True), (0.1, "x: not found", True)])
@@ -34,6 +34,6 @@ def test_a_cache_is_sent_where_it_is_not_yet_or_that_saves_time(seconds: float, 
     build = ran(seconds)
     name = "reg.example/app-cache:x"
     build.apply(Vertex("i", f"importing cache manifest from {name}", started=1.0, completed=2.0, error=error))
-    assert export_policy.worth_sending(build, {name}, {}) is sent
-    assert export_policy.worth_sending(build, {"another"}, {})
-    assert export_policy.worth_sending(build, set(), {}), "nobody can say what is there"
+    assert export_policy.should_export_remote(build, {name}, {}) is sent
+    assert export_policy.should_export_remote(build, {"another"}, {})
+    assert export_policy.should_export_remote(build, set(), {}), "nobody can say what is there"

@@ -20,7 +20,7 @@ ARG APP
 COPY ${APP}/pkg /pkg
 """
 TARGET = {"context": ".", "dockerfile": "infrastructure/docker/Dockerfile", "args": {"APP": "."}}
-LOOK = fingerprint.Look({"production": fingerprint.Target()}, "", printed={"target": {"production": TARGET}})
+LOOK = fingerprint.InputCheck({"production": fingerprint.Target()}, "", printed={"target": {"production": TARGET}})
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def say(project: Path) -> Callable[..., str]:
             if git and not number:
                 subprocess.run(("git", "init", "--quiet"), cwd=project, check=True)
                 subprocess.run(("git", "add", "--force", "."), cwd=project, check=True)
-        return ignored_files.sentence(project_settings.load(project, {}), LOOK)
+        return ignored_files.describe_ignored_files(project_settings.load(project, {}), LOOK)
 
     return sentence
 

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from goldi_tasks.bake.progress.events import Decoder, Event, Log, Notice, Said, Vertex
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.events import Decoder, Event, Log, Notice, OutputLine, Vertex
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.bake.progress.step import TAIL
 from tests import streams
 
@@ -41,13 +41,13 @@ def test_what_is_no_document_passes_through_also_between_and_inside_of_documents
     inside = json.dumps(vertex, indent=2).replace('",\n', '",\nWARNING: inside\n', 1)
     said = f'WARNING: before\n{inside}\n{{not json}}\n{{"other": 1}}\n[1]\n{{}}\nthe end'
     assert streams.events(said) == [
-        Said("WARNING: before"),
-        Said("WARNING: inside"),
+        OutputLine("WARNING: before"),
+        OutputLine("WARNING: inside"),
         Vertex("d", "n"),
-        Said("{not json}"),
-        Said('{"other": 1}'),
-        Said("[1]"),
-        Said("the end"),
+        OutputLine("{not json}"),
+        OutputLine('{"other": 1}'),
+        OutputLine("[1]"),
+        OutputLine("the end"),
     ]
 
 
@@ -118,14 +118,14 @@ def test_a_step_that_fails() -> None:
     ],
 )
 def test_names(name: str, stage: str, place: str, instruction: str) -> None:
-    build = Build()
+    build = RunningBuild()
     build.apply(Vertex("d", name))
     step = build.steps["d"]
     assert (step.stage, step.place, step.instruction) == (stage, place, instruction)
 
 
 def test_a_line_of_output_may_come_in_pieces_and_cannot_command_the_terminal() -> None:
-    build = Build()
+    build = RunningBuild()
     build.apply(Vertex("d", "[a 1/1] RUN x", started=1.0))
     said = [build.apply(Log("d", data)) for data in (b"\x1b[2Jgr\xc3", b"\xbcn\x07\r\nnext")]
     assert said == [[], ["grün"]]
@@ -134,7 +134,7 @@ def test_a_line_of_output_may_come_in_pieces_and_cannot_command_the_terminal() -
 
 
 def test_a_step_may_be_started_again() -> None:
-    build = Build()
+    build = RunningBuild()
     for started, completed in ((1.0, None), (1.0, 3.0), (2.0, None), (2.0, 4.0), (9.0, None)):
         build.apply(Vertex("d", "[a 1/1] RUN x", started=started, completed=completed))
     assert build.steps["d"].seconds(now=10.0) == pytest.approx(4.0)
@@ -143,7 +143,7 @@ def test_a_step_may_be_started_again() -> None:
 
 def test_a_cached_step_stays_one_when_its_layers_come_later() -> None:
     """As BuildKit tells it of a registry's cache: cached, and once more while it fetches what the image needs."""
-    build = Build()
+    build = RunningBuild()
     for vertex in (
         Vertex("d", "[2/2] RUN x", started=1.0, completed=1.0, cached=True),
         Vertex("d", "[2/2] RUN x", started=2.0),
@@ -157,7 +157,7 @@ def test_a_cached_step_stays_one_when_its_layers_come_later() -> None:
 
 
 def test_a_cache_that_is_not_there_is_no_failure() -> None:
-    build = Build()
+    build = RunningBuild()
     name = "reg.example/app-cache:production-linux-amd64-main"
     build.apply(Vertex("i", f"importing cache manifest from {name}", started=1.0, completed=2.0, error="not found"))
     build.apply(Vertex("j", "[app] importing cache manifest from local:123", started=1.0, completed=2.0))

@@ -6,9 +6,9 @@ import pytest
 
 from goldi_tasks import process
 from goldi_tasks.bake.progress import live_table, step_failure, view
-from goldi_tasks.bake.progress.events import Said, Status, Vertex
-from goldi_tasks.bake.progress.plain_lines import Brief, Lines
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.events import OutputLine, Status, Vertex
+from goldi_tasks.bake.progress.plain_lines import BriefView, PlainView
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.bake.progress.step import without_flags
 from goldi_tasks.command import Command
 from goldi_tasks.errors import UnknownName
@@ -27,12 +27,12 @@ RUN true
 """
 
 
-def plain(name: str, kind: type[Lines] = Lines) -> list[str]:
-    build, lines = Build(), list[str]()
+def plain(name: str, kind: type[PlainView] = PlainView) -> list[str]:
+    build, lines = RunningBuild(), list[str]()
     shown = kind(lines.append, build)
     for event in streams.events(streams.text(name)):
         output = build.apply(event)
-        if not isinstance(event, Said):
+        if not isinstance(event, OutputLine):
             shown.show(event, output)
     return lines
 
@@ -47,20 +47,20 @@ def test_plain_has_the_shape_of_buildxs_own() -> None:
 
 
 def test_brief_shows_what_ran_and_what_failed() -> None:
-    assert plain("cached", Brief) == []
-    lines = plain("cold", Brief)
+    assert plain("cached", BriefView) == []
+    lines = plain("cold", BriefView)
     assert [line for line in lines if line.endswith(" left 3")]
     assert not any("CACHED" in line or "[internal]" in line for line in lines)
     ran = {line.split(" ", 1)[1] for line in plain("cold") if " RUN " in line}
     assert ran == {line.split(" ", 1)[1] for line in lines if " RUN " in line}
-    lines = plain("failing", Brief)
+    lines = plain("failing", BriefView)
     assert any(re.fullmatch(r"#14 0\.\d{3} about to fail", line) for line in lines)
     assert any(line.startswith("#14 ERROR: process ") for line in lines)
 
 
 def test_brief_shows_what_takes_long() -> None:
-    build, lines = Build(), list[str]()
-    shown = Brief(lines.append, build)
+    build, lines = RunningBuild(), list[str]()
+    shown = BriefView(lines.append, build)
     for event in (
         Vertex("a", "[internal] load metadata for x", started=1.0),
         Vertex("a", "[internal] load metadata for x", started=1.0, completed=1.9),
@@ -95,9 +95,9 @@ def test_brief_shows_what_takes_long() -> None:
 )
 def test_a_step_is_shown_by_its_command(name: str, short: str) -> None:
     assert without_flags(name) == short
-    build = Build()
+    build = RunningBuild()
     build.apply(Vertex("a", name if name.startswith("[") else f"[s 1/1] {name}", started=1.0))
-    assert live_table.rows(build, 2.0)[0].instruction == short.rpartition("] ")[2]
+    assert live_table.list_stage_rows(build, 2.0)[0].instruction == short.rpartition("] ")[2]
 
 
 def test_plain_names_a_step_that_is_gone_back_to() -> None:
@@ -109,25 +109,25 @@ def test_plain_names_a_step_that_is_gone_back_to() -> None:
 
 
 def test_rows_of_the_live_view() -> None:
-    build, seen = Build(), []
+    build, seen = RunningBuild(), []
     for event in streams.events(streams.text("cold")):
         build.apply(event)
-        seen.append({row.stage: row for row in live_table.rows(build, build.latest)})
+        seen.append({row.stage: row for row in live_table.list_stage_rows(build, build.latest)})
     assert any({"left", "right"} <= {key for key, row in rows.items() if row.state == "running"} for rows in seen)
     assert any(rows["left"].output == "left 2" for rows in seen if "left" in rows)
     assert seen[-1]["left"].state == "done"
     assert seen[-1]["left"].instruction == ""
-    rows = live_table.rows(streams.build(streams.text("cached")), 0)
+    rows = live_table.list_stage_rows(streams.build(streams.text("cached")), 0)
     assert {row.state for row in rows if row.stage in ("left", "both")} == {"cached"}
-    failed = {row.stage: row.state for row in live_table.rows(streams.build(streams.text("failing")), 0)}
+    failed = {row.stage: row.state for row in live_table.list_stage_rows(streams.build(streams.text("failing")), 0)}
     assert failed["failing"] == "failed"
 
 
 def test_a_low_terminal_shows_what_runs() -> None:
-    build = Build()
+    build = RunningBuild()
     for number in range(9):
         build.apply(Vertex(f"d{number}", f"[s{number} 1/1] RUN x", started=1.0, completed=None if number == 3 else 2.0))
-    assert [row.stage for row in live_table.rows(build, 3.0, height=2)] == ["s3", "s8"]
+    assert [row.stage for row in live_table.list_stage_rows(build, 3.0, height=2)] == ["s3", "s8"]
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_that_a_first_build_has_no_cache_is_no_warning(
     why = "not found due to err: could not read /x/index.json: open /x/index.json:"
     said = (f"WARNING: local cache import at /x {why} no such file or directory", f"WARNING: local {why} io error")
     monkeypatch.setattr(process, "stream", lambda *_, **__: nullcontext(iter([f"{said[0]}\n{said[1]}\n"])))
-    build = Build()
-    view.follow(Command(("docker",)), tmp_path, mode, build, title="", dockerfile=tmp_path / "none")
+    build = RunningBuild()
+    view.run_with_progress(Command(("docker",)), tmp_path, mode, build, title="", dockerfile=tmp_path / "none")
     assert build.said == [said[1]]
     assert capsys.readouterr().err == f"{said[1]}\n"

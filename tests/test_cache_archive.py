@@ -16,7 +16,7 @@ from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, NoSpace
 from goldi_tasks.maintenance.archive import link_rules, mount_agent, restore_archive, save_archive, staging, tar_headers
 from goldi_tasks.maintenance.archive.archive_manifest import Entry
-from goldi_tasks.maintenance.archive.packer import Pack, zstd
+from goldi_tasks.maintenance.archive.packer import ArchiveWriter, zstd
 from goldi_tasks.paths import BY_NAME, TAG_FILE
 from goldi_tasks.settings import Settings
 from tests import archives
@@ -127,10 +127,10 @@ def test_no_half_archive_by_its_name(
     old = tmp_path / "archive"
     old.write_text("old")
 
-    def fail(self: Pack, manifest: object) -> None:
+    def fail(self: ArchiveWriter, manifest: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(Pack, "end", fail)
+    monkeypatch.setattr(ArchiveWriter, "end", fail)
     with pytest.raises(NoSpace if number == errno.ENOSPC else CacheRefused):
         saved(here, old)
     assert old.read_text() == "old"
@@ -152,7 +152,7 @@ def test_ctrl_c_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         restored(there, tmp_path / "archive", "uv-cache")
     assert archives.snapshot(there.cache_root) == before
-    monkeypatch.setattr(Pack, "end", interrupt)
+    monkeypatch.setattr(ArchiveWriter, "end", interrupt)
     with pytest.raises(KeyboardInterrupt):
         saved(here, tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["archive", "here", "there"]
@@ -304,7 +304,7 @@ def test_too_little_space(there: Settings, tmp_path: Path, monkeypatch: pytest.M
     ],
 )
 def test_links(path: str, target: str, kept: str | None) -> None:
-    assert link_rules.kept(path, target, ("/cache/uv",)) == kept
+    assert link_rules.get_saved_target(path, target, ("/cache/uv",)) == kept
 
 
 @pytest.mark.parametrize("size", [0, 5, 8**11])

@@ -15,9 +15,9 @@ from goldi_tasks.paths import BY_NAME, CACHES, TAG_FILE, TAG_SIGNATURE, Roots, p
 from tests.test_cache_dirs import may_give
 
 
-def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear_caches.Row:
+def row(folder: Path, *, dry: bool = False, only: str = "", images: tuple[str, ...] = ()) -> clear_caches.CacheClearing:
     """The cache directory `folder`, cleared."""
-    found = clear_caches.Row(BY_NAME[folder.name], folder, only)
+    found = clear_caches.CacheClearing(BY_NAME[folder.name], folder, only)
     clear_caches.clear(found, images, dry=dry)
     return found
 
@@ -125,23 +125,23 @@ def test_what_cannot_be_removed_is_told_and_the_rest_goes(root: Path, monkeypatc
 
 
 def test_names() -> None:
-    assert [cache.name for cache in clear_caches.chosen(("pip-cache", "ruff-cache"), every=False)] == [
+    assert [cache.name for cache in clear_caches.select_caches(("pip-cache", "ruff-cache"), every=False)] == [
         "pip-cache",
         "ruff-cache",
     ]
-    assert clear_caches.chosen((), every=True) == CACHES
+    assert clear_caches.select_caches((), every=True) == CACHES
 
 
 def test_an_unknown_name_is_told_with_the_nearest() -> None:
     with pytest.raises(UnknownName, match=r"no cache 'pip-cash'\. Did you mean 'pip-cache'\?"):
-        clear_caches.chosen(("pip-cash",), every=False)
+        clear_caches.select_caches(("pip-cash",), every=False)
     with pytest.raises(UnknownName):
-        clear_caches.chosen(("../etc",), every=True)
+        clear_caches.select_caches(("../etc",), every=True)
 
 
 def test_no_name_is_not_all() -> None:
     with pytest.raises(UnknownName, match=r"no cache given\. Use --name NAME or --all"):
-        clear_caches.chosen((), every=False)
+        clear_caches.select_caches((), every=False)
 
 
 def tree(folder: Path) -> None:
@@ -266,7 +266,7 @@ def test_what_is_written_meanwhile_is_gone_through_again(root: Path, monkeypatch
     busy = 1000
     found = row(root / "pip-cache")
     assert [one.path for one in found.tally.left] == ["a"]
-    assert clear_report.failure([found]) is None
+    assert clear_report.find_failure([found]) is None
 
 
 def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +280,7 @@ def test_ctrl_c_leaves_fewer_files_and_a_true_tally(root: Path, monkeypatch: pyt
         real(name, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "unlink", unlink)
-    found = clear_caches.Row(BY_NAME["pip-cache"], root / "pip-cache")
+    found = clear_caches.CacheClearing(BY_NAME["pip-cache"], root / "pip-cache")
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are all that is wanted
     with pytest.raises(KeyboardInterrupt):
         clear_caches.clear(found)
@@ -306,7 +306,7 @@ def test_a_read_only_file_system_is_told_once(root: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "unlink", unlink)
     found = row(root / "pip-cache")
-    assert str(clear_report.failure([found])) == (
+    assert str(clear_report.find_failure([found])) == (
         f"could not remove {root}/pip-cache: Read-only file system. "
         "Mount that file system writable, or choose another root with GOLDI_CACHE_ROOT."
     )
@@ -320,21 +320,21 @@ def test_what_even_root_may_not_is_told_with_a_remedy(root: Path, monkeypatch: p
 
     monkeypatch.setattr(os, "unlink", unlink)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert "`lsattr` shows immutable files" in str(clear_report.failure([row(root / "pip-cache")]))
+    assert "`lsattr` shows immutable files" in str(clear_report.find_failure([row(root / "pip-cache")]))
 
 
 def test_the_remedy_without_a_container_is_a_command_to_paste(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = clear_caches.Row(BY_NAME["mypy-cache"], Path("/a 'b/mypy-cache"))
-    found.tally.left = [safe_delete.Left("x", "Permission denied", errno.EACCES)]
+    found = clear_caches.CacheClearing(BY_NAME["mypy-cache"], Path("/a 'b/mypy-cache"))
+    found.tally.left = [safe_delete.NotDeleted("x", "Permission denied", errno.EACCES)]
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    said = str(clear_report.failure([found]))
+    said = str(clear_report.find_failure([found]))
     command = shlex.split(said.partition("Run `")[2].partition("`")[0])
     assert command[0] == "sudo"
     assert command[-4:] == [safe_delete.__file__, "/a 'b/mypy-cache", "", "keys"]
 
 
 def test_names_of_files_do_nothing_to_a_terminal() -> None:
-    assert clear_report.shown("a\x1b[2J\udcff ü") == "a\\x1b[2J\\udcff ü"
+    assert clear_report.escape_unprintable("a\x1b[2J\udcff ü") == "a\\x1b[2J\\udcff ü"
 
 
 @pytest.mark.parametrize("name", ["walk", "again"])
@@ -364,20 +364,22 @@ def test_walk_alone_wants_a_tag_and_follows_no_link(root: Path, tmp_path: Path) 
 
 
 def test_which_caches_a_project_has() -> None:
-    assert {cache.scope for cache in clear_caches.chosen((), every=False, project=True)} == {"project"}
-    assert [cache.name for cache in clear_caches.chosen(("ruff-cache",), every=False, project=True)] == ["ruff-cache"]
+    assert {cache.scope for cache in clear_caches.select_caches((), every=False, project=True)} == {"project"}
+    assert [cache.name for cache in clear_caches.select_caches(("ruff-cache",), every=False, project=True)] == [
+        "ruff-cache"
+    ]
     with pytest.raises(UnknownName, match=r"'pip-cache' is shared by all projects\. Leave out --project"):
-        clear_caches.chosen(("pip-cache",), every=False, project=True)
+        clear_caches.select_caches(("pip-cache",), every=False, project=True)
 
 
 def test_a_name_twice_is_once() -> None:
-    assert len(clear_caches.chosen(("pip-cache", "pip-cache"), every=False)) == 1
+    assert len(clear_caches.select_caches(("pip-cache", "pip-cache"), every=False)) == 1
 
 
 def test_a_root_that_is_no_directory(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CacheRefused, match="is not a directory"):
-        clear_caches.rows(Roots(tmp_path / "file"), CACHES)
+        clear_caches.plan_clearing(Roots(tmp_path / "file"), CACHES)
 
 
 def test_a_file_in_a_cache_directorys_place_is_left_alone(root: Path) -> None:
@@ -409,7 +411,7 @@ def test_only_what_another_user_left(root: Path) -> None:
         os.chown(folder / name, 4242, 4242, follow_symlinks=False)
     before = {path.name for path in (folder / "ours").rglob("*")}
     for dry in (True, False):
-        found = clear_caches.Row(BY_NAME[folder.name], folder)
+        found = clear_caches.CacheClearing(BY_NAME[folder.name], folder)
         clear_caches.clear(found, dry=dry, strangers=True)
         assert (found.tally.removed, found.tally.left) == (2, [])
         assert (folder / "theirs").exists() is dry

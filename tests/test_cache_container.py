@@ -15,7 +15,7 @@ from goldi_tasks.maintenance import clear_caches, clear_report, root_removal
 from goldi_tasks.paths import BY_NAME, Roots
 
 TOLD = json.dumps(
-    asdict(safe_delete.Tally(bytes=9, files=9, freed=4096, removed=1, left=[safe_delete.Left("x", "why", 1)]))
+    asdict(safe_delete.Tally(bytes=9, files=9, freed=4096, removed=1, left=[safe_delete.NotDeleted("x", "why", 1)]))
 )
 
 
@@ -52,9 +52,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 def empty(top: int, folder: Path, *images: str) -> tuple[str, safe_delete.Tally]:
     tally = safe_delete.Tally(
-        bytes=5, files=2, freed=512, removed=1, left=[safe_delete.Left("a", "Permission denied", 13)]
+        bytes=5, files=2, freed=512, removed=1, left=[safe_delete.NotDeleted("a", "Permission denied", 13)]
     )
-    return root_removal.empty(top, folder, "", keys=True, tally=tally, images=images), tally
+    return root_removal.empty_in_container(top, folder, "", keys=True, tally=tally, images=images), tally
 
 
 def test_the_first_image_that_is_there_does_it(top: int, folder: Path, asked: list[tuple[str, ...]]) -> None:
@@ -64,7 +64,7 @@ def test_the_first_image_that_is_there_does_it(top: int, folder: Path, asked: li
     found = folder.stat()
     assert asked[1][-5:] == ("-", "/cache", "", "keys", f"{found.st_dev}:{found.st_ino}")
     assert (tally.bytes, tally.files, tally.freed, tally.removed) == (5, 2, 4608, 2)
-    assert tally.left == [safe_delete.Left("x", "why", 1)]
+    assert tally.left == [safe_delete.NotDeleted("x", "why", 1)]
 
 
 def test_where_none_is_there_nothing_changes(top: int, folder: Path, asked: list[tuple[str, ...]]) -> None:
@@ -97,9 +97,9 @@ def test_only_an_ordinary_users_denials_need_a_container(
 
     monkeypatch.setattr(os, "unlink", unlink)
     monkeypatch.setattr(os, "geteuid", lambda: uid)
-    row = clear_caches.Row(BY_NAME["pip-cache"], folder)
+    row = clear_caches.CacheClearing(BY_NAME["pip-cache"], folder)
     clear_caches.clear(row, ("there",), dry=dry)
     assert row.image == expected
     if expected:
-        assert "in part by a container of there, as root" in next(clear_report.lines(row, dry=False))
+        assert "in part by a container of there, as root" in next(clear_report.format_row(row, dry=False))
     assert len(asked) == bool(expected)

@@ -35,7 +35,7 @@ def test_every_directory_is_made_private_and_tagged(root: Path) -> None:
     for path in (root, *root.iterdir()):
         assert mode(path) == 0o700
     for cache in CACHES:
-        assert cache_directories.tagged(root / cache.name)
+        assert cache_directories.has_cache_tag(root / cache.name)
         assert (root / cache.name / TAG_FILE).read_text() == paths.TAG_TEXT
         assert mode(root / cache.name / TAG_FILE) == 0o600
 
@@ -50,21 +50,21 @@ def test_again_changes_nothing_and_mends_what_is_gone(root: Path) -> None:
     cache_directories.set_up(Roots(root))
     assert (root / "pip-cache" / TAG_FILE).stat().st_mtime_ns == before
     assert (root / "pip-cache" / "wheel").exists()
-    assert cache_directories.tagged(root / "uv-cache")
-    assert cache_directories.tagged(root / "npm-cache")
+    assert cache_directories.has_cache_tag(root / "uv-cache")
+    assert cache_directories.has_cache_tag(root / "npm-cache")
 
 
 @pytest.mark.parametrize("name", ["with space", "üñí", "a,b", "deep/er"])
 def test_roots_of_any_name(tmp_path: Path, name: str) -> None:
     cache_directories.set_up(Roots(tmp_path / name))
-    assert cache_directories.tagged(tmp_path / name / "ruff-cache")
+    assert cache_directories.has_cache_tag(tmp_path / name / "ruff-cache")
 
 
 def test_the_root_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     cache_directories.set_up(Roots(tmp_path / "link"))
-    assert cache_directories.tagged(tmp_path / "real" / "pip-cache")
+    assert cache_directories.has_cache_tag(tmp_path / "real" / "pip-cache")
 
 
 def test_a_root_that_was_there_keeps_its_mode(root: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_directory_of_ours_that_others_may_read_is_fine_and_stays_as_it_is(roo
     folder.chmod(0o755)
     cache_directories.set_up(Roots(root))
     assert mode(folder) == 0o755
-    assert cache_directories.tagged(folder)
+    assert cache_directories.has_cache_tag(folder)
 
 
 def test_a_file_in_the_place_is_refused(root: Path) -> None:
@@ -139,7 +139,7 @@ def test_what_was_here_before_us_is_never_marked(root: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "precious").touch()
     cache_directories.set_up(Roots(root))
-    assert not cache_directories.tagged(folder)
+    assert not cache_directories.has_cache_tag(folder)
 
 
 def test_a_tag_that_is_a_link_is_none(root: Path, tmp_path: Path) -> None:
@@ -147,13 +147,13 @@ def test_a_tag_that_is_a_link_is_none(root: Path, tmp_path: Path) -> None:
     tag = root / "pip-cache" / TAG_FILE
     tag.rename(tmp_path / "tag")
     tag.symlink_to(tmp_path / "tag")
-    assert not cache_directories.tagged(root / "pip-cache")
+    assert not cache_directories.has_cache_tag(root / "pip-cache")
 
 
 @pytest.mark.parametrize("text", ["", "Signature: 0", "# Signature: 8a477f597d28d172789f06886806bc55"])
 def test_a_file_of_the_tags_name_is_no_tag(tmp_path: Path, text: str) -> None:
     (tmp_path / TAG_FILE).write_text(text)
-    assert not cache_directories.tagged(tmp_path)
+    assert not cache_directories.has_cache_tag(tmp_path)
 
 
 def test_ensure_makes_and_checks_all_between(root: Path) -> None:
@@ -161,7 +161,7 @@ def test_ensure_makes_and_checks_all_between(root: Path) -> None:
     cache_directories.ensure(Roots(root), wanted)
     cache_directories.ensure(Roots(root), wanted)
     assert [mode(folder) for folder in (wanted, *wanted.parents[:2])] == [0o700] * 3
-    assert cache_directories.tagged(root / ".buildx-cache-tools")
+    assert cache_directories.has_cache_tag(root / ".buildx-cache-tools")
     assert not list(wanted.iterdir())
 
 

@@ -132,13 +132,13 @@ def test_only_the_corrupt_are_dropped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"layer one", b"layer two"])
 def test_a_look_sees_what_is_cut_or_missing_and_not_what_is_flipped(cache: Path, content: bytes) -> None:
-    assert oci_layout.sound(cache)
+    assert oci_layout.is_complete(cache)
     named(cache, content).write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    assert oci_layout.sound(cache)
+    assert oci_layout.is_complete(cache)
     named(cache, content).write_bytes(content[1:])
-    assert not oci_layout.sound(cache)
+    assert not oci_layout.is_complete(cache)
     named(cache, content).unlink()
-    assert not oci_layout.sound(cache)
+    assert not oci_layout.is_complete(cache)
     assert repair.drop_unsound([cache]) == [cache]
     assert not cache.exists()
     assert list(cache.parent.iterdir()) == []
@@ -147,7 +147,7 @@ def test_a_look_sees_what_is_cut_or_missing_and_not_what_is_flipped(cache: Path,
 def test_a_look_holds_the_manifest_to_its_digest(cache: Path) -> None:
     text = manifest(cache).read_bytes()
     manifest(cache).write_bytes(text.replace(b": 9", b": 8"))
-    assert not oci_layout.sound(cache)
+    assert not oci_layout.is_complete(cache)
 
 
 def test_what_verify_finds_bad_goes_and_the_rest_is_swept(cache: Path) -> None:
@@ -180,7 +180,7 @@ def test_verify_tells_of_every_byte(cache: Path) -> None:
 
 def test_an_export_takes_the_place_of_the_cache_when_it_is_whole(cache: Path) -> None:
     before = sorted(path.name for path in oci_layout.blobs(cache).iterdir())
-    with staged_export.staged([cache]) as (one,):
+    with staged_export.create_exports([cache]) as (one,):
         assert one.place.parent == cache.parent
         assert sorted(path.name for path in oci_layout.blobs(one.place).iterdir()) == before, "nothing is written again"
         new = make(one.place, nested=False)
@@ -193,7 +193,7 @@ def test_an_export_takes_the_place_of_the_cache_when_it_is_whole(cache: Path) ->
 
 
 def test_a_first_export(tmp_path: Path) -> None:
-    with staged_export.staged([tmp_path / "native"]) as (one,):
+    with staged_export.create_exports([tmp_path / "native"]) as (one,):
         make(one.place, nested=True)
         assert one.put()
     assert [path.name for path in tmp_path.iterdir()] == ["native"]
@@ -206,13 +206,13 @@ def test_an_export_that_fails_or_is_cut_off_leaves_the_cache_as_it_was(cache: Pa
     def unchanged() -> bool:
         return {path: path.read_bytes() for path in cache.parent.rglob("*") if path.is_file()} == before
 
-    with pytest.raises(KeyboardInterrupt), staged_export.staged([cache]):
+    with pytest.raises(KeyboardInterrupt), staged_export.create_exports([cache]):
         raise KeyboardInterrupt
     assert unchanged()
-    with staged_export.staged([cache]) as (one,):
+    with staged_export.create_exports([cache]) as (one,):
         assert not one.put(), "buildx wrote no index"
     assert unchanged()
-    with staged_export.staged([cache]) as (one,):
+    with staged_export.create_exports([cache]) as (one,):
         make(one.place, nested=False)
         named(one.place, b"layer one").unlink()
         assert not one.put(), "one blob is missing"
@@ -223,10 +223,10 @@ def test_what_a_killed_export_left_goes_and_what_another_is_at_stays(cache: Path
     left = cache.with_name(f"{atomic.PREFIX}new-cache-12345678")
     left.mkdir()
     (left / "half").touch()
-    with staged_export.staged([cache]) as (one,):
+    with staged_export.create_exports([cache]) as (one,):
         assert not left.exists()
-        assert staged_export.tidy(cache.parent) == []
-        with staged_export.staged([cache]) as (other,):
+        assert staged_export.remove_abandoned(cache.parent) == []
+        with staged_export.create_exports([cache]) as (other,):
             assert one.place != other.place
             make(one.place, nested=False)
             make(other.place, nested=True)
@@ -245,18 +245,18 @@ from pathlib import Path
 from goldi_tasks import process
 from goldi_tasks.cache import staged_export
 from goldi_tasks.command import Command
-with staged_export.staged([Path({str(cache)!r})]):
-    process.live(Command((sys.executable, "-c", {script!r})))
+with staged_export.create_exports([Path({str(cache)!r})]):
+    process.run_in_terminal(Command((sys.executable, "-c", {script!r})))
 """
     with subprocess.Popen((sys.executable, "-c", ours), stdin=subprocess.PIPE) as killed:
         assert killed.wait() == -9
         place = next(path for path in cache.parent.iterdir() if path.name.startswith(atomic.PREFIX))
-        assert staged_export.tidy(cache.parent) == []
+        assert staged_export.remove_abandoned(cache.parent) == []
         assert place.exists()
         assert killed.stdin
         killed.stdin.close()
         end = time.monotonic() + 10
-        while not staged_export.tidy(cache.parent):
+        while not staged_export.remove_abandoned(cache.parent):
             assert time.monotonic() < end
             time.sleep(0.01)
     assert [path.name for path in cache.parent.iterdir()] == [cache.name]
@@ -286,7 +286,7 @@ def test_every_cache_is_found_and_what_is_not_ours_is_refused(tmp_path: Path) ->
     (there.parent / f"{atomic.PREFIX}new-native-1").mkdir()
     roots.folder(build_cache("runtime")).rename(tmp_path / "elsewhere")
     roots.folder(build_cache("runtime")).symlink_to(tmp_path / "elsewhere")
-    found, refused = repair.all_of(roots)
+    found, refused = repair.list_local_caches(roots)
     assert found == [make_in]
     assert [one.refused.partition(" is a ")[2] for one in refused] == ["symbolic link: left alone"]
 
@@ -301,7 +301,7 @@ def test_under_sudo_what_buildx_wrote_is_the_callers(tmp_path: Path, monkeypatch
         Roots(tmp_path / "caches"), directory := tmp_path / "caches/.buildx-cache-tools/key/native"
     )
     for _ in range(2):
-        with staged_export.staged([directory]) as (one,):
+        with staged_export.create_exports([directory]) as (one,):
             make(one.place, nested=False)
             (one.place / "link").symlink_to(outside)
             assert one.put()

@@ -80,7 +80,9 @@ def test_an_engine_that_does_not_find_the_source_does_not_see_it(
     assert not file_system.engine_sees(tmp_path)
     assert [call[0] for call in calls] == ["import", "create", "rmi"]
     assert not list(tmp_path.iterdir())
-    assert [text for text in file_system.warnings(Roots(tmp_path)) if f"the engine does not see {tmp_path}" in text]
+    assert [
+        text for text in file_system.list_warnings(Roots(tmp_path)) if f"the engine does not see {tmp_path}" in text
+    ]
 
 
 @pytest.mark.parametrize("failing", ["import", "create"])
@@ -97,6 +99,6 @@ def test_a_tmpfs_is_told_with_the_remedy(
 ) -> None:
     asked()
     monkeypatch.setattr(file_system, "file_system", lambda *_: "tmpfs")
-    assert [text for text in file_system.warnings(Roots(tmp_path)) if "set GOLDI_CACHE_ROOT to a disk" in text]
+    assert [text for text in file_system.list_warnings(Roots(tmp_path)) if "set GOLDI_CACHE_ROOT to a disk" in text]
     monkeypatch.setattr(file_system, "file_system", lambda *_: "ext4")
-    assert file_system.warnings(Roots(tmp_path)) == []
+    assert file_system.list_warnings(Roots(tmp_path)) == []

@@ -17,7 +17,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "caches"
 
 
-def pip(root: Path) -> sizes.Size:
+def pip(root: Path) -> sizes.CacheUsage:
     return next(size for size in sizes.measure(Roots(root), fast=False) if size.name == "pip-cache")
 
 

@@ -31,7 +31,9 @@ Type:		exec.cachemount
 def test_what_buildx_says() -> None:
     found = builder_store.parse(DU, NOW)
     assert (found.bytes, found.reclaimable, len(found.records)) == (517_900_000, 400_000_000, 1)
-    assert found.mounts == (builder_store.Mount("//root/.cache/uv", "/root/.cache/uv", 517_900_000, NOW - 540, "abc"),)
+    assert found.mounts == (
+        builder_store.StoredMount("//root/.cache/uv", "/root/.cache/uv", 517_900_000, NOW - 540, "abc"),
+    )
 
 
 def test_records_over_several_lines_and_mounts_with_ids() -> None:
@@ -50,7 +52,7 @@ def test_times_in_words(text: str, seconds: float) -> None:
 
 
 def test_what_a_prune_could_free() -> None:
-    found = builder_store.Store(
+    found = builder_store.BuildCache(
         100, 60, (builder_store.Record(40, NOW - 100, True), builder_store.Record(30, NOW - 100, False)), ()
     )
     assert found.prunable(NOW, 50, 0) == 40

@@ -14,28 +14,28 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_many_at_work_and_no_prune_meanwhile() -> None:
-    with usage_lock.at_work(), usage_lock.at_work(), usage_lock.alone(None) as free:
+    with usage_lock.hold_shared_lock(), usage_lock.hold_shared_lock(), usage_lock.hold_exclusive_lock(None) as free:
         assert not free
-    with usage_lock.alone(None) as free:
+    with usage_lock.hold_exclusive_lock(None) as free:
         assert free
 
 
 def test_a_build_goes_on_when_a_prune_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_lock, "PATIENCE", 0.1)
-    with usage_lock.alone(None) as free, usage_lock.at_work():
+    with usage_lock.hold_exclusive_lock(None) as free, usage_lock.hold_shared_lock():
         assert free
 
 
 def test_who_waits_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
-    holder = usage_lock.at_work()
+    holder = usage_lock.hold_shared_lock()
     holder.__enter__()
 
     def tell(whom: str) -> None:
         told.append(whom)
         holder.__exit__(None, None, None)
 
-    with usage_lock.alone(tell) as free:
+    with usage_lock.hold_exclusive_lock(tell) as free:
         assert free
     assert len(told) == 1
     assert f"process {os.getpid()}" in told[0] or "another goldi" in told[0]
@@ -43,20 +43,20 @@ def test_who_waits_is_told_for_whom(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_without_a_state_directory_work_goes_on(state: Path) -> None:
     state.parent.write_text("a file")
-    with usage_lock.at_work(), usage_lock.alone(None) as free:
+    with usage_lock.hold_shared_lock(), usage_lock.hold_exclusive_lock(None) as free:
         assert free
-    assert usage_lock.due()
+    assert usage_lock.is_check_due()
 
 
 def test_once_a_day(state: Path) -> None:
-    assert usage_lock.due()
+    assert usage_lock.is_check_due()
     state.mkdir(parents=True)
-    usage_lock.stamp().touch()
-    assert not usage_lock.due()
-    os.utime(usage_lock.stamp(), (1e9, 1e9))
-    assert usage_lock.due()
-    os.utime(usage_lock.stamp(), (4e9, 4e9))
-    assert usage_lock.due(), "a clock that went back is no reason to wait for years"
+    usage_lock.get_last_check_file().touch()
+    assert not usage_lock.is_check_due()
+    os.utime(usage_lock.get_last_check_file(), (1e9, 1e9))
+    assert usage_lock.is_check_due()
+    os.utime(usage_lock.get_last_check_file(), (4e9, 4e9))
+    assert usage_lock.is_check_due(), "a clock that went back is no reason to wait for years"
 
 
 def test_what_is_handed_out_is_marked_at_most_each_half_hour(tmp_path: Path) -> None:

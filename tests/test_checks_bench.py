@@ -67,7 +67,7 @@ def test_the_noxfiles_are_python_and_only_one_knows_us() -> None:
 
 
 def test_the_parts_tell_what_they_have_done() -> None:
-    assert measured_sessions.done(f"nox > python\r\npart 3 {DIGEST}\r\npart 4 none\n") == {"3": DIGEST}
+    assert measured_sessions.parse_results(f"nox > python\r\npart 3 {DIGEST}\r\npart 4 none\n") == {"3": DIGEST}
 
 
 def test_of_a_failure_one_line_is_told() -> None:

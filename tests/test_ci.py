@@ -40,7 +40,7 @@ def ran(name: str = "lint", state: State = "passed", said: str = "", **known: ob
 
 
 def test_the_usual_sessions_in_their_order_and_for_every_python() -> None:
-    assert [one.name for one in jobs.chosen(KNOWN, ())] == ["lint", "tests-3.12", "tests-3.13", "precommit"]
+    assert [one.name for one in jobs.select_sessions(KNOWN, ())] == ["lint", "tests-3.12", "tests-3.13", "precommit"]
 
 
 @pytest.mark.parametrize(
@@ -48,16 +48,16 @@ def test_the_usual_sessions_in_their_order_and_for_every_python() -> None:
     [(("fix",), ["fix"]), (("tests",), ["tests-3.12", "tests-3.13"]), (("tests-3.13", "tests-3.13"), ["tests-3.13"])],
 )
 def test_sessions_by_name(asked: tuple[str, ...], names: list[str]) -> None:
-    assert [one.name for one in jobs.chosen(KNOWN, asked)] == names
+    assert [one.name for one in jobs.select_sessions(KNOWN, asked)] == names
 
 
 def test_a_session_that_is_not_there() -> None:
     with pytest.raises(UnknownName, match=r"no session 'lnt'. Did you mean 'lint'?"):
-        jobs.chosen(KNOWN, ["lnt"])
+        jobs.select_sessions(KNOWN, ["lnt"])
 
 
 def test_what_changes_files_runs_alone_and_last() -> None:
-    wanted = jobs.checks(jobs.chosen(KNOWN, ["precommit", "lint", "fix", "tests"]), NOX, BUILD, {})
+    wanted = jobs.checks(jobs.select_sessions(KNOWN, ["precommit", "lint", "fix", "tests"]), NOX, BUILD, {})
     turns = [[check.name for check in turn] for turn in jobs.turns(wanted)]
     assert turns == [["lint", "tests-3.12", "tests-3.13", "build.prod"], ["precommit"], ["fix"]]
 
@@ -78,12 +78,12 @@ def test_what_is_run() -> None:
     ],
 )
 def test_ruff_annotates_once_on_github(environ: dict[str, str], formats: list[str | None]) -> None:
-    wanted = jobs.checks(jobs.chosen(KNOWN, ["lint", "precommit"]), NOX, None, environ)
+    wanted = jobs.checks(jobs.select_sessions(KNOWN, ["lint", "precommit"]), NOX, None, environ)
     assert [check.command.env.get("RUFF_OUTPUT_FORMAT") for check in wanted] == formats
 
 
 def test_a_matrix_of_sessions() -> None:
-    rows = jobs.session_matrix(jobs.chosen(KNOWN, ["tests", "fix"]))["include"]
+    rows = jobs.session_matrix(jobs.select_sessions(KNOWN, ["tests", "fix"]))["include"]
     assert rows[1:] == [{"session": "tests-3.13", "python": "3.13"}, {"session": "fix"}]
 
 
@@ -123,14 +123,14 @@ def test_what_a_build_took_from_caches_is_told_everywhere() -> None:
     assert (build.cached, same.cached, ran().cached) == ("25 of 27 steps cached", "up to date", "")
     assert "25 of 27 steps cached" in check_report.junit(outcome(build))
     assert "| build.prod | passed | 2.5 s | 25 of 27 steps cached |" in check_report.markdown(outcome(build))
-    assert next(check_report.lines(outcome(build))).endswith("passed      2.5 s  25 of 27 steps cached")
+    assert next(check_report.format_results(outcome(build))).endswith("passed      2.5 s  25 of 27 steps cached")
     row = check_report.as_json(outcome(build))["checks"][0]
     assert (row["steps"], row["cached"], row["build"]) == (27, 25, "built")
 
 
 def test_lines_for_people() -> None:
     bad = ran("typecheck", "failed")
-    assert list(check_report.lines(outcome(ran(), bad, ran("tests", "ended"), first=bad))) == [
+    assert list(check_report.format_results(outcome(ran(), bad, ran("tests", "ended"), first=bad))) == [
         "lint       passed      2.5 s",
         "typecheck  failed      2.5 s  exit code 3",
         "tests      ended       2.5 s",

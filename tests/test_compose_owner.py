@@ -92,7 +92,7 @@ def test_a_volume_belongs_to_who_made_it_or_holds_it(
     # It was there when somebody else came.
     stack_owner.remember(Settings(tmp_path / "third"), [VOLUME], [VOLUME])
     if isinstance(said, list):
-        assert stack_owner.unknown(here, [volume]) == said
+        assert stack_owner.find_unknown_volumes(here, [volume]) == said
     else:
         with pytest.raises(StackRefused, match=f"^the volume bears_data belongs to {tmp_path / said}"):
-            stack_owner.unknown(here, [volume])
+            stack_owner.find_unknown_volumes(here, [volume])

@@ -23,7 +23,7 @@ def container(service: str, state: str, published: str = "") -> Container:
 
 def refuse(*before: Container) -> None:
     stack = Stack("bears", {"web": WEB}, {}, {})
-    preflight.refuse(Settings(PROJECT), Compose({}), stack, [WEB], before, [])
+    preflight.expect_startable(Settings(PROJECT), Compose({}), stack, [WEB], before, [])
 
 
 @pytest.fixture(autouse=True)
@@ -71,11 +71,11 @@ def test_a_port_of_somebody_else_is_refused(before: tuple[Container, ...], who: 
 def test_a_secret_is_for_whom_its_owner_is_inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: tuple[int, int], user: str, mode: int, reads: bool
 ) -> None:
-    monkeypatch.setattr(rootless, "numbers", lambda owner: inside)
+    monkeypatch.setattr(rootless, "map_owner", lambda owner: inside)
     file = tmp_path / "password"
     file.touch(mode)
     service = Service("db", "bears:latest", secrets=("password",), user=user)
     stack = Stack("bears", {"db": service}, {}, {"password": str(file)})
     refused = pytest.raises(StackRefused, match=r"db cannot read its secret .*, which only the file's owner can read")
     with nullcontext() if reads else refused:
-        preflight.refuse(Settings(PROJECT), Compose({}), stack, [service], [], [])
+        preflight.expect_startable(Settings(PROJECT), Compose({}), stack, [service], [], [])

@@ -46,7 +46,7 @@ GONE = "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is t
     ],
 )
 def test_it_is_told_in_one_sentence(said: str, told: str) -> None:
-    error = compose_errors.explained(CommandFailed(f"docker compose: {said}", 1), Path("/p"))
+    error = compose_errors.translate(CommandFailed(f"docker compose: {said}", 1), Path("/p"))
     assert str(error).startswith(told)
     assert "\n" not in str(error)
 
@@ -57,7 +57,7 @@ def test_an_engine_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(system_info, "engine_info", none)
     with pytest.raises(NoEngine):
-        compose_errors.explained(CommandFailed(f"docker compose: {GONE}", 1), Path("/p"))
+        compose_errors.translate(CommandFailed(f"docker compose: {GONE}", 1), Path("/p"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ def test_a_program_started_by_run_fails_the_test() -> None:
     with pytest.raises(pytest.fail.Exception, match="started a program"):
         process.capture(Command(("true",)))
     with pytest.raises(pytest.fail.Exception, match="started a program"):
-        process.live(Command(("true",)))
+        process.run_in_terminal(Command(("true",)))
 
 
 def test_a_program_started_otherwise_fails_the_test() -> None:

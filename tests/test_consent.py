@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from goldi_tasks import engine
-from goldi_tasks.engine import Place, daemon
+from goldi_tasks.engine import EnginePaths, daemon
 from goldi_tasks.errors import UnknownName
 from goldi_tasks.tasks import engine as tasks
 from goldi_tasks.tasks._consent import confirm
@@ -43,7 +43,7 @@ def test_without_a_terminal_only_yes_is_consent(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_purge_says_whose_engine_it_deletes(tmp_path: Path) -> None:
-    place = Place(*(tmp_path / name for name in ("opt", "data", "run")))
+    place = EnginePaths(*(tmp_path / name for name in ("opt", "data", "run")))
     assert daemon.find_loss(place) == ""
     place.data.mkdir()
     loss = daemon.find_loss(place)
@@ -52,9 +52,9 @@ def test_a_purge_says_whose_engine_it_deletes(tmp_path: Path) -> None:
 
 
 def test_the_engine_is_purged_only_with_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place, purged = Place(*(tmp_path / name for name in ("opt", "data", "run"))), list[bool]()
+    place, purged = EnginePaths(*(tmp_path / name for name in ("opt", "data", "run"))), list[bool]()
     place.data.mkdir()
-    monkeypatch.setattr(engine, "HERE", place)
+    monkeypatch.setattr(engine, "DEFAULT_PATHS", place)
     monkeypatch.setattr(daemon, "down", lambda place, *, purge: purged.append(purge))
     monkeypatch.setattr("sys.stdin", io.StringIO())
     for options in ({"purge": True}, {"purge": True, "yes": True}, {}):

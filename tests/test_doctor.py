@@ -10,7 +10,7 @@ from goldi_tasks.engine.emulation import Handler
 from goldi_tasks.errors import NoEngine, NoPermission
 from goldi_tasks.maintenance.doctor import finding, gc_findings, judge, registry_findings
 from goldi_tasks.maintenance.doctor.facts import Answers, Folder, Registry, Root, Space
-from goldi_tasks.maintenance.doctor.finding import Finding, Mend
+from goldi_tasks.maintenance.doctor.finding import Finding, Fix
 
 DATA = Path(__file__).parent / "data"
 WELL = Space(100 * 10**9, 50 * 10**9, 10**7, 9 * 10**6)
@@ -44,7 +44,7 @@ def test_a_healthy_machine() -> None:
         expected_env=env,
     )
     assert judge(well) == []
-    assert list(finding.lines([])) == ["nothing wrong"]
+    assert list(finding.format_findings([])) == ["nothing wrong"]
     assert finding.failure([]) is None
 
 
@@ -89,14 +89,14 @@ def test_a_root_that_the_engine_does_not_see() -> None:
         (0o120777, 1000, True, "folder-link", None),
         (0o100600, 1000, True, "folder-no-directory", None),
         (0o40700, 0, True, "folder-owner", None),
-        (0o40720, 1000, True, "folder-mode", Mend("chmod", "pip-cache")),
-        (0o41777, 1000, True, "folder-mode", Mend("chmod", "pip-cache")),
-        (0o40500, 1000, True, "folder-mode", Mend("chmod", "pip-cache")),
+        (0o40720, 1000, True, "folder-mode", Fix("chmod", "pip-cache")),
+        (0o41777, 1000, True, "folder-mode", Fix("chmod", "pip-cache")),
+        (0o40500, 1000, True, "folder-mode", Fix("chmod", "pip-cache")),
         (0o40777, 1000, False, "folder-mode", None),
         (0o40700, 1000, False, "folder-untagged", None),
     ],
 )
-def test_directories(mode: int, uid: int, tagged: bool, name: str, fix: Mend | None) -> None:
+def test_directories(mode: int, uid: int, tagged: bool, name: str, fix: Fix | None) -> None:
     told = found(owner=1000, folders=(Folder("pip-cache", Path("/c/pip-cache"), mode, uid, tagged),))
     assert told[name].fix == fix
     assert told[name].severity == ("warning" if name == "folder-untagged" else "error")
@@ -108,7 +108,7 @@ def test_what_is_missing_is_one_note_that_can_be_mended() -> None:
     assert (told.severity, told.what, told.fix) == (
         "note",
         "missing cache directories: /c/a, /c/b, /c/c and 1 more",
-        Mend("make"),
+        Fix("make"),
     )
 
 
@@ -117,7 +117,7 @@ def test_leftovers_are_removed_from_caches_of_ours_only(tagged: bool) -> None:
     folder = Folder("uv-cache", Path("/c/uv-cache"), 0o40700, 7, tagged, strangers=("x", "y"), unread=("x",))
     told = found(owner=7, folders=(folder,))["folder-leftovers"]
     assert told.what == "/c/uv-cache has files of another user: x, y"
-    assert told.fix == (Mend("remove", "uv-cache") if tagged else None)
+    assert told.fix == (Fix("remove", "uv-cache") if tagged else None)
 
 
 def test_another_builder_is_named() -> None:
@@ -273,9 +273,9 @@ def test_registries() -> None:
 
 def test_what_the_project_says_of_the_machine() -> None:
     wanted = {"GOLDI_CACHE_ROOT": "/c", "GOLDI_UID": "7"}
-    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].fix == Mend("env")
+    assert found(env={"PYTHON_IMAGE": "x"}, expected_env=wanted)["env-missing"].fix == Fix("env")
     stale = found(env={**wanted, "GOLDI_CACHE_ROOT": "/old"}, expected_env=wanted)["env-stale"]
-    assert (stale.severity, stale.fix) == ("warning", Mend("env"))
+    assert (stale.severity, stale.fix) == ("warning", Fix("env"))
     assert "GOLDI_CACHE_ROOT=/old, but it should be /c" in stale.what
     volumes = {"x_venv": "/old/goldilocks-venv/p", "x_mypy": "/c/mypy-cache/p"}
     told = found(volumes=volumes, cache_paths=frozenset({"/c/mypy-cache/p"}))
@@ -283,14 +283,14 @@ def test_what_the_project_says_of_the_machine() -> None:
 
 
 def test_how_it_ends() -> None:
-    note, warning = Finding("n", "note", "x"), Finding("w", "warning", "y", "Do", Mend("make"))
+    note, warning = Finding("n", "note", "x"), Finding("w", "warning", "y", "Do", Fix("make"))
     error = Finding("e", "error", "odd \x1b[2J name")
     assert finding.failure([note]) is None
     failure = finding.failure([note, warning, warning, error])
     assert failure is not None
     assert failure.code == 21
     assert str(failure) == ("cache.doctor found 1 error and 2 warnings. `inv cache.doctor --fix` fixes 2 of them.")
-    lines = list(finding.lines([note, warning, error]))
+    lines = list(finding.format_findings([note, warning, error]))
     assert lines == [
         *("errors:", "  e: odd \\x1b[2J name", "warnings:", "  w: y", "    Do (--fix does it)", "notes:", "  n: x"),
     ]

@@ -98,7 +98,7 @@ def test_daemon_config() -> None:
 
 @pytest.mark.parametrize(("disk", "layers"), [(10**13, 40 * 10**9), (10**11, 2 * 10**10)])
 def test_cache_mounts_are_collected_last(disk: int, layers: int) -> None:
-    rules = distribution.collection(disk)["policy"]
+    rules = distribution.gc_policy(disk)["policy"]
     # A rule without a bound would empty the cache, and a key with two values is refused.
     assert all(int(rule["keepStorage"]) == int(rule["reservedSpace"]) > 0 for rule in rules)
     assert all([word.split("=")[0] for word in rule["filter"]] in (["type"], ["type", "unused-for"]) for rule in rules)
@@ -113,7 +113,7 @@ def test_cache_mounts_are_collected_last(disk: int, layers: int) -> None:
 def test_a_builder_of_its_own_collects_the_same() -> None:
     policy = tomllib.loads((REPO / "infrastructure/docker/buildkitd.toml").read_text())["worker"]["oci"]["gcpolicy"]
     theirs = [(kind, rule) for rule in policy for kind in rule["filters"]]
-    ours = distribution.collection(100)["policy"]
+    ours = distribution.gc_policy(100)["policy"]
     shares = {"512000000": "512MB", "20": "20%", "30": "30%"}
     wanted = [
         (

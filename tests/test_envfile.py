@@ -18,7 +18,7 @@ def test_merge_keeps_other_lines() -> None:
     [("/tmp", "A=/tmp"), ("/a, ü", "A='/a, ü'"), ("it's $1", 'A="it\'s \\$1"'), ("", "A="), ("a#b", "A='a#b'")],
 )
 def test_what_would_be_misread_is_quoted(value: str, text: str) -> None:
-    assert envfile.line("A", value) == text
+    assert envfile.format_line("A", value) == text
 
 
 def test_what_is_there_is_not_written_again(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def test_exit_codes_are_pinned_since_scripts_test_for_them() -> None:
         "CacheRefused": 13,
         "EngineFailed": 14,
         "NoSpace": 15,
-        "NotSeen": 16,
+        "PathNotShared": 16,
         "CheckLost": 17,
         "StackRefused": 18,
         "StackFailed": 19,

@@ -3,7 +3,7 @@
 import pytest
 
 from goldi_tasks.errors import NoEngine
-from goldi_tasks.invocation import VARIABLE, as_typed, command
+from goldi_tasks.invocation import VARIABLE, as_typed, typed_command
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from goldi_tasks.invocation import VARIABLE, as_typed, command
     ],
 )
 def test_the_command_that_was_typed(program: str, environ: dict[str, str], typed: str) -> None:
-    assert command(program, environ) == typed
+    assert typed_command(program, environ) == typed
 
 
 def test_a_message_names_tasks_as_they_were_typed(monkeypatch: pytest.MonkeyPatch) -> None:

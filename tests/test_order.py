@@ -120,6 +120,13 @@ def test_no_two_modules_have_one_name() -> None:
     assert not {name for name in names if names.count(name) > 1}
 
 
+def test_no_two_public_classes_have_one_name() -> None:
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in FILES]
+    names = [node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)]
+    public = [name for name in names if not name.startswith("_")]
+    assert not {name for name in public if public.count(name) > 1}
+
+
 def test_no_package_is_called_build_or_like_a_library() -> None:
     packages = {file.parent.name for file in FILES if file.name == "__init__.py"}
     assert not packages & {"build", "dist", "docker", "invoke", "nox", "rich", "requests", *sys.stdlib_module_names}

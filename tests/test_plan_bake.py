@@ -54,7 +54,7 @@ def settings(project: Path) -> Settings:
 
 def argv(settings: Settings, docker: Docker, wanted: BuildRequest | None = None) -> tuple[str, ...]:
     wanted = wanted or BuildRequest(("production",))
-    return bake_arguments.build(settings, docker, wanted, TARGETS, METADATA, env={}, secrets={}).argv
+    return bake_arguments.build_command(settings, docker, wanted, TARGETS, METADATA, env={}, secrets={}).argv
 
 
 def sets(found: tuple[str, ...]) -> list[str]:
@@ -71,7 +71,7 @@ def exported(settings: Settings, target: str, packed: str = "") -> str:
 
 def kept(settings: Settings, docker: Docker, wanted: BuildRequest | None = None) -> tuple[str, ...]:
     places = {target: local_cache.cache_directory(settings, target, ()) for target in TARGETS}
-    return bake_arguments.keep(
+    return bake_arguments.local_export_command(
         settings, docker, wanted or BuildRequest(("production",)), places, env={}, secrets={}
     ).argv
 
@@ -96,7 +96,7 @@ def test_a_plain_build_on_debians_engine(settings: Settings) -> None:
 
 
 def test_environment_and_secrets_go_along(settings: Settings) -> None:
-    command = bake_arguments.build(
+    command = bake_arguments.build_command(
         settings, DEBIAN, BuildRequest(("tools",)), ("tools",), METADATA, env={"A": "1"}, secrets={"B": "2"}
     )
     assert (command.env, command.secrets) == ({"A": "1"}, {"B": "2"})
@@ -147,7 +147,7 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
     # No inline cache for what stays here, and no local one where its export would be an error.
     packs = docker.store == "containerd" and not load
     assert sets(found)[:1] == ["*.cache-to="]
-    assert local_cache.keeps(docker, BuildRequest(("production",))) is keeps
+    assert local_cache.is_export_enabled(docker, BuildRequest(("production",))) is keeps
     if keeps:
         local = exported(settings, "production", f",{ZSTD}" * packs)
         assert sets(kept(settings, docker)) == [local, "*.output=type=cacheonly"]
@@ -161,7 +161,7 @@ def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings
     both = ("tools", "devcontainer")
     wanted = BuildRequest(("development",), platforms=("linux/arm64",))
     places = {target: local_cache.cache_directory(settings, target, ("linux/arm64",)) for target in both}
-    found = bake_arguments.keep(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
+    found = bake_arguments.local_export_command(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
     for (target, directory), said in zip(places.items(), sets(found), strict=False):
         assert said.startswith(f"{target}.cache-to=type=local,")
         assert next(csv.reader([said.partition(".cache-to=")[2]]))[-1] == f"dest={directory}"
@@ -209,7 +209,7 @@ def test_an_output_that_somebody_chose_is_left_alone(settings: Settings, push: b
 
 def test_every_target_is_packed(settings: Settings) -> None:
     both = ("tools", "devcontainer")
-    found = bake_arguments.build(
+    found = bake_arguments.build_command(
         settings, DEBIAN, BuildRequest(("development",)), both, METADATA, env={}, secrets={}
     ).argv
     assert sets(found)[1:] == [f"{target}.output=type=image,{ZSTD},oci-mediatypes=true" for target in both]
@@ -238,10 +238,10 @@ def test_a_persons_set_stands_after_ours_and_so_wins(settings: Settings) -> None
 
 
 def test_where_somebody_has_said_what_to_do_with_caches_nothing_is_kept(settings: Settings) -> None:
-    assert not local_cache.keeps(
+    assert not local_cache.is_export_enabled(
         DEBIAN, BuildRequest(("production",), sets=("production.cache-to=type=local,dest=/x",))
     )
-    assert not local_cache.keeps(DEBIAN, BuildRequest(("production",), push=True))
+    assert not local_cache.is_export_enabled(DEBIAN, BuildRequest(("production",), push=True))
 
 
 def test_keeping_a_cache_runs_no_step_again(settings: Settings) -> None:
@@ -281,7 +281,7 @@ def test_two_platforms_need_the_containerd_store_or_a_push() -> None:
     ],
 )
 def test_members(names: tuple[str, ...], targets: tuple[str, ...]) -> None:
-    assert build_request.members(BAKE_FILE, names) == targets
+    assert build_request.resolve_targets(BAKE_FILE, names) == targets
 
 
 def test_a_group_that_shares_a_targets_name_is_meant() -> None:
@@ -289,11 +289,11 @@ def test_a_group_that_shares_a_targets_name_is_meant() -> None:
         "group": {"production": {"targets": ["runtime"]}},
         "target": {"production": {}, "runtime": {}},
     }
-    assert build_request.members(file, ("production",)) == ("runtime",)
+    assert build_request.resolve_targets(file, ("production",)) == ("runtime",)
 
 
 def test_a_bake_file_without_groups_has_its_targets() -> None:
-    assert build_request.members({"target": {"tools": {}}}, ("tools",)) == ("tools",)
+    assert build_request.resolve_targets({"target": {"tools": {}}}, ("tools",)) == ("tools",)
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_bake_file_without_groups_has_its_targets() -> None:
 )
 def test_an_unknown_target_is_told_with_the_nearest(name: str, remedy: str) -> None:
     with pytest.raises(UnknownName) as error:
-        build_request.members(BAKE_FILE, (name,))
+        build_request.resolve_targets(BAKE_FILE, (name,))
     assert str(error.value).startswith(f"no bake target or group '{name}'. {remedy}")
     assert "_common" not in error.value.remedy
 
@@ -354,7 +354,7 @@ def test_one_cache_directory_per_target_project_and_platform_set(settings: Setti
 
 
 def test_show_asks_no_engine(settings: Settings) -> None:
-    command = bake_arguments.show(settings, ("tools", "runtime"), {"A": "1"})
+    command = bake_arguments.bake_print_command(settings, ("tools", "runtime"), {"A": "1"})
     assert command.argv[:3] == ("docker", "buildx", "bake")
     assert command.argv[-3:] == ("--print", "tools", "runtime")
     assert command.env == {"A": "1"}
@@ -366,10 +366,10 @@ def test_from_buildx_0_35_it_removes_itself_what_an_index_does_not_lead_to(setti
 
 
 def test_a_build_alone_takes_nothing_from_outside(settings: Settings) -> None:
-    command = bake_arguments.build(
+    command = bake_arguments.build_command(
         settings, DEBIAN, BuildRequest(("production",)), ("production",), Path("/m"), {"A": "b"}, {}
     )
-    found = bake_arguments.alone(command)
+    found = bake_arguments.without_external_caches(command)
     assert found.argv[:6] == ("docker", "buildx", "bake", "--set", "*.cache-from=", "--file")
     assert set(command.argv) <= set(found.argv)
     assert found.env == command.env

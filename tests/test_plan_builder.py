@@ -15,13 +15,15 @@ HERE = Path("/state/builders/x")
 def chosen(driver: str, endpoint: str = "", options: str = "", certificates: str = "") -> builder_model.Builder:
     pairs = tuple(sorted(tuple(part.split("=", 1)) for part in options.split(";") if part))
     given: dict[str, Any] = {"builder_options": pairs, "builder_certificates": certificates}
-    found = builder_model.chosen(Settings(Path("/x"), builder_driver=driver, builder_endpoint=endpoint, **given), HERE)
+    found = builder_model.make_builder(
+        Settings(Path("/x"), builder_driver=driver, builder_endpoint=endpoint, **given), HERE
+    )
     assert found
     return found
 
 
 def test_nothing_is_chosen_where_nothing_is_set() -> None:
-    assert builder_model.chosen(Settings(Path("/x")), HERE) is None
+    assert builder_model.make_builder(Settings(Path("/x")), HERE) is None
 
 
 @pytest.mark.parametrize(
@@ -73,7 +75,7 @@ def test_what_cannot_be_is_refused(settings: tuple[str, ...], problem: str, reme
 )
 def test_the_rest_says_nothing_without_a_driver(rest: dict[str, Any]) -> None:
     with pytest.raises(SettingsError, match="without a driver"):
-        builder_model.chosen(Settings(Path("/x"), **rest), HERE)
+        builder_model.make_builder(Settings(Path("/x"), **rest), HERE)
 
 
 def test_the_client_is_led_to_another_engine() -> None:
@@ -88,7 +90,7 @@ def test_the_client_is_led_to_another_engine() -> None:
     assert found.env == nothing | {"DOCKER_HOST": "", "DOCKER_CONTEXT": "far-machine"}
     assert found.context == "far-machine"
     assert chosen("docker").env == {}
-    assert builder_model.ask(found).argv == ("docker", "version", "--format", "{{.Server.Version}}")
+    assert builder_model.inspect_command(found).argv == ("docker", "version", "--format", "{{.Server.Version}}")
 
 
 @pytest.mark.parametrize(
@@ -126,8 +128,14 @@ def test_what_buildx_is_told_of_a_builder(settings: tuple[str, ...], arguments: 
     assert builder_model.create(found).argv == (*head, *arguments)
     assert found.name.startswith("goldilocks-")
     assert found.env["BUILDX_CONFIG"] == str(HERE)
-    assert builder_model.ask(found).argv == ("docker", "buildx", "inspect", found.name)
-    assert builder_model.ask(found, start=True).argv == ("docker", "buildx", "inspect", "--bootstrap", found.name)
+    assert builder_model.inspect_command(found).argv == ("docker", "buildx", "inspect", found.name)
+    assert builder_model.inspect_command(found, start=True).argv == (
+        "docker",
+        "buildx",
+        "inspect",
+        "--bootstrap",
+        found.name,
+    )
     assert builder_model.remove(found.name, HERE).env == {"BUILDX_CONFIG": str(HERE)}
 
 
@@ -175,11 +183,11 @@ def test_another_setting_is_another_builder() -> None:
     ],
 )
 def test_why_a_builder_cannot_be_had(said: str, reason: str) -> None:
-    assert builder_model.reason(said) == reason
+    assert builder_model.extract_reason(said) == reason
 
 
 def test_a_builder_runs_if_one_of_its_nodes_does() -> None:
-    assert builder_model.runs(
+    assert builder_model.is_running(
         "Name:   x\nDriver: remote\n\nNodes:\nName:     x0\nStatus:           running\nBuildKit: v1\n"
     )
-    assert not builder_model.runs("Name: running\nNodes:\nStatus:   inactive\n")
+    assert not builder_model.is_running("Name: running\nNodes:\nStatus:   inactive\n")

@@ -47,7 +47,7 @@ STACK = stack_model.parse(CONFIG)
 
 
 def names(*profiles: str, services: tuple[str, ...] = ()) -> list[str]:
-    return sorted(service.name for service in stack_model.choose(STACK, profiles, services))
+    return sorted(service.name for service in stack_model.select_services(STACK, profiles, services))
 
 
 def test_what_is_read_of_a_service() -> None:
@@ -89,7 +89,7 @@ def test_the_services_of_profiles_and_what_they_need() -> None:
 )
 def test_what_is_misspelt(profiles: tuple[str, ...], services: tuple[str, ...], said: str) -> None:
     with pytest.raises(UnknownName) as error:
-        stack_model.choose(STACK, profiles, services)
+        stack_model.select_services(STACK, profiles, services)
     assert str(error.value) == said
 
 
@@ -99,8 +99,8 @@ def test_a_service_that_needs_one_of_another_profile() -> None:
     with pytest.raises(
         SettingsError, match=r"web depends on db, which is not in the profile 'prod'\. Give db that profile"
     ):
-        stack_model.choose(stack, ("prod",))
-    assert len(stack_model.choose(stack, ("prod", "dev"))) == 4
+        stack_model.select_services(stack, ("prod",))
+    assert len(stack_model.select_services(stack, ("prod", "dev"))) == 4
 
 
 def test_commands() -> None:

@@ -60,7 +60,7 @@ def test_owners_are_sorted_by_their_bytes() -> None:
     ],
 )
 def test_what_an_image_may_do_without_is_told_with_a_remedy(path: str, name: str) -> None:
-    ((found, size, remedy),) = layer_contents.spare([(path, 7)])
+    ((found, size, remedy),) = layer_contents.find_removable([(path, 7)])
     assert (found, size) == (name, 7)
     assert remedy
 
@@ -69,7 +69,7 @@ def test_what_an_image_may_do_without_is_told_with_a_remedy(path: str, name: str
     "path", ["app/goldilocks/app.py", f"{SITE}/pydantic/main.py", f"{SITE}/pipe/x.py", "usr/bin/a"]
 )
 def test_what_an_image_needs_is_not_told(path: str) -> None:
-    assert layer_contents.spare([(path, 7)]) == []
+    assert layer_contents.find_removable([(path, 7)]) == []
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks.client.system_info import Host
 from goldi_tasks.devcontainer import devcontainer_arguments
-from goldi_tasks.devcontainer.cli_events import Story
-from goldi_tasks.devcontainer.devcontainer_arguments import Found
+from goldi_tasks.devcontainer.cli_events import UpEvents
+from goldi_tasks.devcontainer.devcontainer_arguments import DevContainer
 from goldi_tasks.errors import SettingsError
 from goldi_tasks.settings import Settings
 
@@ -49,12 +49,12 @@ def settings(project: Path) -> Settings:
 
 
 @pytest.fixture
-def there() -> Found:
-    (found,) = devcontainer_arguments.found(json.dumps([ROW]))
+def there() -> DevContainer:
+    (found,) = devcontainer_arguments.parse_containers(json.dumps([ROW]))
     return found
 
 
-def test_what_docker_tells_of_a_container(there: Found) -> None:
+def test_what_docker_tells_of_a_container(there: DevContainer) -> None:
     assert (there.id, there.running, there.folder, there.user) == ("abc", True, "/a/project", "dev")
     assert there.env["X"] == "a=b"
     stopped = ROW | {
@@ -62,16 +62,16 @@ def test_what_docker_tells_of_a_container(there: Found) -> None:
         "State": {"Status": "exited"},
         "Config": {"Labels": {devcontainer_arguments.METADATA: "{"}, "Env": None},
     }
-    assert [row.id for row in devcontainer_arguments.found(json.dumps([stopped, ROW]))] == ["abc", "old"]
-    assert devcontainer_arguments.found(json.dumps([stopped]))[0].user == ""
+    assert [row.id for row in devcontainer_arguments.parse_containers(json.dumps([stopped, ROW]))] == ["abc", "old"]
+    assert devcontainer_arguments.parse_containers(json.dumps([stopped]))[0].user == ""
 
 
-def test_remote_env_is_filled_in(there: Found) -> None:
+def test_remote_env_is_filled_in(there: DevContainer) -> None:
     assert devcontainer_arguments.remote_env(there, {}) == {"P": "/a/project/x:/bin:/usr/bin", "E": "default"}
 
 
-def test_a_command_inside_has_user_directory_and_environment_by_name(there: Found) -> None:
-    command = devcontainer_arguments.inside(
+def test_a_command_inside_has_user_directory_and_environment_by_name(there: DevContainer) -> None:
+    command = devcontainer_arguments.exec_in_container(
         there, HOST, Path("/a/project/sub"), {"CI": "1", "HOME": "/me"}, "mark", ("a b", "$c")
     )
     assert command.argv[-3:] == ("exec", "a b", "$c")
@@ -87,7 +87,9 @@ def test_a_command_inside_has_user_directory_and_environment_by_name(there: Foun
     assert not any("default" in word for word in command.argv)
     assert (
         "--user"
-        not in devcontainer_arguments.inside(replace(there, metadata=()), HOST, Path("/a"), {}, "m", ("x",)).argv
+        not in devcontainer_arguments.exec_in_container(
+            replace(there, metadata=()), HOST, Path("/a"), {}, "m", ("x",)
+        ).argv
     )
 
 
@@ -122,14 +124,14 @@ def test_a_comma_in_the_projects_path(make_project: Callable[..., Path]) -> None
 
 
 def test_the_root_container_that_changes_owners_sees_git_only() -> None:
-    argv = devcontainer_arguments.owner("image", "name", Path("/p/.git"), ("1", "2")).argv
+    argv = devcontainer_arguments.run_owner_program("image", "name", Path("/p/.git"), ("1", "2")).argv
     assert argv.count("--mount") == 1
     assert [argv[at + 1] for at, word in enumerate(argv) if word == "--cap-add"] == ["CHOWN", "DAC_OVERRIDE", "FOWNER"]
     assert argv[-6:] == ("image", "-I", "-", "/git", "1", "2")
 
 
-def heard(*events: object) -> tuple[Story, list[str]]:
-    story = Story()
+def heard(*events: object) -> tuple[UpEvents, list[str]]:
+    story = UpEvents()
     return story, list(story.feed("".join(json.dumps(event) + "\n" for event in events) + "a trace\n"))
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks.dockerfile import parse
-from goldi_tasks.dockerfile.parse import Reads
+from goldi_tasks.dockerfile.parse import StageInputs
 
 OURS = (Path(__file__).parents[1] / "infrastructure/docker/Dockerfile").read_text()
 SCRIPTS = "infrastructure/docker/scripts"
@@ -22,9 +22,9 @@ DEV = {
 }
 
 
-def read(text: str, stage: str = "", **args: str) -> Reads | None:
+def read(text: str, stage: str = "", **args: str) -> StageInputs | None:
     """Read what a stage of `text` reads."""
-    return parse.find_reads(text, args, stage)
+    return parse.find_inputs(text, args, stage)
 
 
 @pytest.mark.parametrize(

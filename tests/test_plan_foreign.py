@@ -54,8 +54,8 @@ def test_an_index_is_the_same_in_whatever_order_platforms_came() -> None:
     assert text == oci.index([amd, arm])
     assert [one["platform"]["architecture"] for one in json.loads(text)["manifests"]] == ["amd64", "arm64"]
     noted = [{**arm, "annotations": {"a": "b"}}]
-    assert oci.chosen(noted, "arm64") == arm
-    assert oci.chosen(noted, "amd64") is None
+    assert oci.select_descriptor(noted, "arm64") == arm
+    assert oci.select_descriptor(noted, "amd64") is None
 
 
 def test_of_our_dockerfile_only_the_image_itself_is_emulated() -> None:

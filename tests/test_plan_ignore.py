@@ -8,7 +8,7 @@ from goldi_tasks.dockerfile import ignore_file
 
 
 def is_out(path: str, text: str) -> bool:
-    return ignore_file.removing_line(path, ignore_file.parse(text)) is not None
+    return ignore_file.find_excluding_pattern(path, ignore_file.parse(text)) is not None
 
 
 @pytest.mark.parametrize(
@@ -81,5 +81,5 @@ def test_every_line_of_our_own_is_plain() -> None:
 
 def test_the_line_that_removes_something_is_numbered() -> None:
     lines = ignore_file.parse("# a\n*.md\n\na\n")
-    removing = [ignore_file.removing_line(path, lines) for path in ("b.md", "a/x", "c")]
+    removing = [ignore_file.find_excluding_pattern(path, lines) for path in ("b.md", "a/x", "c")]
     assert [line.number if line else 0 for line in removing] == [2, 4, 0]

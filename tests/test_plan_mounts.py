@@ -7,37 +7,40 @@ import pytest
 from goldi_tasks import settings
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.maintenance.archive import cache_key, cache_mounts, lock_files
-from goldi_tasks.maintenance.archive.cache_mounts import Mount
+from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
 
 ENGINE = Docker((26, 1, 5), (0, 13, 1), "containerd", "docker", ("default",), False, "linux/amd64")
 REPO = Path(__file__).parents[1]
 
 
-def declared(*flags: str, args: dict[str, str] | None = None) -> list[Mount]:
+def declared(*flags: str, args: dict[str, str] | None = None) -> list[CacheMount]:
     given = " ".join(f"--mount={flag}" for flag in flags)
     text = f"ARG OUT=o\nFROM x\nARG TARGETARCH\nARG OUT\nARG NONE\nRUN {given} true\n"
-    return list(cache_mounts.declared(text, args or {}, "linux/amd64").values())
+    return list(cache_mounts.parse_mounts(text, args or {}, "linux/amd64").values())
 
 
 def test_the_reference_app() -> None:
     text = (REPO / "infrastructure/docker/Dockerfile").read_text()
     locked = ("sharing=locked",)
-    assert cache_mounts.declared(text, {}, "linux/arm64") == {
-        "/root/.cache/pip": Mount("/root/.cache/pip", "/root/.cache/pip"),
-        "apt-cache-arm64": Mount("apt-cache-arm64", "/var/cache/apt", locked),
-        "apt-lists-arm64": Mount("apt-lists-arm64", "/var/lib/apt/lists", locked),
-        "/root/.cache/uv": Mount("/root/.cache/uv", "/root/.cache/uv"),
-        "/root/.cache/bytecode": Mount("/root/.cache/bytecode", "/root/.cache/bytecode"),
-        "/root/.npm": Mount("/root/.npm", "/root/.npm"),
+    assert cache_mounts.parse_mounts(text, {}, "linux/arm64") == {
+        "/root/.cache/pip": CacheMount("/root/.cache/pip", "/root/.cache/pip"),
+        "apt-cache-arm64": CacheMount("apt-cache-arm64", "/var/cache/apt", locked),
+        "apt-lists-arm64": CacheMount("apt-lists-arm64", "/var/lib/apt/lists", locked),
+        "/root/.cache/uv": CacheMount("/root/.cache/uv", "/root/.cache/uv"),
+        "/root/.cache/bytecode": CacheMount("/root/.cache/bytecode", "/root/.cache/bytecode"),
+        "/root/.npm": CacheMount("/root/.npm", "/root/.npm"),
     }
 
 
 @pytest.mark.parametrize(
     ("flag", "mount"),
     [
-        ("type=cache,target=/a/b/", Mount("/a/b", "/a/b/")),
-        ("type=cache,dst=/a,id=x-${OUT},uid=1,gid=2,mode=0700", Mount("x-o", "/a", ("uid=1", "gid=2", "mode=0700"))),
-        ("type=cache,target=/a,id=$TARGETARCH,sharing=private", Mount("amd64", "/a", ("sharing=private",))),
+        ("type=cache,target=/a/b/", CacheMount("/a/b", "/a/b/")),
+        (
+            "type=cache,dst=/a,id=x-${OUT},uid=1,gid=2,mode=0700",
+            CacheMount("x-o", "/a", ("uid=1", "gid=2", "mode=0700")),
+        ),
+        ("type=cache,target=/a,id=$TARGETARCH,sharing=private", CacheMount("amd64", "/a", ("sharing=private",))),
         ("type=cache,target=/a,id=${NONE}", None),
         ("type=cache,target=a", None),
         ("type=cache,target=/a,from=base", None),
@@ -45,29 +48,32 @@ def test_the_reference_app() -> None:
         ("type=bind,target=/a", None),
     ],
 )
-def test_mounts(flag: str, mount: Mount | None) -> None:
+def test_mounts(flag: str, mount: CacheMount | None) -> None:
     assert declared(flag) == ([mount] if mount else [])
 
 
 def test_build_arguments_count() -> None:
-    assert declared("type=cache,target=/a,id=${OUT}", args={"OUT": "given"}) == [Mount("given", "/a")]
+    assert declared("type=cache,target=/a,id=${OUT}", args={"OUT": "given"}) == [CacheMount("given", "/a")]
 
 
 def test_a_throw_away_build_repeats_the_options() -> None:
-    text = cache_mounts.dockerfile("py", [Mount("x", "/a", ("sharing=locked", "uid=1"))], "take", "token")
+    text = cache_mounts.dockerfile("py", [CacheMount("x", "/a", ("sharing=locked", "uid=1"))], "take", "token")
     assert "FROM py\n" in text
     assert "--network=none" in text
     assert "--mount=type=cache,id=x,target=/goldi-mounts/0,sharing=locked,uid=1 " in text
-    assert cache_mounts.declared(text, {}, "linux/amd64") == {
-        "x": Mount("x", "/goldi-mounts/0", ("sharing=locked", "uid=1"))
+    assert cache_mounts.parse_mounts(text, {}, "linux/amd64") == {
+        "x": CacheMount("x", "/goldi-mounts/0", ("sharing=locked", "uid=1"))
     }
 
 
 def test_the_guides_builder_is_used_where_the_engine_keeps_no_cache() -> None:
     classic = Docker((26,), (0, 13), "classic", "docker", ("default", "goldilocks-builder"), False, "linux/amd64")
-    for command in (cache_mounts.build(classic, Path("/x"), "type=cacheonly", "plain"), cache_mounts.listed(classic)):
+    for command in (
+        cache_mounts.build_command(classic, Path("/x"), "type=cacheonly", "plain"),
+        cache_mounts.disk_usage_command(classic),
+    ):
         assert command.argv[2:4] == ("--builder", "goldilocks-builder")
-    assert "--builder" not in cache_mounts.listed(ENGINE).argv
+    assert "--builder" not in cache_mounts.disk_usage_command(ENGINE).argv
 
 
 def record(name: str, what: str, kind: str = "regular", free: str = "true") -> str:
@@ -89,15 +95,15 @@ def test_only_records_of_ours_go_and_never_a_mount(tab: str) -> None:
         "Total:\t1GB\n",
     ]
     text = "\n".join(after).replace("\t", tab)
-    assert cache_mounts.left(text, old) == ["d1", "c1", "l1", "r1"]
+    assert cache_mounts.find_helper_records(text, old) == ["d1", "c1", "l1", "r1"]
     assert cache_mounts.filled(text) == {"x"}
 
 
 def test_nothing_is_removed_where_a_mount_would_be_lost_by_it() -> None:
     ours = record("r1", "mount / from exec python3 -I /goldi-in/agent.py take goldi-mounts-1")
     owned = record("p1", "[internal] settings cache mount permissions")
-    assert cache_mounts.left(ours, "") == ["r1"]
-    assert cache_mounts.left(f"{ours}\n{owned}", "") == []
+    assert cache_mounts.find_helper_records(ours, "") == ["r1"]
+    assert cache_mounts.find_helper_records(f"{ours}\n{owned}", "") == []
 
 
 def test_the_id_of_a_mount_that_a_step_of_many_lines_made() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks.engine import emulation, platforms
-from goldi_tasks.engine.emulation import Asked, Handler
+from goldi_tasks.engine.emulation import EmulationFacts, Handler
 
 # As the kernel prints Debian's.
 KERNEL = """\
@@ -20,7 +20,7 @@ QEMU = emulation.parse("qemu-aarch64", KERNEL)
 INSPECT = "Name: default\nPlatforms:     {}\nLabels:\n"
 
 
-def arm(asked: Asked) -> platforms.Row:
+def arm(asked: EmulationFacts) -> platforms.PlatformSupport:
     (row,) = (row for row in platforms.rows(asked) if row.platform == "linux/arm64")
     return row
 
@@ -44,25 +44,25 @@ def test_handlers_of_other_things_are_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "runs"),
     [
-        (Asked("linux/arm64"), "native"),
-        (Asked("linux/amd64", handlers=(QEMU,), decide=True), "emulated"),
+        (EmulationFacts("linux/arm64"), "native"),
+        (EmulationFacts("linux/amd64", handlers=(QEMU,), decide=True), "emulated"),
         # An engine's builder names what it has once run; one with emulators of its own has no need of handlers.
-        (Asked("linux/amd64", INSPECT.format("linux/amd64, linux/arm64"), decide=True), "no"),
-        (Asked("linux/amd64", INSPECT.format("linux/amd64*, linux/arm64*")), "emulated"),
-        (Asked("linux/amd64", INSPECT.format("linux/amd64 (+3)"), (QEMU,)), "no"),
-        (Asked("linux/amd64", handlers=(Handler("a", True, "POF", "/a", 0x3E),), decide=True), "no"),
-        (Asked("linux/amd64", handlers=(Handler("a", False, "POF", "/a", 0xB7),), decide=True), "no"),
+        (EmulationFacts("linux/amd64", INSPECT.format("linux/amd64, linux/arm64"), decide=True), "no"),
+        (EmulationFacts("linux/amd64", INSPECT.format("linux/amd64*, linux/arm64*")), "emulated"),
+        (EmulationFacts("linux/amd64", INSPECT.format("linux/amd64 (+3)"), (QEMU,)), "no"),
+        (EmulationFacts("linux/amd64", handlers=(Handler("a", True, "POF", "/a", 0x3E),), decide=True), "no"),
+        (EmulationFacts("linux/amd64", handlers=(Handler("a", False, "POF", "/a", 0xB7),), decide=True), "no"),
     ],
 )
-def test_what_runs(asked: Asked, runs: str) -> None:
+def test_what_runs(asked: EmulationFacts, runs: str) -> None:
     assert arm(asked).runs == runs
 
 
 def test_a_handler_that_containers_do_not_find_is_told() -> None:
-    row = arm(Asked("linux/amd64", handlers=(Handler("qemu-aarch64", True, "OC", "/a", 0xB7),), decide=True))
+    row = arm(EmulationFacts("linux/amd64", handlers=(Handler("qemu-aarch64", True, "OC", "/a", 0xB7),), decide=True))
     assert row.runs == "no"
     assert "without the flag F" in row.wrong
-    assert platforms.SET_UP in "\n".join(platforms.lines([row]))
+    assert platforms.SET_UP in "\n".join(platforms.format_platforms([row]))
 
 
 def test_what_is_registered_is_what_the_kernel_then_prints() -> None:

@@ -124,9 +124,12 @@ def test_what_steps_say_is_no_word_of_a_registry(line: str) -> None:
 
 def test_a_cache_that_is_not_there_yet_is_no_trouble() -> None:
     name = "reg.example/app-cache:main"
-    assert registry_errors.of_cache(name, f"failed to configure registry cache importer: {name}: not found") == ""
-    assert registry_errors.of_cache(name, "") == ""
-    refused = registry_errors.of_cache(
+    assert (
+        registry_errors.explain_cache_error(name, f"failed to configure registry cache importer: {name}: not found")
+        == ""
+    )
+    assert registry_errors.explain_cache_error(name, "") == ""
+    refused = registry_errors.explain_cache_error(
         name, "unexpected status from HEAD request to https://reg.example/v2/x: 401 Unauthorized"
     )
     assert refused.startswith("since the registry reg.example refuses the request: 401 Unauthorized (Run `docker login")

@@ -9,7 +9,7 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks.bake import bake_arguments, bake_variables, build_request, cache_backends, remote_options
 from goldi_tasks.bake.build_request import BuildRequest
-from goldi_tasks.bake.cache_backends import Store
+from goldi_tasks.bake.cache_backends import CacheStore
 from goldi_tasks.errors import SettingsError, UnknownName
 from goldi_tasks.settings import Settings
 from tests.test_plan_bake import CLASSIC, DEBIAN, IMAGES, METADATA, NEW, TARGETS, sets
@@ -17,7 +17,7 @@ from tests.test_plan_bake import CLASSIC, DEBIAN, IMAGES, METADATA, NEW, TARGETS
 PROD = BuildRequest(("production",))
 PUSH = BuildRequest(("production",), push=True)
 OWN = {"production": ["type=local,src=/x"]}
-STORE = Store("registry", "reg.example/app-cache", "bowl", "main", "linux-amd64")
+STORE = CacheStore("registry", "reg.example/app-cache", "bowl", "main", "linux-amd64")
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def test_no_two_branches_share_a_scope() -> None:
 
 def test_bake_is_told_of_ours_and_theirs_and_what_is_asked_for(settings: Settings) -> None:
     asked = replace(PUSH, cache_from=("type=registry,ref=more",), tags=("1", "2"))
-    told = remote_options.reach(settings, DEBIAN, asked, STORE, OWN, {"org.x.y": "z"})
-    found = sets(bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told).argv)
+    told = remote_options.make_options(settings, DEBIAN, asked, STORE, OWN, {"org.x.y": "z"})
+    found = sets(bake_arguments.build_command(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told).argv)
     place = "production.cache-from=type=registry,ref="
     assert found[:-1] == [
         "*.cache-to=type=inline",
@@ -108,21 +108,25 @@ def test_bake_is_told_of_ours_and_theirs_and_what_is_asked_for(settings: Setting
         "production.tags=reg.example/app:2",
         "production.labels.org.x.y=z",
     ]
-    alone = bake_arguments.alone(bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told))
+    alone = bake_arguments.without_external_caches(
+        bake_arguments.build_command(settings, DEBIAN, asked, TARGETS, METADATA, IMAGES, {}, told)
+    )
     assert [text for text in sets(alone.argv) if "cache-from" in text] == ["*.cache-from="]
     assert len([text for text in sets(alone.argv) if "tags" in text]) == 2
-    export = sets(bake_arguments.export(settings, DEBIAN, asked, told, IMAGES, {}).argv)
+    export = sets(bake_arguments.remote_export_command(settings, DEBIAN, asked, told, IMAGES, {}).argv)
     assert [text for text in export if "cache-to" in text] == [f"production.cache-to={told.cache_to['production']}"]
     assert export[-1] == "*.output=type=cacheonly"
     assert not [text for text in export if "labels" in text or "push=true" in text]
 
 
 def test_a_local_backend_is_told_as_ever(settings: Settings) -> None:
-    assert remote_options.reach(settings, DEBIAN, PROD, None, OWN, {}) == remote_options.NOTHING
+    assert remote_options.make_options(settings, DEBIAN, PROD, None, OWN, {}) == remote_options.NOTHING
 
 
 def test_the_other_targets_of_a_push_with_a_tag_keep_their_names_apart(settings: Settings) -> None:
-    told = remote_options.reach(settings, DEBIAN, replace(PUSH, tags=("1",)), None, {"production": [], "tools": []}, {})
+    told = remote_options.make_options(
+        settings, DEBIAN, replace(PUSH, tags=("1",)), None, {"production": [], "tools": []}, {}
+    )
     assert told.tags_and_labels == ("production.tags=reg.example/app:1", "tools.tags=reg.example/app:tools-1")
 
 
@@ -142,11 +146,11 @@ def test_an_sbom_is_made_of_what_is_pushed(settings: Settings) -> None:
     asked = replace(PUSH, scanner="mirror/scanner:1")
     assert (
         "--sbom=generator=mirror/scanner:1"
-        in bake_arguments.build(settings, DEBIAN, asked, TARGETS, METADATA, {}, {}).argv
+        in bake_arguments.build_command(settings, DEBIAN, asked, TARGETS, METADATA, {}, {}).argv
     )
     assert not [
         word
-        for word in bake_arguments.build(settings, DEBIAN, PUSH, TARGETS, METADATA, {}, {}).argv
+        for word in bake_arguments.build_command(settings, DEBIAN, PUSH, TARGETS, METADATA, {}, {}).argv
         if word.startswith("--sbom")
     ]
 
@@ -161,7 +165,10 @@ def test_an_sbom_is_made_of_what_is_pushed(settings: Settings) -> None:
     ],
 )
 def test_githubs_cache_wants_variables_that_differ_by_buildx(environ: dict[str, str], lacking: str, newer: str) -> None:
-    assert (cache_backends.lacks(environ, DEBIAN.buildx), cache_backends.lacks(environ, NEW.buildx)) == (lacking, newer)
+    assert (
+        cache_backends.find_missing_variable(environ, DEBIAN.buildx),
+        cache_backends.find_missing_variable(environ, NEW.buildx),
+    ) == (lacking, newer)
 
 
 def test_what_cache_from_takes() -> None:

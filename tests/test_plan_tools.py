@@ -8,7 +8,7 @@ import pytest
 
 from goldi_tasks import settings as project_settings
 from goldi_tasks.checks import check_arguments
-from goldi_tasks.checks.check_arguments import Job, Tools
+from goldi_tasks.checks.check_arguments import Job, ToolsContainer
 from goldi_tasks.client.system_info import Host
 from goldi_tasks.errors import SettingsError
 from goldi_tasks.paths import CACHES
@@ -20,16 +20,16 @@ GIT = [("safe.directory", "/p"), ("safe.directory", "/q"), ("user.name", "A B")]
 
 
 @pytest.fixture
-def tools(project: Path) -> Tools:
+def tools(project: Path) -> ToolsContainer:
     settings = project_settings.load(project, {})
-    return Tools(settings, "sha256:1", "1000:100", (project,), ((1, 2, 3),), Path("/state"), "told", "scripts")
+    return ToolsContainer(settings, "sha256:1", "1000:100", (project,), ((1, 2, 3),), Path("/state"), "told", "scripts")
 
 
 def pairs(argv: tuple[str, ...]) -> set[tuple[str, str]]:
     return set(itertools.pairwise(argv))
 
 
-def test_it_has_no_rights_that_a_check_does_not_need(tools: Tools) -> None:
+def test_it_has_no_rights_that_a_check_does_not_need(tools: ToolsContainer) -> None:
     found = check_arguments.start(tools, Path("/told"), GIT).argv
     wanted = {("--cap-drop", "ALL"), ("--security-opt", "no-new-privileges"), ("--user", "1000:100")}
     assert wanted <= pairs(found)
@@ -37,17 +37,17 @@ def test_it_has_no_rights_that_a_check_does_not_need(tools: Tools) -> None:
     assert not {"--privileged", "--volume", "-v", "--cap-add"} & set(found)
 
 
-def test_an_image_that_is_not_there_is_not_looked_for_in_a_registry(tools: Tools) -> None:
+def test_an_image_that_is_not_there_is_not_looked_for_in_a_registry(tools: ToolsContainer) -> None:
     assert ("--pull", "never") in pairs(check_arguments.start(tools, Path("/told"), GIT).argv)
 
 
-def test_the_caller_has_a_name(tools: Tools) -> None:
+def test_the_caller_has_a_name(tools: ToolsContainer) -> None:
     assert binds(check_arguments.start(tools, Path("/told"), GIT).argv)["/etc/passwd"] == "/state/passwd"
     # Root's own is there too, in an image whose user is another.
     assert ("--user", "0:0") in pairs(check_arguments.start(replace(tools, user="0:0"), Path("/told"), GIT).argv)
 
 
-def test_trees_are_at_their_own_paths_and_caches_at_their_mount_points(tools: Tools) -> None:
+def test_trees_are_at_their_own_paths_and_caches_at_their_mount_points(tools: ToolsContainer) -> None:
     found = binds(check_arguments.start(replace(tools, trees=(AWKWARD, Path("/q"))), Path("/told"), GIT).argv)
     assert found[str(AWKWARD)] == str(AWKWARD)
     assert found["/q"] == "/q"
@@ -55,14 +55,14 @@ def test_trees_are_at_their_own_paths_and_caches_at_their_mount_points(tools: To
     assert found[check_arguments.SHARED] == "/state"
 
 
-def test_git_is_configured_by_variables(tools: Tools) -> None:
+def test_git_is_configured_by_variables(tools: ToolsContainer) -> None:
     found = {value for flag, value in pairs(check_arguments.start(tools, Path("/told"), GIT).argv) if flag == "--env"}
     assert {"GIT_CONFIG_COUNT=3", "GIT_CONFIG_KEY_1=safe.directory", "GIT_CONFIG_VALUE_1=/q"} <= found
     assert "GIT_CONFIG_VALUE_2=A B" in found
 
 
-def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -> None:
-    found = check_arguments.inside(tools, HOST, JOB)
+def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: ToolsContainer) -> None:
+    found = check_arguments.exec_command(tools, HOST, JOB)
     assert found.argv[:2] == ("docker", "exec")
     assert found.argv[-6:] == ("job", "/run/goldi/1.job", "6", "pytest", "-k", "a or b")
     assert ("--workdir", "/p/sub") in pairs(found.argv)
@@ -71,13 +71,14 @@ def test_a_check_runs_as_it_was_given_with_values_in_no_argument(tools: Tools) -
     assert "x y" not in found.argv
 
 
-def test_what_a_noxfile_names_stands_in_no_argument_and_in_no_message(tools: Tools) -> None:
+def test_what_a_noxfile_names_stands_in_no_argument_and_in_no_message(tools: ToolsContainer) -> None:
     job = replace(
-        JOB, secrets=check_arguments.carry({"DATABASE_URL": "postgres://me:hush@db/x", "DOCKER_HOST": "tcp://x"})
+        JOB,
+        secrets=check_arguments.pack_variables({"DATABASE_URL": "postgres://me:hush@db/x", "DOCKER_HOST": "tcp://x"}),
     )
     for found in (
-        check_arguments.inside(tools, HOST, job),
-        check_arguments.fresh(tools, HOST, Path("/told"), GIT, job),
+        check_arguments.exec_command(tools, HOST, job),
+        check_arguments.run_command(tools, HOST, Path("/told"), GIT, job),
     ):
         assert ("--env", check_arguments.CARRIER) in pairs(found.argv)
         assert "hush" not in str(found)
@@ -88,31 +89,31 @@ def test_what_a_noxfile_names_stands_in_no_argument_and_in_no_message(tools: Too
 @pytest.mark.parametrize("name", ["", "A=B", "GOLDI_JOB", "GOLDI_ENV", "A\0B", "\ud800"])
 def test_a_name_that_no_program_can_be_given_is_refused(name: str) -> None:
     with pytest.raises(SettingsError, match="Correct `env` of its container_session"):
-        check_arguments.carry({name: "x"})
+        check_arguments.pack_variables({name: "x"})
 
 
 def test_nothing_named_is_nothing_carried() -> None:
-    assert check_arguments.carry({}) == {}
+    assert check_arguments.pack_variables({}) == {}
 
 
-def test_a_terminal_is_asked_for_where_there_is_one(tools: Tools) -> None:
-    assert "--tty" not in check_arguments.inside(tools, HOST, JOB).argv
-    assert "--tty" in check_arguments.inside(tools, replace(HOST, tty=True), JOB).argv
+def test_a_terminal_is_asked_for_where_there_is_one(tools: ToolsContainer) -> None:
+    assert "--tty" not in check_arguments.exec_command(tools, HOST, JOB).argv
+    assert "--tty" in check_arguments.exec_command(tools, replace(HOST, tty=True), JOB).argv
 
 
-def test_a_fresh_container_runs_the_same_and_is_not_kept(tools: Tools) -> None:
-    found = check_arguments.fresh(tools, HOST, Path("/told"), GIT, JOB).argv
+def test_a_fresh_container_runs_the_same_and_is_not_kept(tools: ToolsContainer) -> None:
+    found = check_arguments.run_command(tools, HOST, Path("/told"), GIT, JOB).argv
     assert found[:2] == ("docker", "run")
     assert "--rm" in found
     assert not {"--detach", "--name", "--label"} & set(found)
     assert found[-3:] == ("pytest", "-k", "a or b")
 
 
-def other_settings(tools: Tools, **values: Any) -> Tools:
+def other_settings(tools: ToolsContainer, **values: Any) -> ToolsContainer:
     return replace(tools, settings=replace(tools.settings, **values))
 
 
-CHANGES: dict[str, Callable[[Tools], Tools]] = {
+CHANGES: dict[str, Callable[[ToolsContainer], ToolsContainer]] = {
     "image": lambda tools: replace(tools, image="sha256:2"),
     "user": lambda tools: replace(tools, user="0:0"),
     "trees": lambda tools: replace(tools, trees=(Path("/q"),)),
@@ -126,11 +127,11 @@ CHANGES: dict[str, Callable[[Tools], Tools]] = {
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_matters_makes_another_container(tools: Tools, name: str) -> None:
+def test_what_matters_makes_another_container(tools: ToolsContainer, name: str) -> None:
     assert CHANGES[name](tools).name != tools.name
 
 
-def test_what_does_not_matter_does_not(tools: Tools) -> None:
+def test_what_does_not_matter_does_not(tools: ToolsContainer) -> None:
     assert other_settings(tools, warm=False).name == tools.name
     assert tools.name.startswith(f"goldi-{tools.settings.key}-")
 

@@ -42,23 +42,23 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
 
 
 def test_on_a_rootless_engine_the_caller_is_root(engine: Engine) -> None:
-    assert rootless.numbers((1000, 100)) == (0, 0)
-    assert rootless.numbers((1000, 100)) == (0, 0)
+    assert rootless.map_owner((1000, 100)) == (0, 0)
+    assert rootless.map_owner((1000, 100)) == (0, 0)
     assert engine.asked == 1, "it is asked once"
 
 
 def test_elsewhere_he_is_himself(engine: Engine) -> None:
     engine.said = json.dumps(INFO)
-    assert rootless.numbers((1000, 100)) == (1000, 100)
+    assert rootless.map_owner((1000, 100)) == (1000, 100)
 
 
 def test_where_no_engine_answers_too(engine: Engine) -> None:
     engine.said = CommandFailed("Cannot connect to the Docker daemon", 1)
-    assert rootless.numbers((1000, 100)) == (1000, 100)
+    assert rootless.map_owner((1000, 100)) == (1000, 100)
 
 
 def test_root_is_root_wherever(engine: Engine) -> None:
-    assert rootless.numbers((0, 0)) == (0, 0)
+    assert rootless.map_owner((0, 0)) == (0, 0)
     assert engine.asked == 0
 
 
@@ -94,5 +94,5 @@ def test_a_socket_of_roots_saves_the_question(
     if config:
         (tmp_path / ".docker").mkdir()
         (tmp_path / ".docker/config.json").write_text(config)
-    rootless.numbers((1000, 100))
+    rootless.map_owner((1000, 100))
     assert engine.asked == asked

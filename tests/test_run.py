@@ -7,7 +7,7 @@ from goldi_tasks.command import Command
 def test_a_dry_run_shows_the_command_and_starts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with process.dry(True):
         assert process.is_dry()
-        process.live(Command(("docker", "a b"), env={"X": "1"}, secrets={"S": "hunter2"}))
+        process.run_in_terminal(Command(("docker", "a b"), env={"X": "1"}, secrets={"S": "hunter2"}))
     assert capsys.readouterr().out == "X=1 S=*** docker 'a b'\n"
     assert not process.is_dry()
 

@@ -166,10 +166,10 @@ def test_a_users_own_group_is_nobody_else(tmp_path: Path) -> None:
     tmp_path.chmod(0o775)
     for uid, gid, others in ((4242, 4242, False), (4242, 4243, True), (0, 0, True)):
         os.chown(tmp_path, uid, gid)
-        assert ownership.others_write(tmp_path.stat()) is others
+        assert ownership.is_writable_by_others(tmp_path.stat()) is others
     os.chown(tmp_path, 4242, 4242)
     tmp_path.chmod(0o777)
-    assert ownership.others_write(tmp_path.stat())
+    assert ownership.is_writable_by_others(tmp_path.stat())
 
 
 @pytest.mark.parametrize("loose", ["", "goldi", "goldi/checks", "goldi/checks/key"])
@@ -217,12 +217,12 @@ def test_root_trusts_whom_it_works_for(tmp_path: Path, monkeypatch: pytest.Monke
     theirs.mkdir()
     os.chown(theirs, 4242, 4242)
     monkeypatch.setenv("HOME", "/")
-    assert ownership.trouble(theirs / "caches", "another")
+    assert ownership.find_problem(theirs / "caches", "another")
     if how == "here":
         monkeypatch.chdir(theirs)
     else:
         monkeypatch.setenv("HOME" if how == "home" else "XDG_STATE_HOME", str(theirs / "not yet there"))
-    assert ownership.trouble(theirs / "caches", "another") is None
+    assert ownership.find_problem(theirs / "caches", "another") is None
     os.chown(theirs, 4242, 4242)
     theirs.chmod(0o777)
-    assert ownership.trouble(theirs / "caches", "another"), "anybody may write there"
+    assert ownership.find_problem(theirs / "caches", "another"), "anybody may write there"

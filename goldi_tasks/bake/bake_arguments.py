@@ -6,13 +6,13 @@ from pathlib import Path
 
 from goldi_tasks.bake import compression, local_cache, output_options
 from goldi_tasks.bake.build_request import BuildRequest
-from goldi_tasks.bake.remote_options import NOTHING, Beyond
+from goldi_tasks.bake.remote_options import NOTHING, RemoteOptions
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.command import Command
 from goldi_tasks.settings import Settings
 
 
-def build(
+def build_command(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
@@ -20,7 +20,7 @@ def build(
     metadata: Path,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
-    remote: Beyond = NOTHING,
+    remote: RemoteOptions = NOTHING,
 ) -> Command:
     """Return the bake command that builds the `targets` that `request` names; it runs in the project's directory.
 
@@ -30,7 +30,7 @@ def build(
         (
             "docker",
             "buildx",
-            *output_options.builder(docker),
+            *output_options.builder_flags(docker),
             "bake",
             "--file",
             str(settings.bake_file),
@@ -48,7 +48,7 @@ def build(
     )
 
 
-def keep(
+def local_export_command(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
@@ -62,7 +62,7 @@ def keep(
     """
     # From buildx 0.35 on (BuildKit's `reset`) blobs that the index does not reference are removed at once.
     local = "type=local,mode=max" + (",reset=true" if docker.buildx >= (0, 35) else "")
-    local += f",{compression.STAYS}" if compression.chosen(docker) else ""
+    local += f",{compression.LOCAL_COMPRESSION}" if compression.is_supported(docker) else ""
     exports = tuple(f'{target}.cache-to={local},"dest={path}"' for target, path in directories.items())
     return _export_command(settings, docker, request, exports, env, secrets)
 
@@ -78,7 +78,7 @@ def _export_command(
     """Return the bake command that builds from the cache, with the values of `--set`, and creates no image."""
     sets = tuple(text for text in request.sets if ".no-cache" not in text.partition("=")[0])
     request = replace(request, no_cache=False, pull=False, sets=sets)
-    argv = ("docker", "buildx", *output_options.builder(docker), "bake", "--file", str(settings.bake_file))
+    argv = ("docker", "buildx", *output_options.builder_flags(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
         (
@@ -94,11 +94,11 @@ def _export_command(
     )
 
 
-def export(
+def remote_export_command(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
-    remote: Beyond,
+    remote: RemoteOptions,
     env: Mapping[str, str],
     secrets: Mapping[str, str],
 ) -> Command:
@@ -110,7 +110,7 @@ def export(
     return _export_command(settings, docker, request, (*remote.cache_from, *exports), env, secrets)
 
 
-def alone(command: Command) -> Command:
+def without_external_caches(command: Command) -> Command:
     """Return the build command without any cache outside of the builder."""
     # bake adds the `cache-from` of a single target to the one of all targets, so each `--set` with one is removed.
     values = [index for index, argument in enumerate(command.argv) if ".cache-from=" in argument]
@@ -119,13 +119,13 @@ def alone(command: Command) -> Command:
     return replace(command, argv=(*argv[:file_flag], "--set", "*.cache-from=", *argv[file_flag:]))
 
 
-def anew(command: Command) -> Command:
+def without_builder_cache(command: Command) -> Command:
     """Return the build command with `--no-cache`: every step is run; cache mounts keep their contents."""
     file_flag = command.argv.index("--file")
     return replace(command, argv=(*command.argv[:file_flag], "--no-cache", *command.argv[file_flag:]))
 
 
-def show(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> Command:
+def bake_print_command(settings: Settings, targets: tuple[str, ...], env: Mapping[str, str]) -> Command:
     """Return the `bake --print` command, which evaluates the bake file; it needs no engine."""
     return Command(("docker", "buildx", "bake", "--file", str(settings.bake_file), "--print", *targets), env=env)
 

@@ -113,21 +113,25 @@ def check(settings: Settings, names: tuple[str, ...], env: Mapping[str, str]) ->
     bake_file = load(settings)
     if not {*names} <= {*bake_file.get("group", {}), *build_request.public(bake_file)}:
         try:
-            build_request.members(printed(settings, names, env), names)
+            build_request.resolve_targets(run_bake_print(settings, names, env), names)
         except (CommandFailed, ValueError, LookupError):
-            build_request.members(bake_file, names)
+            build_request.resolve_targets(bake_file, names)
 
 
-def printed(settings: Settings, names: tuple[str, ...], env: Mapping[str, str]) -> dict[str, Any]:
+def run_bake_print(settings: Settings, names: tuple[str, ...], env: Mapping[str, str]) -> dict[str, Any]:
     """Return the output of `bake --print` for `names`: tables `group` and `target`, with the targets they depend on.
 
     It takes 0.1 s. Raises CommandFailed, ValueError, LookupError.
     """
-    document = json.loads(process.capture(bake_arguments.show(settings, names, env), cwd=settings.project))
+    document = json.loads(
+        process.capture(bake_arguments.bake_print_command(settings, names, env), cwd=settings.project)
+    )
     return {"group": document.get("group", {}), "target": document["target"]}
 
 
-def remembered(settings: Settings, names: tuple[str, ...], env: Mapping[str, str], file: Path) -> dict[str, Any]:
+def run_cached_bake_print(
+    settings: Settings, names: tuple[str, ...], env: Mapping[str, str], file: Path
+) -> dict[str, Any]:
     """Return the output of `bake --print` for `names`, from the cache `file` if nothing it depends on has changed.
 
     That is the bake file, the variables whose names occur in it, and buildx. Raises CommandFailed, ValueError,
@@ -136,7 +140,7 @@ def remembered(settings: Settings, names: tuple[str, ...], env: Mapping[str, str
     text = settings.bake_file.read_text(encoding="utf-8")
     # An escape may hide a variable's name; an impure function may return another value each time.
     if "\\u" in text or not set(_FUNCTION_CALL.findall(text)) <= _PURE_FUNCTIONS:
-        return printed(settings, names, env)
+        return run_bake_print(settings, names, env)
     variables = {name: value for name, value in {**process.environment(), **env}.items() if name in text}
     key_parts = [
         text,
@@ -152,13 +156,13 @@ def remembered(settings: Settings, names: tuple[str, ...], env: Mapping[str, str
         prints = {}
     if key not in prints:
         latest = list(prints.items())[1 - _MAX_PRINTS :]
-        prints = {**dict(latest), key: printed(settings, names, env)}
+        prints = {**dict(latest), key: run_bake_print(settings, names, env)}
         with suppress(OSError):
             state.write(file, json.dumps(prints))
     return dict(prints[key])
 
 
-def listing(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, str]]:
+def list_targets(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, str]]:
     """List name, kind (`group` or `target`) and content: a group's targets separated by spaces, a target's first tag.
 
     They come from `bake --print`, or from the bake file if that fails.
@@ -166,7 +170,7 @@ def listing(settings: Settings, env: Mapping[str, str]) -> list[tuple[str, str, 
     bake_file = load(settings)
     file_groups, targets = bake_file.get("group", {}), build_request.public(bake_file)
     try:
-        document: Mapping[str, Any] = printed(settings, (*file_groups, *targets), env)
+        document: Mapping[str, Any] = run_bake_print(settings, (*file_groups, *targets), env)
     except (GoldiError, ValueError, LookupError):
         document = {"group": file_groups, "target": {name: bake_file["target"][name] for name in targets}}
     # bake puts the names on its command line into a group `default`.

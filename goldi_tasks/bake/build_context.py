@@ -25,7 +25,7 @@ Memory = dict[str, list[int | str]]
 
 
 @dataclass(frozen=True)
-class Context:
+class ContextState:
     """The state of paths of a context: its `digest`, a digest `stats` of all stat fields, `memory` for the next read.
 
     `young` holds the content digests of recently modified files, which are read again even if their stat is the same.
@@ -49,9 +49,9 @@ def read(
     root: Path,
     ignore_text: str,
     paths: Collection[str] = WHOLE,
-    last: Context | None = None,
+    last: ContextState | None = None,
     remember: Callable[[], Memory] = dict,
-) -> Context:
+) -> ContextState:
     """Read `paths` of the context `root` and everything below them; they are relative and without wildcards.
 
     `last` is the result of an earlier read of the same paths; `remember` returns the memory of earlier reads and is
@@ -73,7 +73,7 @@ def read(
         young = {
             entry[0]: last.young[entry[0]] for entry in entries if entry[0] in last.young and _is_young(entry, now)
         }
-        return Context(last.digest, stats, young)
+        return ContextState(last.digest, stats, young)
     memory, previous, young, digest = Memory(), remember(), dict[str, str](), hashlib.sha256()
     for entry in entries:
         (name, *status), mode = entry, entry[-1]
@@ -84,7 +84,7 @@ def read(
             young[name] = content
         else:
             memory[name] = [*status, content]
-    return Context(digest.hexdigest(), stats, young, memory)
+    return ContextState(digest.hexdigest(), stats, young, memory)
 
 
 def names(root: Path, ignore_text: str) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from goldi_tasks import state
 from goldi_tasks.bake.build_request import BuildRequest
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.bake.summary import Summary
 from goldi_tasks.command import mask
 from goldi_tasks.errors import UnknownName, did_you_mean
@@ -23,7 +23,7 @@ KEPT = 50
 _MAX_STEPS, _MAX_NAME, _MAX_ERROR = 60, 80, 300
 
 
-def keep(settings: Settings, request: BuildRequest, build: Build, summary: Summary, began: int) -> None:
+def write_record(settings: Settings, request: BuildRequest, build: RunningBuild, summary: Summary, began: int) -> None:
     """Write the record of a build that began at `began`, in nanoseconds since the epoch.
 
     If the directory cannot be written, that is only a warning.
@@ -40,7 +40,7 @@ def keep(settings: Settings, request: BuildRequest, build: Build, summary: Summa
         print(f"goldi: this build is not in the history: {error}", file=sys.stderr)
 
 
-def history(settings: Settings, number: int) -> Iterator[dict[str, Any]]:
+def read_records(settings: Settings, number: int) -> Iterator[dict[str, Any]]:
     """Return the last `number` records, newest first, each with its `id`; files that are no records are skipped."""
     for file in _files(settings)[: max(0, number)]:
         try:
@@ -52,9 +52,9 @@ def history(settings: Settings, number: int) -> Iterator[dict[str, Any]]:
             yield {"id": file.stem, **record}
 
 
-def one(settings: Settings, name: str) -> dict[str, Any]:
+def find_record(settings: Settings, name: str) -> dict[str, Any]:
     """Return the record with the id `name`; a unique part of an id is enough. Raises UnknownName."""
-    records = {record["id"]: record for record in history(settings, KEPT)}
+    records = {record["id"]: record for record in read_records(settings, KEPT)}
     matches = [record for key, record in records.items() if name and name in key]
     if name in records or len(matches) == 1:
         return records.get(name) or matches[0]
@@ -62,7 +62,7 @@ def one(settings: Settings, name: str) -> dict[str, Any]:
     raise UnknownName(f"no build '{name}' in the history", remedy)
 
 
-def table(records: list[dict[str, Any]]) -> Iterator[str]:
+def format_records(records: list[dict[str, Any]]) -> Iterator[str]:
     """Format a line for each record: id, local time, result, seconds, cached and all steps, targets."""
     for record in records:
         try:
@@ -76,7 +76,9 @@ def table(records: list[dict[str, Any]]) -> Iterator[str]:
             yield f"{record['id']}  ?"
 
 
-def _record(settings: Settings, request: BuildRequest, build: Build, summary: Summary, began: int) -> dict[str, Any]:
+def _record(
+    settings: Settings, request: BuildRequest, build: RunningBuild, summary: Summary, began: int
+) -> dict[str, Any]:
     steps = [step for step in build.steps.values() if step.stage != "internal"]
     # If there are too many, cached steps are dropped first.
     steps = sorted(steps, key=lambda step: (not step.failed, step.now.cached, step.number))[:_MAX_STEPS]

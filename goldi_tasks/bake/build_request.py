@@ -103,7 +103,7 @@ class BuildRequest:
         return cls(targets, **values)
 
 
-def members(document: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
+def resolve_targets(document: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> tuple[str, ...]:
     """List the targets of `names`, which are targets or groups of a bake file or of the output of `bake --print`.
 
     A group may hold groups, and may have the name of a target; then the name means the group. Raises UnknownName.

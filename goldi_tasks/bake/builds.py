@@ -45,7 +45,9 @@ from goldi_tasks.settings import Settings, image_names
 Report = Callable[[summary.Summary], None]
 
 
-def build(settings: Settings, request: BuildRequest, report: Report = summary.show, *, here: bool = True) -> None:
+def build_targets(
+    settings: Settings, request: BuildRequest, report: Report = summary.show, *, here: bool = True
+) -> None:
     """Build the targets of `request`, `report` the result and record it; if nothing changed, bake is not run.
 
     Images that containers of this machine run are built `here`, by the current builder; others by the builder that the
@@ -55,8 +57,8 @@ def build(settings: Settings, request: BuildRequest, report: Report = summary.sh
     CommandFailed with buildx's exit code.
     """
     began = time.time_ns()
-    last_use.remember(settings.key, settings.project)
-    with usage_lock.at_work(), nullcontext() if here else configured.at(settings) as builder:
+    last_use.record_project_path(settings.key, settings.project)
+    with usage_lock.hold_shared_lock(), nullcontext() if here else configured.use_builder(settings) as builder:
         inputs = _Inputs(settings, request, builder)
         if not inputs.before.reason and not process.is_dry():
             context = (inputs.before.files, inputs.before.bytes)
@@ -73,13 +75,13 @@ def build(settings: Settings, request: BuildRequest, report: Report = summary.sh
 
 def ensure_image(settings: Settings, target: str) -> str:
     """Build `target` if it is out of date and return its image's id; "" in a dry run. Raises what building raises."""
-    build(settings, BuildRequest((target,)), summary.show_if_built)
+    build_targets(settings, BuildRequest((target,)), summary.show_if_built)
     return "" if process.is_dry() else client_state.image_id(f"{settings.image}:{target}")
 
 
 def is_up_to_date(settings: Settings, request: BuildRequest) -> bool:
     """Return whether all targets of `request` are up to date. Raises UnknownName, CommandFailed."""
-    return not fingerprint.look(settings, request, variables(settings, request)).reason
+    return not fingerprint.check_inputs(settings, request, variables(settings, request)).reason
 
 
 def current_image(settings: Settings, target: str) -> str:
@@ -91,7 +93,7 @@ def print_command(settings: Settings, targets: tuple[str, ...]) -> Command:
     """Return the `bake --print` command for `targets`. Raises UnknownName."""
     env = variables(settings, BuildRequest(targets))
     bakefile.check(settings, targets, env)
-    return bake_arguments.show(settings, targets, env)
+    return bake_arguments.bake_print_command(settings, targets, env)
 
 
 def variables(settings: Settings, request: BuildRequest) -> dict[str, str]:
@@ -101,7 +103,7 @@ def variables(settings: Settings, request: BuildRequest) -> dict[str, str]:
 
 def find_scanner(settings: Settings) -> str:
     """Return the image that lists the packages of pushed images (SBOM); print a warning and return "" without it."""
-    if process.is_dry() or made_images.can_be_had(settings.scanner_image):
+    if process.is_dry() or made_images.is_available(settings.scanner_image):
         return settings.scanner_image
     print(f"goldi: pushed without an SBOM: {settings.scanner_image} is not available (`images.scanner` names another)")
     return ""
@@ -122,13 +124,15 @@ class _Inputs:
         self._pool = ThreadPoolExecutor()
         self._answers: list[Future[Any]] = []
         self.check_targets(on_change=self._submit)
-        self.targets = tuple(self.before.targets) or build_request.members(bakefile.load(settings), request.targets)
+        self.targets = tuple(self.before.targets) or build_request.resolve_targets(
+            bakefile.load(settings), request.targets
+        )
         self.control_files = _find_control_files(settings, self.before)
 
     def check_targets(self, on_change: Callable[[], object] = lambda: None) -> None:
         """Compute the bake file's variables, and whether the targets are up to date."""
         self.env = variables(self.settings, self.request)
-        self.before = fingerprint.look(
+        self.before = fingerprint.check_inputs(
             self.settings, self.request, self.env, builder=self.builder_key, on_change=on_change
         )
 
@@ -146,7 +150,7 @@ class _Inputs:
         if not self._answers:
             self._submit()
         if self.builder:
-            configured.missing(self.settings, self.builder, self.before.printed)
+            configured.check_base_images(self.settings, self.builder, self.before.printed)
         self.docker, self.secrets, changed = (answer.result() for answer in self._answers)
         hide(bakefile.secrets(self.settings, self.before.printed))
         if changed:
@@ -186,7 +190,7 @@ def _adopt_base_images(settings: Settings) -> bool:
     return made_images.adopt(settings, database=bakefile.builds_database(settings))
 
 
-def _find_control_files(settings: Settings, before: fingerprint.Look) -> list[control_files.Control]:
+def _find_control_files(settings: Settings, before: fingerprint.InputCheck) -> list[control_files.ControlFiles]:
     """List the Dockerfile, ignore file and context of each target; nothing if one of them is not understood."""
     try:
         return [control_files.find(settings.project, before.printed["target"][name]) for name in before.targets]
@@ -243,7 +247,7 @@ def _recorded(
                 _seconds_since(began),
             )
             outcome = replace(outcome, keeping=round(execution.export_seconds, 3), asked=inputs.before.reason)
-            build_history.keep(inputs.settings, request, execution.log, outcome, began)
+            build_history.write_record(inputs.settings, request, execution.log, outcome, began)
             report(outcome)
         pending.result()
 
@@ -255,11 +259,11 @@ def _remember(inputs: _Inputs, request: BuildRequest, execution: Execution) -> N
     fingerprint.remember(inputs.settings, request, inputs.before, built, builder=inputs.builder_key)
 
 
-def _warn(settings: Settings, before: fingerprint.Look) -> None:
+def _warn(settings: Settings, before: fingerprint.InputCheck) -> None:
     """Warn of tracked files that are not in an image, and of a reason to run bake on every build."""
     if process.is_dry():
         return
-    if warning := ignored_files.sentence(settings, before):
+    if warning := ignored_files.describe_ignored_files(settings, before):
         print(f"goldi: {warning}", file=sys.stderr)
     if before.is_recurring:
         print(f"goldi: the builder is asked each time, since {before.reason}", file=sys.stderr)

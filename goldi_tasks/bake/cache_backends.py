@@ -20,7 +20,7 @@ _MANIFEST = "image-manifest=true,oci-mediatypes=true"
 
 
 @dataclass(frozen=True)
-class Store:
+class CacheStore:
     """A remote cache store: `backend` as in the settings, `repository` that holds the caches or the images.
 
     Each target, branch and platform set has one scope. `branch` is "" where it is unknown: then nothing is written, and
@@ -63,11 +63,15 @@ class Store:
         if self.backend == "gha":
             return f"type=gha,mode=max,scope={scope}"
         # Compressed like the image, so that a layer is compressed and sent once.
-        options = f",{compression.LEAVES if push else compression.STAYS}" if compression.chosen(docker) else ""
+        options = (
+            f",{compression.PUSH_COMPRESSION if push else compression.LOCAL_COMPRESSION}"
+            if compression.is_supported(docker)
+            else ""
+        )
         return f"{_registry_cache(f'{self.repository}:{scope}')},mode=max,{_MANIFEST}{options}"
 
 
-def choose(settings: Settings, request: BuildRequest, docker: Docker, branch: str) -> Store | None:
+def choose(settings: Settings, request: BuildRequest, docker: Docker, branch: str) -> CacheStore | None:
     """Return the remote cache store for a build of `request` on `branch`; None if only local caches are used.
 
     Raises SettingsError where the settings choose a remote cache and name no registry.
@@ -83,10 +87,10 @@ def choose(settings: Settings, request: BuildRequest, docker: Docker, branch: st
         raise SettingsError(problem, "Set `registry` in [tool.goldi], such as registry.example/team, or GOLDI_REGISTRY")
     # Without the platform in the scope, machines of two architectures would overwrite each other's caches.
     platforms = paths.platform_key(request.platforms or (docker.platform,))
-    return Store(backend, repository, branch, settings.main_branch, platforms)
+    return CacheStore(backend, repository, branch, settings.main_branch, platforms)
 
 
-def lacks(environ: Mapping[str, str], buildx: tuple[int, ...]) -> str:
+def find_missing_variable(environ: Mapping[str, str], buildx: tuple[int, ...]) -> str:
     """Return which environment variable of GitHub's cache service is missing, "" if none.
 
     GitHub sets them for actions only, not for `run` steps.

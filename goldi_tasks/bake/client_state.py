@@ -25,7 +25,7 @@ _TIMEOUT = 5.0
 
 
 @dataclass(frozen=True)
-class Image:
+class EngineImage:
     """An image of the engine: its id, the names of its environment variables, whether it `has_onbuild` instructions.
 
     `digests` are the digests under which a builder's log may name it.
@@ -62,7 +62,7 @@ def endpoint() -> str:
     return process.capture(Command(("docker", "context", "inspect", "--format", template))).strip()
 
 
-def images(names: Collection[str], address: str) -> dict[str, Image]:
+def images(names: Collection[str], address: str) -> dict[str, EngineImage]:
     """Return the images `names` that the engine at `address` has, by name."""
     if address.startswith("unix://"):
         try:
@@ -74,11 +74,11 @@ def images(names: Collection[str], address: str) -> dict[str, Image]:
     return {name: _parse_image(row) for name, row in rows.items() if row}
 
 
-def _parse_image(row: Mapping[str, Any]) -> Image:
+def _parse_image(row: Mapping[str, Any]) -> EngineImage:
     config = row.get("Config") or {}
     variables = tuple(sorted(variable.partition("=")[0] for variable in config.get("Env") or ()))
     digests = frozenset({row["Id"], *(name.rpartition("@")[2] for name in row.get("RepoDigests") or ())})
-    return Image(row["Id"], digests, variables, bool(config.get("OnBuild")))
+    return EngineImage(row["Id"], digests, variables, bool(config.get("OnBuild")))
 
 
 def _inspect(name: str) -> Mapping[str, Any]:

@@ -8,13 +8,13 @@ from goldi_tasks.client.system_info import Docker
 # an uncompressed image 11.3 s and 15 % more disk. Image and cache use the same, so that a layer is compressed once.
 # Not with `force-compression`: it compresses base images again, and then engine 26 no longer lists an image or fails
 # ("parent snapshot does not exist").
-STAYS = "compression=zstd,compression-level=1"
+LOCAL_COMPRESSION = "compression=zstd,compression-level=1"
 # For what is pushed. Forced: otherwise layers would be pushed as compressed for this machine, and not every client can
 # read zstd.
-LEAVES = "compression=gzip,force-compression=true"
+PUSH_COMPRESSION = "compression=gzip,force-compression=true"
 
 
-def chosen(docker: Docker) -> bool:
+def is_supported(docker: Docker) -> bool:
     """Return whether our compression applies: with the docker driver and the containerd image store.
 
     The classic store keeps no compressed layers, and a container driver sends its images to the engine as an archive.
@@ -31,5 +31,7 @@ def outputs(targets: tuple[str, ...], push: bool) -> tuple[str, ...]:
     """Return the `--set` flags that load the images of `targets` into the engine, or push them."""
     # The containerd store knows zstd layers by their OCI media type only: without it an image with only such layers is
     # not listed (engine 26.1), and one for another platform is not unpacked (containerd 1.7, images.IsLayerType).
-    output = f"type=image,push=true,{LEAVES}" if push else f"type=image,{STAYS},oci-mediatypes=true"
+    output = (
+        f"type=image,push=true,{PUSH_COMPRESSION}" if push else f"type=image,{LOCAL_COMPRESSION},oci-mediatypes=true"
+    )
     return tuple(argument for target in targets for argument in ("--set", f"{target}.output={output}"))

@@ -15,7 +15,7 @@ class NotUnderstood(Exception):
 
 
 @dataclass(frozen=True)
-class Control:
+class ControlFiles:
     """The context `root` of a target, the path and `text` of its Dockerfile, and its ignore file or None.
 
     An inline Dockerfile has an empty path. `contents` are the bytes of the files that are read, by path. They are not
@@ -35,7 +35,7 @@ class Control:
         return self.contents[str(self.ignore)].decode("utf-8", "surrogateescape") if self.ignore and self.plain else ""
 
 
-def find(project: Path, target: Mapping[str, Any]) -> Control:
+def find(project: Path, target: Mapping[str, Any]) -> ControlFiles:
     """Find the control files of `target`, an object of `bake --print`. Raises NotUnderstood, OSError."""
     root = directory(project, str(target.get("context", ".")), "context")
     file, text, read = Path(), str(target.get("dockerfile-inline", "")), list[Path]()
@@ -55,7 +55,7 @@ def find(project: Path, target: Mapping[str, Any]) -> Control:
     contents = {str(path): path.read_bytes() for path in read if path.is_file()}
     contents |= {f"{path} ->": os.fsencode(path.readlink()) for path in read if path.is_symlink()}
     ignore = next((path for path in ignores if path.is_file()), None)
-    return Control(root, file, text, ignore, contents, all(_is_plain(path, project) for path in read))
+    return ControlFiles(root, file, text, ignore, contents, all(_is_plain(path, project) for path in read))
 
 
 def directory(project: Path, location: str, kind: str) -> Path:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.client import registry_errors, system_info
 from goldi_tasks.dockerfile import parse
 from goldi_tasks.errors import (
@@ -23,7 +23,7 @@ _SMOKE = re.compile(r"^smoke test: (.*)$")
 _STAGE = re.compile(r"target stage \"?([^\"]+?)\"? could not be found")
 
 
-def found(build: Build, text: str) -> GoldiError | None:
+def find_cause(build: RunningBuild, text: str) -> GoldiError | None:
     """Return the error for the output of a failed `build` of the Dockerfile `text`; None if buildx's message is enough.
 
     It may ask the engine whether it still answers.
@@ -67,11 +67,11 @@ def _builder_error(output: str) -> GoldiError:
     from goldi_tasks.bake.builders import default
 
     try:
-        return default.dead(system_info.docker().container, output)
+        return default.start_error(system_info.docker().container, output)
     except (NoDocker, NoEngine, NoPermission) as error:
         return error
 
 
-def _failure_lines(build: Build) -> Iterable[str]:
+def _failure_lines(build: RunningBuild) -> Iterable[str]:
     """Return the last lines of output of the failed steps, and their errors."""
     return (line for step in build.failures for line in (*step.tail, step.now.error))

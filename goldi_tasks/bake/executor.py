@@ -12,8 +12,8 @@ from goldi_tasks import process
 from goldi_tasks.bake import bake_arguments, diagnose, export_policy, local_cache
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.progress import view
-from goldi_tasks.bake.progress.running_build import Build
-from goldi_tasks.bake.remote_cache import Afar
+from goldi_tasks.bake.progress.running_build import RunningBuild
+from goldi_tasks.bake.remote_cache import CachePlan
 from goldi_tasks.cache import cache_directories, repair, staged_export
 from goldi_tasks.client import registry_errors
 from goldi_tasks.client.system_info import Docker
@@ -86,10 +86,10 @@ class Execution:
     targets: tuple[str, ...]
     env: Mapping[str, str]
     secrets: Mapping[str, str]
-    cache_plan: Afar
+    cache_plan: CachePlan
     metadata: Path
     dockerfile: Path
-    log: Build = field(default_factory=Build)
+    log: RunningBuild = field(default_factory=RunningBuild)
     export_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Execution:
         if not process.is_dry():
             # The format that we parse; a dry run prints the requested one.
             self.request = replace(self.request, progress="rawjson")
-        self.command = bake_arguments.build(
+        self.command = bake_arguments.build_command(
             self.settings,
             self.docker,
             self.request,
@@ -116,7 +116,9 @@ class Execution:
             if target in TARGETS
         }
         self.caches = LocalCaches(self.settings.roots, paths)
-        self._exports_local = self.cache_plan.uses_local_caches and local_cache.keeps(self.docker, self.request)
+        self._exports_local = self.cache_plan.uses_local_caches and local_cache.is_export_enabled(
+            self.docker, self.request
+        )
         self._restarts, self._delays = 0, list(registry_errors.DELAYS)
 
     def run(self) -> None:
@@ -131,33 +133,33 @@ class Execution:
         command, title = self.command, f"building {' '.join(self.targets)}"
         while True:
             before = self.caches.versions()
-            self.log = Build()
+            self.log = RunningBuild()
             try:
-                view.follow(
+                view.run_with_progress(
                     command, self.settings.project, self.mode, self.log, title=title, dockerfile=self.dockerfile
                 )
                 break
             except CommandFailed as error:
                 if not (retry := self._next_command(before)):
-                    raise diagnose.found(self.log, self._dockerfile_text()) or error from None
+                    raise diagnose.find_cause(self.log, self._dockerfile_text()) or error from None
                 command = retry
         self._warn_failed_imports()
         began = time.monotonic()
         always = self.request.keep_cache
-        if self._exports_local and (always or export_policy.worth(self.log, self.caches.directories)):
+        if self._exports_local and (always or export_policy.should_export_local(self.log, self.caches.directories)):
             self._export_local()
         options = self.cache_plan.options
-        if options.cache_to and (always or export_policy.worth_sending(self.log, options.own_refs)):
+        if options.cache_to and (always or export_policy.should_export_remote(self.log, options.own_refs)):
             self._export_remote()
         self.export_seconds = time.monotonic() - began
 
     def _print_commands(self) -> None:
         """Print the commands of a dry run."""
-        process.live(self.command)
+        process.run_in_terminal(self.command)
         if self._exports_local:
-            process.live(self._local_export(self.caches.by_target))
+            process.run_in_terminal(self._local_export(self.caches.by_target))
         if self.cache_plan.options.cache_to:
-            process.live(self._remote_export())
+            process.run_in_terminal(self._remote_export())
 
     def _next_command(self, before: list[tuple[int, int]]) -> Command | None:
         """Return the command of the next try after a failure, or None where it would fail again.
@@ -169,13 +171,13 @@ class Execution:
             self._restarts += 1
             if self._restarts == 1:
                 return self.command
-            without_imports = bake_arguments.alone(self.command)
+            without_imports = bake_arguments.without_external_caches(self.command)
             if self._restarts < _MAX_RESTARTS:
                 return without_imports
             # After a prune, engine 26 may have lost a layer that it still lists: until that is built again, every build
             # on top of that layer fails.
             print("goldi: building again without any cache")
-            return bake_arguments.anew(without_imports)
+            return bake_arguments.without_builder_cache(without_imports)
         registry_error = registry_errors.read(self.log.said)
         if not registry_error or not registry_error.passes or not self._delays:
             return None
@@ -193,7 +195,7 @@ class Execution:
             return True
         if any(map(_REMOTE_ERROR.search, self.log.said)) and any(map(_HAS_REMOTE_IMPORT, self.command.argv)):
             print("goldi: a remote cache made the build fail: building without it")
-            self.command = bake_arguments.alone(self.command)
+            self.command = bake_arguments.without_external_caches(self.command)
             return True
         changed = self.caches.versions() != before
         if changed or any(map(_PRUNED.match, self.log.said)):
@@ -205,7 +207,7 @@ class Execution:
     def _warn_failed_imports(self) -> None:
         """Warn of remote caches that exist and could not be read; one that does not exist yet is normal."""
         for name, error in self.log.imports.items():
-            if (problem := registry_errors.of_cache(name, error)) and "/" in name:
+            if (problem := registry_errors.explain_cache_error(name, error)) and "/" in name:
                 print(f"goldi: built without the cache {name}, {problem}", file=sys.stderr)
 
     def _export_local(self) -> None:
@@ -222,7 +224,7 @@ class Execution:
 
     def _replace_local(self) -> None:
         """Export to staged directories and put those in place of the caches. Raises CommandFailed, OSError."""
-        with staged_export.staged(self.caches.directories) as staged:
+        with staged_export.create_exports(self.caches.directories) as staged:
             directories = {name: export.place for name, export in zip(self.caches.by_target, staged, strict=True)}
             self._export(self._local_export(directories))
             is_complete = [export.put() for export in staged]
@@ -237,16 +239,20 @@ class Execution:
             print(f"goldi: the cache was not exported: {error}", file=sys.stderr)
 
     def _local_export(self, directories: Mapping[str, Path]) -> Command:
-        return bake_arguments.keep(self.settings, self.docker, self.request, directories, self.env, self.secrets)
+        return bake_arguments.local_export_command(
+            self.settings, self.docker, self.request, directories, self.env, self.secrets
+        )
 
     def _remote_export(self) -> Command:
         options = self.cache_plan.options
-        return bake_arguments.export(self.settings, self.docker, self.request, options, self.env, self.secrets)
+        return bake_arguments.remote_export_command(
+            self.settings, self.docker, self.request, options, self.env, self.secrets
+        )
 
     def _export(self, command: Command, timeout: float | None = None) -> None:
         mode = self.mode if self.mode == "tty" else "quiet"
         title, project = "exporting the cache", self.settings.project
-        view.follow(command, project, mode, Build(), title=title, dockerfile=Path(), patience=timeout)
+        view.run_with_progress(command, project, mode, RunningBuild(), title=title, dockerfile=Path(), patience=timeout)
 
     def _dockerfile_text(self) -> str:
         return self.dockerfile.read_text("utf-8", "replace") if self.dockerfile.is_file() else ""

@@ -19,7 +19,7 @@ from typing import Any
 
 from goldi_tasks import __version__, process, state
 from goldi_tasks.bake import bakefile, build_context, build_request, client_state, control_files, external_sources
-from goldi_tasks.bake.build_context import WHOLE, Context, Memory
+from goldi_tasks.bake.build_context import WHOLE, ContextState, Memory
 from goldi_tasks.bake.control_files import NotUnderstood
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.dockerfile import parse
@@ -35,13 +35,13 @@ _FORCING_OPTIONS = ("force", "no_cache", "pull", "push", "sets", "keep_cache")
 
 
 @dataclass(frozen=True)
-class Part:
+class ContextPart:
     """The part of a context that a target reads: `paths` of the directory `root`, filtered by the file `ignore`."""
 
     root: str
     ignore: str
     paths: tuple[str, ...]
-    context: Context = field(repr=False)
+    context: ContextState = field(repr=False)
 
     def record(self) -> dict[str, Any]:
         """Return the part in the types of JSON."""
@@ -57,7 +57,7 @@ class Target:
     """
 
     inputs: str = ""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ContextPart, ...] = ()
     problem: str = ""
 
 
@@ -76,7 +76,7 @@ class Built:
 
 
 @dataclass(frozen=True)
-class Look:
+class InputCheck:
     """The current inputs of targets; `images` holds the ids of their recorded images by tag.
 
     `reason` says why bake has to be run, "" if all are up to date; it `is_recurring` if every build will have it.
@@ -93,7 +93,7 @@ class Look:
     printed: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
-def look(
+def check_inputs(
     settings: Settings,
     request: build_request.BuildRequest,
     env: Mapping[str, str],
@@ -101,7 +101,7 @@ def look(
     builder: str = "",
     printed: Mapping[str, Any] | None = None,
     on_change: Callable[[], object] = lambda: None,
-) -> Look:
+) -> InputCheck:
     """Compare the inputs of the targets of `request` with the records of their last builds. Raises UnknownName.
 
     `builder` is the builder's name and endpoint if it is not the current one, `printed` the output of `bake --print` if
@@ -109,16 +109,16 @@ def look(
     """
     files, records = _ContextReader(settings), _load_records(settings)
     with ThreadPoolExecutor(1) as pool:
-        pending = pool.submit(bakefile.printed, settings, request.targets, env) if printed is None else None
+        pending = pool.submit(bakefile.run_bake_print, settings, request.targets, env) if printed is None else None
         names: Sequence[str] = records["requests"].get(" ".join(request.targets), ())
         if not names or any(_has_changed_files(settings, files, records["targets"].get(name)) for name in names):
             on_change()
         try:
             document = pending.result() if pending else printed or {}
-            names = build_request.members(document, request.targets)
+            names = build_request.resolve_targets(document, request.targets)
         except (CommandFailed, ValueError, LookupError, TypeError, AttributeError):
             # buildx will report the error of the bake file.
-            return Look({}, "bake cannot read the bake file")
+            return InputCheck({}, "bake cannot read the bake file")
     current = _InputReader(settings, records, files, document, builder).check(request, names)
     files.write()
     if not current.reason and _update_parts(records["targets"], current.targets):
@@ -129,7 +129,7 @@ def look(
 def remember(
     settings: Settings,
     request: build_request.BuildRequest,
-    before: Look,
+    before: InputCheck,
     built: Built,
     builder: str = "",
 ) -> None:
@@ -169,10 +169,10 @@ def remember(
 def image(settings: Settings, target: str, env: Mapping[str, str]) -> str:
     """Return the id of the image of `target` if it is up to date, else ""."""
     try:
-        printed = bakefile.remembered(settings, (target,), env, _file(settings, "prints"))
+        printed = bakefile.run_cached_bake_print(settings, (target,), env, _file(settings, "prints"))
     except (CommandFailed, ValueError, LookupError, OSError):
         return ""
-    current = look(settings, build_request.BuildRequest((target,)), env, printed=printed)
+    current = check_inputs(settings, build_request.BuildRequest((target,)), env, printed=printed)
     return "" if current.reason else next(iter(current.images.values()))
 
 
@@ -188,9 +188,9 @@ class _ContextReader:
         self._file = _file(settings, "files")
         self._loaded: dict[str, Memory] | None = None
         self._is_modified = False
-        self._contexts: dict[tuple[str, str, Sequence[str]], Context] = {}
+        self._contexts: dict[tuple[str, str, Sequence[str]], ContextState] = {}
 
-    def read(self, root: Path, ignore_text: str, paths: tuple[str, ...], last: Context | None) -> Context:
+    def read(self, root: Path, ignore_text: str, paths: tuple[str, ...], last: ContextState | None) -> ContextState:
         """Read `paths` of the context `root`; `last` is the recorded state. Raises OSError."""
         key = (str(root), ignore_text, paths)
         if key not in self._contexts:
@@ -238,7 +238,7 @@ class _InputReader:
         except CommandFailed:
             return ""
 
-    def check(self, request: build_request.BuildRequest, names: Sequence[str]) -> Look:
+    def check(self, request: build_request.BuildRequest, names: Sequence[str]) -> InputCheck:
         """Check whether the targets `names`, those of `request`, are up to date."""
         targets = {name: self.target(name) for name in names}
         rows = [self.records.get(name) for name in names]
@@ -258,7 +258,7 @@ class _InputReader:
             reason, is_recurring = external, True
         elif changed_image := self._find_changed_image(bases | images):
             reason = f"the image {changed_image} has changed or is missing"
-        return Look(targets, reason, is_recurring, images, files, size, self.printed)
+        return InputCheck(targets, reason, is_recurring, images, files, size, self.printed)
 
     def tags(self, names: Iterable[str]) -> list[str]:
         """List the tags of the images of targets."""
@@ -275,7 +275,7 @@ class _InputReader:
 
     def _target(self, name: str, record: Mapping[str, Any] | None) -> Target:
         """Read the inputs of a target. Raises NotUnderstood, OSError, and others for an unexpected document."""
-        project, inputs, parts = self.settings.project, list[Any](), list[Part]()
+        project, inputs, parts = self.settings.project, list[Any](), list[ContextPart]()
         for linked_name in self._linked(name):
             row = self.printed["target"][linked_name]
             if key := next((key for key in _UNSUPPORTED_KEYS if row.get(key)), ""):
@@ -306,19 +306,21 @@ class _InputReader:
 
     def _paths(self, text: str, row: Mapping[str, Any], record: Mapping[str, Any] | None) -> tuple[str, ...]:
         """Return the paths of its context that a target reads; the whole context if they cannot be determined."""
-        reads = parse.find_reads(text, row.get("args", {}), row.get("target", ""))
+        reads = parse.find_inputs(text, row.get("args", {}), row.get("target", ""))
         if not reads or not record or record["instructs"] or not reads.variables.isdisjoint(record["variables"]):
             return tuple(WHOLE)
         return tuple(sorted(reads.paths))
 
     def _part(
         self, root: Path, ignore: Path | None, text: str, paths: tuple[str, ...], record: Mapping[str, Any] | None
-    ) -> Part:
+    ) -> ContextPart:
         """Read `paths` of the context `root`, where `text` is the content of the file `ignore`. Raises OSError."""
         key = (str(root), str(ignore or ""), list(paths))
         rows = record.get("parts", ()) if record else ()
         last = next((row["context"] for row in rows if (row["root"], row["ignore"], row["paths"]) == key), None)
-        return Part(key[0], key[1], paths, self.files.read(root, text, paths, Context(*last) if last else None))
+        return ContextPart(
+            key[0], key[1], paths, self.files.read(root, text, paths, ContextState(*last) if last else None)
+        )
 
     def _has_changed(self, name: str, target: Target) -> bool:
         record = self.records[name]
@@ -337,7 +339,7 @@ def _has_changed_files(settings: Settings, files: _ContextReader, record: Mappin
     try:
         for row in record["parts"] if record else ():
             text = Path(row["ignore"]).read_text("utf-8", "surrogateescape") if row["ignore"] else ""
-            last = Context(*row["context"])
+            last = ContextState(*row["context"])
             if files.read(Path(row["root"]), text, tuple(row["paths"]), last).digest != last.digest:
                 return True
     except OSError:
@@ -359,7 +361,7 @@ def _update_parts(records: Mapping[str, Any], targets: Mapping[str, Target]) -> 
 
 
 def _find_external_input(
-    used: external_sources.Sources, images: Mapping[str, client_state.Image], docker: Docker
+    used: external_sources.Sources, images: Mapping[str, client_state.EngineImage], docker: Docker
 ) -> str:
     """Describe an input whose change neither the project nor the engine shows; "" if there is none."""
     if used.others:

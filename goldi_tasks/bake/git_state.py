@@ -17,7 +17,7 @@ _ARGUMENTS = (
 )
 
 
-def look(project: Path) -> Revision:
+def read_checkout(project: Path) -> Revision:
     """Return the revision that is checked out in `project`."""
     with ThreadPoolExecutor() as pool:
         log, branch, changes, tag, origin = pool.map(lambda arguments: _git(project, arguments), _ARGUMENTS)

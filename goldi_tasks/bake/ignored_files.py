@@ -10,8 +10,8 @@ from typing import Any
 
 from goldi_tasks import process
 from goldi_tasks.bake import control_files
-from goldi_tasks.bake.control_files import Control
-from goldi_tasks.bake.fingerprint import Look
+from goldi_tasks.bake.control_files import ControlFiles
+from goldi_tasks.bake.fingerprint import InputCheck
 from goldi_tasks.command import Command
 from goldi_tasks.dockerfile import ignore_file, parse
 from goldi_tasks.errors import CommandFailed, GoldiError
@@ -23,7 +23,7 @@ _MAX_NAMES = 3
 _GENERATED = ("__pycache__", "node_modules", "*.egg-info", ".git", ".nox", ".venv*", ".*_cache", ".coverage*")
 
 
-def sentence(settings: Settings, inputs: Look) -> str:
+def describe_ignored_files(settings: Settings, inputs: InputCheck) -> str:
     """Return a warning about ignored files in the directories that the targets copy; "" if there are none.
 
     A stage that copies the whole context (`COPY .`) leaves the choice to the ignore file: for it there is no warning.
@@ -54,9 +54,9 @@ def _describe_ignored(settings: Settings, target: Mapping[str, Any]) -> str:
     return f"{count} {origin} {are} not in the image: {names} ({source})"
 
 
-def _copied_directories(files: Control, target: Mapping[str, Any]) -> Collection[str]:
+def _copied_directories(files: ControlFiles, target: Mapping[str, Any]) -> Collection[str]:
     """List the directories of the context that a target copies, without the context itself."""
-    reads = parse.find_reads(files.text, target.get("args", {}), target.get("target", ""), likely=True)
+    reads = parse.find_inputs(files.text, target.get("args", {}), target.get("target", ""), likely=True)
     return [path for path in (reads.paths if reads else ()) if path != "." and (files.root / path).is_dir()]
 
 
@@ -80,9 +80,9 @@ def _list_files(root: Path, directories: Collection[str]) -> Iterator[str]:
                 yield "/".join(parts)
 
 
-def _find_ignored(root: Path, lines: Sequence[ignore_file.Line], names: Iterable[str]) -> dict[str, int]:
+def _find_ignored(root: Path, lines: Sequence[ignore_file.IgnorePattern], names: Iterable[str]) -> dict[str, int]:
     """Return the ignored files among `names`, each with the number of the line of the ignore file."""
-    removing = {name: ignore_file.removing_line(name, lines) for name in names}
+    removing = {name: ignore_file.find_excluding_pattern(name, lines) for name in names}
     return {name: line.number for name, line in removing.items() if line and _exists(root / name)}
 
 

@@ -18,7 +18,7 @@ _MIN_BYTES = 50_000
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSize:
     """A layer: the instruction that made it, its bytes unpacked and as stored, the bytes of its largest contents."""
 
     made_by: str
@@ -37,7 +37,7 @@ class Spare:
 
 
 @dataclass(frozen=True)
-class Size:
+class ImageSize:
     """The size of an image: all layers unpacked (`bytes`) and as `stored`, on `disk` by `docker history`.
 
     `listed` is the text that `docker images` prints. All other sizes are bytes.
@@ -49,11 +49,11 @@ class Size:
     bytes: int
     stored: int
     disk: int
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSize, ...]
     spare: tuple[Spare, ...]
 
 
-def measure(settings: Settings, target: str, top: int = 5) -> Size:
+def measure(settings: Settings, target: str, top: int = 5) -> ImageSize:
     """Measure the image of `target`, with the `top` largest contents of each layer.
 
     Raises UnknownName for an unknown target or one that is not built, NoDocker, NoEngine, NoPermission, CommandFailed.
@@ -70,15 +70,15 @@ def measure(settings: Settings, target: str, top: int = 5) -> Size:
     instructions = zip(archive.layers, archive.made_by, strict=True)
     layers = tuple(_layer(layer, made_by, top) for layer, made_by in instructions)
     unpacked, stored = sum(layer.bytes for layer in layers), sum(layer.stored for layer in layers)
-    return Size(image, listed[0], docker.store, unpacked, stored, disk, layers, tuple(_removable(archive.layers)))
+    return ImageSize(image, listed[0], docker.store, unpacked, stored, disk, layers, tuple(_removable(archive.layers)))
 
 
-def as_json(size: Size) -> dict[str, Any]:
+def as_json(size: ImageSize) -> dict[str, Any]:
     """Return a size in the types of JSON."""
     return asdict(size)
 
 
-def table(size: Size) -> Iterator[str]:
+def table(size: ImageSize) -> Iterator[str]:
     """Format a size as the lines of a table, in MB."""
     yield f"{'MB':>7} {'stored':>7}  {size.image}"
     for layer in size.layers:
@@ -103,9 +103,9 @@ def _image_name(settings: Settings, target: str) -> str:
     return str(tags[0])
 
 
-def _layer(layer: saved_image.Layer, made_by: str, top: int) -> Layer:
+def _layer(layer: saved_image.Layer, made_by: str, top: int) -> LayerSize:
     largest = itertools.islice(layer_contents.by_owner(layer.files, layer.owners).items(), max(0, top))
-    return Layer(made_by, layer.unpacked, layer.stored, dict(largest))
+    return LayerSize(made_by, layer.unpacked, layer.stored, dict(largest))
 
 
 def _removable(layers: tuple[saved_image.Layer, ...]) -> Iterator[Spare]:
@@ -113,11 +113,11 @@ def _removable(layers: tuple[saved_image.Layer, ...]) -> Iterator[Spare]:
     layer_files = [layer.files for layer in layers]
     hidden = layer_contents.hidden(layer_files)
     rows = [("hidden files", hidden, "a later layer replaces or removes them: do it in the layer that makes them")]
-    rows += layer_contents.spare([(path, size) for files in layer_files for path, size in files.items()])
+    rows += layer_contents.find_removable([(path, size) for files in layer_files for path, size in files.items()])
     return (Spare(*row) for row in rows if row[1] >= _MIN_BYTES)
 
 
-def _explain_listed(size: Size) -> str:
+def _explain_listed(size: ImageSize) -> str:
     """Explain the size that `docker images` prints."""
     if size.store != "containerd":
         return f"docker images says {size.listed}: the unpacked layers, {_mb(size.disk)} MB"

@@ -66,7 +66,7 @@ def distribution(record: str, path: str) -> dict[str, str]:
     return {f"{folder}/{name}": package for name in names if not name.startswith("../")}
 
 
-def spare(files: Iterable[tuple[str, int]]) -> list[tuple[str, int, str]]:
+def find_removable(files: Iterable[tuple[str, int]]) -> list[tuple[str, int, str]]:
     """Return the kinds of `files` (path and bytes) that an image may not need: name, bytes, remedy."""
     sums = dict.fromkeys((name for name, _, _ in _REMOVABLE), 0)
     for path, size in files:

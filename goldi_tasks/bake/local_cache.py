@@ -18,7 +18,7 @@ def keeps_local_cache(docker: Docker) -> bool:
     return docker.exports_local or BUILDER in docker.builders
 
 
-def keeps(docker: Docker, request: BuildRequest) -> bool:
+def is_export_enabled(docker: Docker, request: BuildRequest) -> bool:
     """Return whether to export the local caches of this build: it is possible, and no `--set` changes `cache-to`."""
     return keeps_local_cache(docker) and not request.push and not any(".cache-to" in text for text in request.sets)
 

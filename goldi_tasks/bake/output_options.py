@@ -5,7 +5,7 @@ from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client.system_info import Docker
 
 
-def builder(docker: Docker) -> tuple[str, ...]:
+def builder_flags(docker: Docker) -> tuple[str, ...]:
     """Return the flag that names the builder; nothing for the current one.
 
     On the classic image store, which exports no local cache, the guide's own builder is chosen if it exists.
@@ -21,10 +21,10 @@ def flags(docker: Docker, request: BuildRequest, targets: tuple[str, ...]) -> tu
     sbom = (f"--sbom=generator={request.scanner}",) if request.scanner else ()
     provenance = ("--provenance=mode=max", *sbom) if request.push else ()
     has_own_output = request.outputs or any(".output" in text.partition("=")[0] for text in request.sets)
-    if compression.chosen(docker) and not has_own_output:
+    if compression.is_supported(docker) and not has_own_output:
         # Instead of --push: with an `output` that is set, --push has no effect (buildx 0.13).
         return (*compression.outputs(targets, request.push), *provenance)
     if request.push:
         return ("--push", *provenance)
-    is_container_builder = docker.driver != "docker" or (not docker.builder and bool(builder(docker)))
+    is_container_builder = docker.driver != "docker" or (not docker.builder and bool(builder_flags(docker)))
     return ("--load",) if is_container_builder else ()

@@ -13,10 +13,10 @@ from goldi_tasks.settings import Settings
 
 
 @dataclass(frozen=True)
-class Afar:
+class CachePlan:
     """The caches of a build: bake's `options` for remote caches, and whether it uses local cache directories too."""
 
-    options: remote_options.Beyond = remote_options.NOTHING
+    options: remote_options.RemoteOptions = remote_options.NOTHING
     uses_local_caches: bool = True
 
 
@@ -28,7 +28,7 @@ def find(
     printed: Mapping[str, Any],
     *,
     is_remote_builder: bool,
-) -> Afar:
+) -> CachePlan:
     """Return the caches for a build of `targets`; a remote cache that is not available is left out with a message.
 
     `printed` is the output of `bake --print`. With a remote builder the registry is not tried from this machine.
@@ -38,8 +38,8 @@ def find(
     # With the backend "none" no local cache directory is filled, and buildx would warn of each missing one.
     no_imports = remote_options.unread(targets) if settings.cache_backend == "none" else ()
     if (uses_local_caches or no_imports) and not request.push and not request.cache_from:
-        return Afar(remote_options.Beyond(no_imports), uses_local_caches)
-    checkout = git_state.look(settings.project)
+        return CachePlan(remote_options.RemoteOptions(no_imports), uses_local_caches)
+    checkout = git_state.read_checkout(settings.project)
     branch = revision.branch(checkout, os.environ, settings.main_branch)
     store = cache_backends.choose(settings, request, docker, branch)
     if store and (problem := _find_problem(store, docker, is_remote_builder)):
@@ -47,17 +47,17 @@ def find(
         store = None
     labels = revision.labels(checkout, os.environ) if request.push else {}
     target_caches = _target_caches(settings, request, targets, printed.get("target", {}))
-    options = remote_options.reach(settings, docker, request, store, target_caches, labels)
+    options = remote_options.make_options(settings, docker, request, store, target_caches, labels)
     if options.cache_to and not local_cache.keeps_local_cache(docker):
         print(f"goldi: this engine's store cannot export a {store.backend if store else ''} cache, it only imports it")
-        options = remote_options.Beyond(options.cache_from, options.tags_and_labels)
-    return Afar(replace(options, cache_from=options.cache_from or no_imports), uses_local_caches)
+        options = remote_options.RemoteOptions(options.cache_from, options.tags_and_labels)
+    return CachePlan(replace(options, cache_from=options.cache_from or no_imports), uses_local_caches)
 
 
-def _find_problem(store: cache_backends.Store, docker: Docker, is_remote_builder: bool) -> str:
+def _find_problem(store: cache_backends.CacheStore, docker: Docker, is_remote_builder: bool) -> str:
     """Return why a store is not available, "" if this machine sees no reason."""
     if store.backend == "gha":
-        variable = cache_backends.lacks(os.environ, docker.buildx)
+        variable = cache_backends.find_missing_variable(os.environ, docker.buildx)
         return f"GitHub's cache cannot be reached, since {variable} is not set" if variable else ""
     host = registry_errors.host(store.repository)
     if process.is_dry() or is_remote_builder:
@@ -65,7 +65,7 @@ def _find_problem(store: cache_backends.Store, docker: Docker, is_remote_builder
     # Imported here: http and TLS take 20 ms, and a build without a registry does not need them.
     from goldi_tasks.client import registry
 
-    problem = registry.trouble(host)
+    problem = registry.find_connection_error(host)
     return f"the cache registry {host} does not answer ({problem})" if problem else ""
 
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from goldi_tasks import paths
 from goldi_tasks.bake.build_request import BuildRequest
-from goldi_tasks.bake.cache_backends import Store
+from goldi_tasks.bake.cache_backends import CacheStore
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import SettingsError
 from goldi_tasks.settings import Settings
 
 
 @dataclass(frozen=True)
-class Beyond:
+class RemoteOptions:
     """Values of `--set` for caches to import (`cache_from`) and for `tags_and_labels`; `cache_to` values by target.
 
     `own_refs` are the references of the scopes of the current branch, as BuildKit's log names them at the import.
@@ -31,17 +31,17 @@ class Beyond:
         return (*self.cache_from, *self.tags_and_labels)
 
 
-NOTHING = Beyond()
+NOTHING = RemoteOptions()
 
 
-def reach(
+def make_options(
     settings: Settings,
     docker: Docker,
     request: BuildRequest,
-    store: Store | None,
+    store: CacheStore | None,
     target_caches: Mapping[str, Sequence[str]],
     labels: Mapping[str, str],
-) -> Beyond:
+) -> RemoteOptions:
     """Return the overrides for the targets of `target_caches`, which holds the caches that each reads already.
 
     `labels` are those of pushed images. buildx 0.13 has no `cache-from+=`: `--set` replaces the value of the bake file,
@@ -58,7 +58,7 @@ def reach(
             cache_to[target] = destination
             own_refs |= {store.refs(target)[0]} if store.backend == "registry" else set()
     tags_and_labels = _tags_and_labels(settings, request, tuple(target_caches), labels)
-    return Beyond(tuple(cache_from), tags_and_labels, cache_to, frozenset(own_refs))
+    return RemoteOptions(tuple(cache_from), tags_and_labels, cache_to, frozenset(own_refs))
 
 
 def unread(targets: Sequence[str]) -> tuple[str, ...]:

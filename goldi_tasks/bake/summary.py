@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import process
-from goldi_tasks.bake.progress.running_build import Build
-from goldi_tasks.bake.progress.step import Step, busy, without_flags
+from goldi_tasks.bake.progress.running_build import RunningBuild
+from goldi_tasks.bake.progress.step import Step, count_busy_seconds, without_flags
 from goldi_tasks.command import Command, mask
 from goldi_tasks.units import format_size
 
@@ -17,7 +17,7 @@ _MIN_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
-class Image:
+class BuiltImage:
     """An image in the engine's store: its tag, short id, and `size` as `docker images` prints it."""
 
     tag: str
@@ -26,7 +26,7 @@ class Image:
 
 
 @dataclass(frozen=True)
-class Context:
+class ContextSize:
     """The size of the build context: files, their bytes, and the bytes `sent` to the builder (None if unknown)."""
 
     files: int
@@ -51,15 +51,15 @@ class Summary:
     stages: Mapping[str, float]
     export: float
     longest: tuple[tuple[float, str], ...]
-    images: tuple[Image, ...]
-    context: Context
+    images: tuple[BuiltImage, ...]
+    context: ContextSize
     keeping: float = 0.0
     read: tuple[str, ...] = ()
     asked: str = ""
 
 
 def gather(
-    result: str, targets: tuple[str, ...], build: Build, metadata: Path, context: tuple[int, int], seconds: float
+    result: str, targets: tuple[str, ...], build: RunningBuild, metadata: Path, context: tuple[int, int], seconds: float
 ) -> Summary:
     """Return the summary of a `build` that took `seconds`; `metadata` is the file that buildx wrote.
 
@@ -81,7 +81,7 @@ def gather(
         _seconds([step for step in steps if step.stage == "export"]),
         tuple((_seconds([step]), mask(step.title)) for step in slowest if step.seconds() >= _MIN_SECONDS),
         tuple(images(_read_metadata(metadata))),
-        Context(*context, build.sent),
+        ContextSize(*context, build.sent),
         read=tuple(name for name, error in build.imports.items() if not error),
     )
 
@@ -132,8 +132,8 @@ def as_json(summary: Summary) -> dict[str, Any]:
 
 def unchanged(targets: tuple[str, ...], ids: Mapping[str, str], context: tuple[int, int], seconds: float) -> Summary:
     """Return the summary of targets that are up to date, with the image `ids` by tag and without image sizes."""
-    current_images = tuple(Image(tag, image.removeprefix("sha256:")[:12], "") for tag, image in ids.items())
-    return Summary("up to date", targets, round(seconds, 3), 0, 0, {}, 0.0, (), current_images, Context(*context))
+    current_images = tuple(BuiltImage(tag, image.removeprefix("sha256:")[:12], "") for tag, image in ids.items())
+    return Summary("up to date", targets, round(seconds, 3), 0, 0, {}, 0.0, (), current_images, ContextSize(*context))
 
 
 def digests(metadata: Path) -> set[str]:
@@ -143,7 +143,7 @@ def digests(metadata: Path) -> set[str]:
     return {str(target[name]) for target in targets for name in names if name in target}
 
 
-def images(metadata: Mapping[str, Any]) -> list[Image]:
+def images(metadata: Mapping[str, Any]) -> list[BuiltImage]:
     """Return the built images that this engine has, one for each tag; pushed or exported ones are left out."""
     built = []
     for target in metadata.values():
@@ -153,12 +153,12 @@ def images(metadata: Mapping[str, Any]) -> list[Image]:
             tag = name.removeprefix("docker.io/library/").removeprefix("docker.io/")
             argv = ("docker", "image", "ls", "--format", "{{.ID}} {{.Size}}", tag)
             if columns := process.capture(Command(argv)).split():
-                built.append(Image(tag, columns[0], columns[1]))
+                built.append(BuiltImage(tag, columns[0], columns[1]))
     return built
 
 
 def _seconds(steps: list[Step]) -> float:
-    return round(busy(steps), 3)
+    return round(count_busy_seconds(steps), 3)
 
 
 def _read_metadata(metadata: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Report:
+class LimitReport:
     """Medians of `rounds`, in seconds by name, on a machine with `cores`; `what` titles the first column."""
 
     rounds: int
@@ -56,7 +56,7 @@ class Report:
                 yield limit, ours, other, limit.measure(ours, other)
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: LimitReport) -> Iterator[str]:
     """Yield the lines of the table."""
     yield f"| {report.what} | here | beside | limit | measured |"
     yield "|---|---|---|---|---|"
@@ -68,7 +68,7 @@ def lines(report: Report) -> Iterator[str]:
     yield f"Medians of {report.rounds}, from one run, on {report.cores} cores. {report.note}".rstrip()
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: LimitReport) -> dict[str, Any]:
     """Return the report as JSON types."""
     return {
         "rounds": report.rounds,

@@ -34,12 +34,12 @@ def ensure(roots: Roots, directory: Path) -> None:
     """
     cache = next(cache for cache in CACHES if directory.is_relative_to(roots.folder(cache)))
     folder = _make_cache(roots, cache)
-    last_use.mark(folder)
+    last_use.mark_used(folder)
     for depth, part in enumerate(directory.relative_to(folder).parts):
         folder /= part
         _make_directory(folder)
         if depth == 0:
-            last_use.mark(folder)
+            last_use.mark_used(folder)
 
 
 def _make_cache(roots: Roots, cache: Cache) -> Path:
@@ -52,20 +52,20 @@ def _make_cache(roots: Roots, cache: Cache) -> Path:
     return folder
 
 
-def tagged(directory: Path) -> bool:
+def has_cache_tag(directory: Path) -> bool:
     """Return whether `directory` has a CACHEDIR.TAG (https://bford.info/cachedir/)."""
     try:
         handle = os.open(directory, safe_delete.DIRECTORY)
     except OSError:
         return False
     try:
-        return safe_delete.tagged(handle)
+        return safe_delete.has_cache_tag(handle)
     finally:
         os.close(handle)
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[int | None]:
+def open_directory(folder: Path) -> Iterator[int | None]:
     """Open `folder` and yield its file descriptor, None if it does not exist.
 
     Raises CacheRefused if it is a symbolic link or cannot be opened.
@@ -86,12 +86,12 @@ def opened(folder: Path) -> Iterator[int | None]:
         os.close(handle)
 
 
-def check_ours(folder: Path, handle: int) -> None:
+def check_owner_and_tag(folder: Path, handle: int) -> None:
     """Raise CacheRefused unless the cache directory open as `handle` belongs to our user and has a CACHEDIR.TAG."""
     uid = os.fstat(handle).st_uid
     if uid != ownership.owner()[0]:
         raise CacheRefused(f"{folder} belongs to user {uid}: left alone", _REMOVE_IT)
-    if not safe_delete.tagged(handle):
+    if not safe_delete.has_cache_tag(handle):
         raise CacheRefused(f"{folder} has no {TAG_FILE} of a cache: left alone", _REMOVE_IT)
 
 
@@ -101,7 +101,7 @@ def _make_root(root: Path) -> bool:
     The root may be a symbolic link (it is one on macOS) and may belong to root, but not to another user.
     """
     is_new = False
-    if problem_and_remedy := ownership.trouble(root, "another root with GOLDI_CACHE_ROOT"):
+    if problem_and_remedy := ownership.find_problem(root, "another root with GOLDI_CACHE_ROOT"):
         raise CacheRefused(*problem_and_remedy)
     for folder in (*reversed(root.parents), root):
         if not folder.exists():
@@ -142,6 +142,6 @@ def _check_existing(folder: Path) -> None:
 
 def _tag(folder: Path) -> None:
     """Write a CACHEDIR.TAG if `folder` is empty. A directory with other content gets none, so it is never cleared."""
-    if tagged(folder) or any(folder.iterdir()):
+    if has_cache_tag(folder) or any(folder.iterdir()):
         return
     atomic.write(folder / TAG_FILE, TAG_TEXT.encode(), owner=ownership.owner())

@@ -8,7 +8,7 @@ from goldi_tasks.client import run_arguments
 from goldi_tasks.settings import Settings
 
 
-def prepare(settings: Settings) -> None:
+def create_mount_directories(settings: Settings) -> None:
     """Create the cache directories that containers mount, and the mount points in the project. Raises CacheRefused."""
     for _, directory, mount_point in run_arguments.mounts(settings):
         cache_directories.ensure(settings.roots, directory)

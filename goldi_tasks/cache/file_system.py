@@ -11,7 +11,7 @@ from goldi_tasks.paths import Roots
 _EMPTY_IMAGE = "localhost/goldi/empty"
 
 
-def warnings(roots: Roots) -> list[str]:
+def list_warnings(roots: Roots) -> list[str]:
     """Return a sentence with its remedy for each problem of the cache roots: a tmpfs, or not mountable."""
     return [warning for root in roots.all for warning in _warnings(root)]
 

@@ -18,14 +18,14 @@ PAUSE = 1800.0
 FRESH = 3600.0
 
 
-def mark(directory: Path) -> None:
+def mark_used(directory: Path) -> None:
     """Set the mtime of `directory` to now. Without permission nothing happens: then its content tells its age."""
     with suppress(OSError):
         if time.time() - directory.lstat().st_mtime > PAUSE:
             os.utime(directory, follow_symlinks=False)
 
 
-def remember(key: str, project: Path) -> None:
+def record_project_path(key: str, project: Path) -> None:
     """Record the path of the project `key`, which the name of its cache directory does not contain."""
     file = projects() / key
     with suppress(OSError, ValueError):
@@ -38,7 +38,7 @@ def projects(environ: Mapping[str, str] = os.environ) -> Path:
     return state.directory(environ) / "projects"
 
 
-def place(key: str) -> Path | None:
+def read_project_path(key: str) -> Path | None:
     """Return the recorded path of the project `key`, None if there is no valid record."""
     try:
         path = (projects() / key).read_bytes()
@@ -47,12 +47,12 @@ def place(key: str) -> Path | None:
         return None
 
 
-def gone(key: str) -> bool:
+def is_project_deleted(key: str) -> bool:
     """Return whether the project was deleted: its recorded path is missing, and its parent directory is not empty.
 
     A missing or empty parent directory may be the mount point of a disk that is not mounted now.
     """
-    path = place(key)
+    path = read_project_path(key)
     try:
         return path is not None and not path.exists() and any(path.parent.iterdir())
     except OSError:

@@ -19,7 +19,7 @@ def blobs(directory: Path) -> Path:
     return directory / "blobs" / "sha256"
 
 
-def wanted(directory: Path) -> dict[str, int]:
+def read_referenced_sizes(directory: Path) -> dict[str, int]:
     """Return the size in bytes of each blob that the index refers to, by its sha256 in hex.
 
     The manifests on the way are read, and compared with their digests. Raises one of UNREADABLE, also for an index that
@@ -40,7 +40,7 @@ def wanted(directory: Path) -> dict[str, int]:
     return sizes
 
 
-def sound(directory: Path) -> bool:
+def is_complete(directory: Path) -> bool:
     """Return whether every blob that the index refers to exists and has the right size; blobs are not read.
 
     A directory without an index is sound, too: no build imports anything from it.
@@ -48,17 +48,19 @@ def sound(directory: Path) -> bool:
     try:
         if not (directory / INDEX).exists():
             return True
-        return all((blobs(directory) / name).stat().st_size == size for name, size in wanted(directory).items())
+        return all(
+            (blobs(directory) / name).stat().st_size == size for name, size in read_referenced_sizes(directory).items()
+        )
     except UNREADABLE:
         return False
 
 
-def orphans(directory: Path) -> Iterator[Path]:
+def list_unreferenced(directory: Path) -> Iterator[Path]:
     """Yield the blobs that the index does not refer to, and the `ingest` directory of an interrupted export.
 
     Raises one of UNREADABLE.
     """
-    referenced = wanted(directory) if (directory / INDEX).exists() else {}
+    referenced = read_referenced_sizes(directory) if (directory / INDEX).exists() else {}
     yield from (blob for blob in blobs(directory).iterdir() if blob.name not in referenced)
     if (directory / "ingest").is_dir():
         yield directory / "ingest"
@@ -67,7 +69,7 @@ def orphans(directory: Path) -> Iterator[Path]:
 def size(directory: Path) -> int:
     """Return the total size in bytes of the blobs that the index refers to; 0 if it cannot be read."""
     try:
-        return sum(wanted(directory).values())
+        return sum(read_referenced_sizes(directory).values())
     except UNREADABLE:
         return 0
 

@@ -23,7 +23,7 @@ _MAX_EXPORT_SECONDS = 3600.0
 
 
 @dataclass
-class Found:
+class CacheCheck:
     """The check of a cache directory: `blobs` counts those that the index refers to, `bad` are the damaged ones.
 
     `dropped` if the cache was removed. `swept` counts the files removed because no index refers to them, and the
@@ -48,7 +48,7 @@ def drop_unsound(directories: Sequence[Path]) -> list[Path]:
 
     From the others the unreferenced blobs are removed.
     """
-    bad = [directory for directory in directories if not oci_layout.sound(directory)]
+    bad = [directory for directory in directories if not oci_layout.is_complete(directory)]
     for directory in directories:
         if directory in bad:
             staged_export.discard(directory)
@@ -65,23 +65,23 @@ def drop_corrupt(directories: Sequence[Path]) -> list[Path]:
     return bad
 
 
-def all_of(roots: Roots) -> tuple[list[Path], list[Found]]:
+def list_local_caches(roots: Roots) -> tuple[list[Path], list[CacheCheck]]:
     """Return the local caches of every target, project and platform set; and the refused cache directories."""
     caches: list[Path] = []
-    refused: list[Found] = []
+    refused: list[CacheCheck] = []
     for target in TARGETS:
         folder = roots.folder(build_cache(target))
         try:
-            with cache_directories.opened(folder) as handle:
+            with cache_directories.open_directory(folder) as handle:
                 if handle is None:
                     continue
-                cache_directories.check_ours(folder, handle)
+                cache_directories.check_owner_and_tag(folder, handle)
             for project in _list_subdirectories(folder):
                 caches += _list_subdirectories(project)
         except CacheRefused as error:
-            refused.append(Found(folder, refused=error.problem))
+            refused.append(CacheCheck(folder, refused=error.problem))
         except OSError as error:
-            refused.append(Found(folder, refused=f"{error.filename} cannot be read: {error.strerror}"))
+            refused.append(CacheCheck(folder, refused=f"{error.filename} cannot be read: {error.strerror}"))
     return [path for path in caches if not path.name.startswith(PREFIX)], refused
 
 
@@ -89,14 +89,14 @@ def _list_subdirectories(folder: Path) -> list[Path]:
     return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink()]
 
 
-def verify(directory: Path, report_read: Callable[[int], object] = lambda _: None) -> Found:
+def verify(directory: Path, report_read: Callable[[int], object] = lambda _: None) -> CacheCheck:
     """Compare every blob that the index refers to with its digest; unreferenced blobs are not checked.
 
     `report_read` is called with the size of each blob once it is read.
     """
-    check = Found(directory)
+    check = CacheCheck(directory)
     try:
-        sizes = oci_layout.wanted(directory) if (directory / oci_layout.INDEX).exists() else {}
+        sizes = oci_layout.read_referenced_sizes(directory) if (directory / oci_layout.INDEX).exists() else {}
     except oci_layout.UNREADABLE:
         check.bad.append(oci_layout.INDEX)
         return check
@@ -120,14 +120,14 @@ def verify(directory: Path, report_read: Callable[[int], object] = lambda _: Non
     return check
 
 
-def repair(check: Found) -> None:
+def repair(check: CacheCheck) -> None:
     """Remove the checked cache if `verify` reported damaged blobs, else its unreferenced blobs; count them in it."""
     if check.bad:
         staged_export.discard(check.directory)
         check.dropped = True
     else:
         check.swept += _remove_unreferenced(check.directory)
-    check.swept += len(staged_export.tidy(check.directory.parent))
+    check.swept += len(staged_export.remove_abandoned(check.directory.parent))
 
 
 def _remove_unreferenced(directory: Path) -> int:
@@ -140,6 +140,6 @@ def _remove_unreferenced(directory: Path) -> int:
 
 def _list_unreferenced(directory: Path) -> Iterator[Path]:
     with suppress(*oci_layout.UNREADABLE):
-        for path in oci_layout.orphans(directory):
+        for path in oci_layout.list_unreferenced(directory):
             if path.stat().st_mtime < time.time() - _MAX_EXPORT_SECONDS:
                 yield path

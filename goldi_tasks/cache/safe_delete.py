@@ -23,7 +23,7 @@ KEY = re.compile(r".+-[0-9a-f]{8}")
 
 
 @dataclass
-class Left:
+class NotDeleted:
     """A path that could not be deleted, relative to the cache directory ("" is that directory), and the reason."""
 
     path: str
@@ -31,7 +31,7 @@ class Left:
     errno: int = 0
 
     @classmethod
-    def of(cls, path: str, error: OSError) -> "Left":
+    def of(cls, path: str, error: OSError) -> "NotDeleted":
         """Return the record of `path`, which `error` prevented from being deleted."""
         return cls(path, error.strerror or str(error), error.errno or 0)
 
@@ -56,7 +56,7 @@ class Tally:
     newest: float = 0.0
     foreign: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
+    left: list[NotDeleted] = field(default_factory=list)
 
 
 @dataclass
@@ -72,7 +72,7 @@ class _Level:
     denied: bool = False
 
 
-def tagged(handle: int) -> bool:
+def has_cache_tag(handle: int) -> bool:
     """Return whether the open directory has a CACHEDIR.TAG (https://bford.info/cachedir/)."""
     try:
         tag = os.open(TAG, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=handle)
@@ -82,7 +82,7 @@ def tagged(handle: int) -> bool:
         return file.read(len(SIGNATURE)) == SIGNATURE
 
 
-def walk(
+def empty_directory(
     top: int,
     folder: str,
     tally: Tally,
@@ -274,11 +274,11 @@ class _Deletion:
         level.denied = True
         level.must_stay = True
         if not (len(self.levels) > 1 and self.levels[-2].denied):
-            self.tally.left.append(Left.of(self._path(""), _add_owner(error, level.status.st_uid)))
+            self.tally.left.append(NotDeleted.of(self._path(""), _add_owner(error, level.status.st_uid)))
 
     def _record_failure(self, name: str, error: OSError) -> None:
         self.levels[-1].must_stay = True
-        self.tally.left.append(Left.of(self._path(name), error))
+        self.tally.left.append(NotDeleted.of(self._path(name), error))
 
     def _record_foreign(self, name: str, uid: int) -> bool:
         """Return whether `uid` is another user, and record the topmost of the paths that belong to one."""
@@ -323,11 +323,11 @@ def main(argv: list[str]) -> int:
     try:
         top = os.open(folder, DIRECTORY)
         status = os.fstat(top)
-        if not tagged(top) or identity not in ([], [f"{status.st_dev}:{status.st_ino}"]):
+        if not has_cache_tag(top) or identity not in ([], [f"{status.st_dev}:{status.st_ino}"]):
             print("another directory", file=sys.stderr)
             return 1
         handle = os.open(only, DIRECTORY, dir_fd=top) if only else top
-        walk(
+        empty_directory(
             handle,
             os.path.join(folder, only),  # noqa: PTH118
             tally,

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import atomic, locks, ownership, process
-from goldi_tasks.atomic import PREFIX, aside_of, swap
+from goldi_tasks.atomic import PREFIX, sibling_path, swap
 from goldi_tasks.cache import oci_layout
 
 
 @dataclass(frozen=True)
-class Stage:
+class PendingExport:
     """A pending export: buildx writes to the temporary directory `place`, which `put` exchanges with `directory`."""
 
     directory: Path
@@ -26,18 +26,18 @@ class Stage:
 
     def put(self) -> bool:
         """Make the export the current cache, without unreferenced blobs; return False if it is incomplete."""
-        if not (self.place / oci_layout.INDEX).is_file() or not oci_layout.sound(self.place):
+        if not (self.place / oci_layout.INDEX).is_file() or not oci_layout.is_complete(self.place):
             return False
-        for orphan in list(oci_layout.orphans(self.place)):
+        for orphan in list(oci_layout.list_unreferenced(self.place)):
             remove(orphan)
         # Under sudo buildx creates the files as root.
-        atomic.give_tree(self.place, ownership.owner())
+        atomic.change_tree_owner(self.place, ownership.owner())
         swap(self.place, self.directory)
         return True
 
 
 @contextmanager
-def staged(directories: Sequence[Path]) -> Iterator[list[Stage]]:
+def create_exports(directories: Sequence[Path]) -> Iterator[list[PendingExport]]:
     """Create a pending export for each of `directories`; delete those that were not put in the end. Raises OSError.
 
     Programs started inside inherit the locks, so `tidy` does not delete a directory that one of them still writes to.
@@ -46,7 +46,7 @@ def staged(directories: Sequence[Path]) -> Iterator[list[Stage]]:
         yield [stack.enter_context(_stage_export(directory)) for directory in directories]
 
 
-def tidy(folder: Path) -> list[Path]:
+def remove_abandoned(folder: Path) -> list[Path]:
     """Delete and return the directories of killed exports in `folder`. Running exports are locked, and stay."""
     with _locked(folder):
         abandoned = [path for path in folder.iterdir() if path.name.startswith(PREFIX) and _is_abandoned(path)]
@@ -58,7 +58,7 @@ def tidy(folder: Path) -> list[Path]:
 def discard(directory: Path) -> None:
     """Delete a cache: it is renamed first, so that no build sees a part of it. Raises OSError."""
     with suppress(FileNotFoundError):
-        aside = aside_of(directory, "old")
+        aside = sibling_path(directory, "old")
         directory.rename(aside)
         remove(aside)
 
@@ -72,21 +72,21 @@ def remove(path: Path) -> None:
 
 
 @contextmanager
-def _stage_export(directory: Path) -> Iterator[Stage]:
+def _stage_export(directory: Path) -> Iterator[PendingExport]:
     folder = directory.parent
-    tidy(folder)
-    temporary, handles = aside_of(directory), list[int]()
+    remove_abandoned(folder)
+    temporary, handles = sibling_path(directory), list[int]()
     try:
-        with process.unbroken(), _locked(folder):
+        with process.delay_interrupt(), _locked(folder):
             temporary.mkdir(mode=0o700)
             handles.append(os.open(temporary, os.O_RDONLY | os.O_DIRECTORY))
             locks.acquire(handles[0])
-        atomic.give(temporary, ownership.owner())
+        atomic.change_owner(temporary, ownership.owner())
         _link_blobs(directory, temporary)
-        with process.holding(handles[0]):
-            yield Stage(directory, temporary)
+        with process.inherit_handle(handles[0]):
+            yield PendingExport(directory, temporary)
     finally:
-        with process.unbroken():
+        with process.delay_interrupt():
             # After an exchange it holds the previous cache.
             remove(temporary)
             for handle in handles:
@@ -97,10 +97,10 @@ def _link_blobs(directory: Path, temporary: Path) -> None:
     """Hard-link the blobs of the cache `directory` into `temporary`. Without links buildx only exports them again."""
     target = oci_layout.blobs(temporary)
     target.mkdir(parents=True)
-    if not oci_layout.sound(directory):
+    if not oci_layout.is_complete(directory):
         return
     with suppress(*oci_layout.UNREADABLE):
-        for name in oci_layout.wanted(directory):
+        for name in oci_layout.read_referenced_sizes(directory):
             (target / name).hardlink_to(oci_layout.blobs(directory) / name)
 
 

@@ -20,7 +20,7 @@ _DAY = 86400.0
 
 
 @contextmanager
-def at_work() -> Iterator[None]:
+def hold_shared_lock() -> Iterator[None]:
     """Hold the shared lock, so that no prune starts while the block runs. Without a lock the block runs, too."""
     handle = _open_lock_file()
     try:
@@ -34,7 +34,7 @@ def at_work() -> Iterator[None]:
 
 
 @contextmanager
-def alone(print_line: Callable[[str], None] | None) -> Iterator[bool]:
+def hold_exclusive_lock(print_line: Callable[[str], None] | None) -> Iterator[bool]:
     """Hold the exclusive lock while the block runs, and yield whether it is held.
 
     If other processes hold it, wait, and name them with `print_line`; without `print_line` yield False instead.
@@ -55,15 +55,15 @@ def alone(print_line: Callable[[str], None] | None) -> Iterator[bool]:
             os.close(handle)
 
 
-def due() -> bool:
+def is_check_due() -> bool:
     """Return whether the last check of the size limits was more than a day ago."""
     try:
-        return not 0 <= time.time() - os.stat(stamp()).st_mtime < _DAY  # noqa: PTH116 - after every check
+        return not 0 <= time.time() - os.stat(get_last_check_file()).st_mtime < _DAY  # noqa: PTH116 - after every check
     except OSError:
         return True
 
 
-def stamp() -> Path:
+def get_last_check_file() -> Path:
     """Return the file whose mtime is the time of the last check of the size limits."""
     return state.directory() / "tidied"
 

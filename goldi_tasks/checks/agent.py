@@ -50,14 +50,14 @@ def main(idle: int, alive_path: str, socket_path: str) -> None:
         signal.signal(signal.SIGUSR1, retire)
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
         fcntl.flock(alive_file, fcntl.LOCK_EX)
-        while not (time.time() - BUSY.stat().st_mtime >= idle and free(busy.fileno())):
+        while not (time.time() - BUSY.stat().st_mtime >= idle and is_idle(busy.fileno())):
             listener.settimeout(min(30, idle // 4 + 1))
             with suppress(TimeoutError):
                 connection = listener.accept()[0]
                 threading.Thread(target=serve, args=(connection,), daemon=True).start()
 
 
-def free(handle: int) -> bool:
+def is_idle(handle: int) -> bool:
     """Return whether no check runs; if so, the lock is kept and no check can start any more."""
     with suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -68,7 +68,7 @@ def free(handle: int) -> bool:
 def serve(connection: socket.socket) -> None:
     """Run the check of one caller and send the result."""
     with connection, suppress(OSError):
-        line, handles = hear(connection)
+        line, handles = receive_request(connection)
         try:
             report = run(connection, json.loads(line), handles) if line and len(handles) == 3 else "blind"
         finally:
@@ -77,7 +77,7 @@ def serve(connection: socket.socket) -> None:
         connection.sendall(f"{report}\n".encode())
 
 
-def hear(connection: socket.socket) -> tuple[bytes, list[int]]:
+def receive_request(connection: socket.socket) -> tuple[bytes, list[int]]:
     """Return the caller's line and the descriptors that it sent; b"" if the line is incomplete."""
     line, handles, _, _ = socket.recv_fds(connection, 65536, 3)
     while line and not line.endswith(b"\n"):
@@ -92,7 +92,7 @@ def run(connection: socket.socket, request: dict[str, Any], handles: list[int]) 
     environment = {**os.environ, **request["env"], "GOLDI_JOB": job_id}
     if not shutil.which("online"):
         return "offline"
-    if not known(request["argv"][0], environment, request["cwd"]):
+    if not has_program(request["argv"][0], environment, request["cwd"]):
         return "unknown"
     with BUSY.open("ab") as busy:
         fcntl.flock(busy, fcntl.LOCK_SH)
@@ -123,7 +123,7 @@ def run(connection: socket.socket, request: dict[str, Any], handles: list[int]) 
     return str(exit_code if exit_code >= 0 else 128 - exit_code)
 
 
-def known(program: str, environment: dict[str, str], directory: str) -> bool:
+def has_program(program: str, environment: dict[str, str], directory: str) -> bool:
     """Return whether `program` exists; a noxfile may set PATH or name a program relative to `directory`."""
     if shutil.which(program):
         return True

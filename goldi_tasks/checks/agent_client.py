@@ -9,14 +9,14 @@ import os
 import socket
 from contextlib import suppress
 
-from goldi_tasks.checks.check_arguments import Job, Tools
+from goldi_tasks.checks.check_arguments import Job, ToolsContainer
 from goldi_tasks.errors import Interrupted
 
 # Seconds that the agent gets to end a check.
 _END_TIMEOUT = 3.0
 
 
-def run(tools: Tools, job: Job) -> list[str] | None:
+def run(tools: ToolsContainer, job: Job) -> list[str] | None:
     """Run `job` and return the agent's reports, the same words that job.sh writes to a check's file.
 
     Return None where no agent answers, or our descriptors do not reach it. Raises Interrupted.
@@ -38,7 +38,7 @@ def run(tools: Tools, job: Job) -> list[str] | None:
     return None if reports == ["blind"] else reports
 
 
-def _connect(agent: socket.socket, tools: Tools) -> None:
+def _connect(agent: socket.socket, tools: ToolsContainer) -> None:
     """Connect through a descriptor of the directory: a socket's path is limited to 107 characters. Raises OSError."""
     directory = os.open(tools.shared, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

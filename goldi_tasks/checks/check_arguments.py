@@ -24,8 +24,8 @@ HOME = "/tmp/home"
 LABEL = "goldi.project"
 # The exit code of a check that does not see its file in SHARED: the mount is empty, since the engine is in a VM that
 # does not see the host's path.
-BLIND = 97
-_JOB_COMMAND = f'[ -e "$1" ] || exit {BLIND}; exec sh {SHARED}/job.sh "$@"'
+NOT_SHARED = 97
+_JOB_COMMAND = f'[ -e "$1" ] || exit {NOT_SHARED}; exec sh {SHARED}/job.sh "$@"'
 
 # Variables with which users configure tools. Variables of the caches' table have other values in the container.
 _FORWARDED = re.compile(
@@ -70,7 +70,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Tools:
+class ToolsContainer:
     """The properties of a tools container; another container is used when any of them changes.
 
     `image` is an id. `trees` are directories that are mounted at their own paths. `user` is `uid:gid` with the
@@ -102,7 +102,7 @@ class Tools:
         return f"{self.name[-12:]}.sock"
 
 
-def start(tools: Tools, network: Path, git: Pairs) -> Command:
+def start(tools: ToolsContainer, network: Path, git: Pairs) -> Command:
     """Return the command that starts the container, which ends itself when it is idle.
 
     `network` is the secret that scripts/online.sh reads, `git` is git's configuration in the container.
@@ -113,18 +113,18 @@ def start(tools: Tools, network: Path, git: Pairs) -> Command:
     return Command((*command_head, *_options(tools, network, git), tools.image, *agent))
 
 
-def fresh(tools: Tools, host: Host, network: Path, git: Pairs, job: Job) -> Command:
+def run_command(tools: ToolsContainer, host: Host, network: Path, git: Pairs, job: Job) -> Command:
     """Return the command that runs `job` in a new container."""
     argv = ("docker", "run", *_job_options(host, job), *_options(tools, network, git), tools.image, *_job_argv(job))
     return Command(argv, job.env, job.secrets)
 
 
-def inside(tools: Tools, host: Host, job: Job) -> Command:
+def exec_command(tools: ToolsContainer, host: Host, job: Job) -> Command:
     """Return the command that runs `job` in the running container."""
     return Command(("docker", "exec", *_job_options(host, job), tools.name, *_job_argv(job)), job.env, job.secrets)
 
 
-def end(tools: Tools, job: Job) -> Command:
+def end(tools: ToolsContainer, job: Job) -> Command:
     """Return the command that ends a check's processes where the engine, in a VM, does not see our lock on its file."""
     return Command(("docker", "exec", tools.name, "sh", f"{SHARED}/guard.sh", f"{SHARED}/{job.file}", ""))
 
@@ -152,7 +152,7 @@ def environment(environ: Mapping[str, str], host: Host) -> dict[str, str]:
     return variables
 
 
-def carry(variables: Mapping[str, str | None]) -> dict[str, str]:
+def pack_variables(variables: Mapping[str, str | None]) -> dict[str, str]:
     """Pack the variables of a noxfile's `env` into one variable; None removes a variable. Raises SettingsError.
 
     run-with-env.sh unpacks it directly before the check, so that docker's client and our scripts ignore the variables
@@ -194,7 +194,7 @@ def _pytest_cache_option() -> str:
     return next(cache.value.format(cache.mount) for cache in CACHES if cache.variable == "PYTEST_ADDOPTS")
 
 
-def _options(tools: Tools, network: Path, git: Pairs) -> tuple[str, ...]:
+def _options(tools: ToolsContainer, network: Path, git: Pairs) -> tuple[str, ...]:
     """Return the options for rights, user and mounts. A missing image is never pulled: it is built here."""
     settings = tools.settings
     git_variables = {

@@ -5,37 +5,37 @@ from pathlib import Path
 
 from goldi_tasks.cache import container_mounts
 from goldi_tasks.checks import container_facts, environment, warm_container
-from goldi_tasks.checks.check_arguments import Tools
-from goldi_tasks.checks.container_facts import Memory
+from goldi_tasks.checks.check_arguments import ToolsContainer
+from goldi_tasks.checks.container_facts import ContainerFacts
 from goldi_tasks.client import rootless, run_arguments, system_info
 from goldi_tasks.errors import CheckLost
 from goldi_tasks.settings import Settings, image_names
 
 
-def tools(settings: Settings, is_retry: bool) -> Tools:
+def ensure_container(settings: Settings, is_retry: bool) -> ToolsContainer:
     """Return the container to run in, started if `warm` is set. `is_retry` is true if it was missing a moment ago.
 
     Raises what a build or docker raises, and CheckLost.
     """
-    facts = container_facts.recall(settings)
+    facts = container_facts.load(settings)
     image_id = _current_image(settings) if facts and not is_retry else ""
     if (
         facts
         and image_id
         and (tools_container := _describe(settings, image_id, facts))
-        and (not settings.warm or warm_container.alive(tools_container))
+        and (not settings.warm or warm_container.is_alive(tools_container))
     ):
         return tools_container
-    with warm_container.alone(environment.shared(settings)):
+    with warm_container.hold_lock(environment.shared(settings)):
         return _start_exclusively(settings, image_id)
 
 
-def _start_exclusively(settings: Settings, image_id: str) -> Tools:
+def _start_exclusively(settings: Settings, image_id: str) -> ToolsContainer:
     """Return the container to run in; the caller holds the lock. The image is built if `image_id` is "" or missing."""
-    container_mounts.prepare(settings)
+    container_mounts.create_mount_directories(settings)
     for candidate in (image_id, ""):
         current_id = candidate or build_image(settings)
-        facts = container_facts.recall(settings) or _collect_facts(settings)
+        facts = container_facts.load(settings) or _collect_facts(settings)
         tools_container = _describe(settings, current_id, facts)
         if tools_container is None:
             raise CheckLost("cache directories are being removed", "Wait until `inv cache.clear` has ended")
@@ -62,33 +62,33 @@ def _current_image(settings: Settings) -> str:
     return fingerprint.image(settings, "tools", bake_variables.variables(settings, BuildRequest(("tools",)), bases))
 
 
-def _ensure_started(tools_container: Tools) -> Tools:
+def _ensure_started(tools_container: ToolsContainer) -> ToolsContainer:
     if tools_container.settings.warm and not (
-        warm_container.alive(tools_container) and warm_container.running(tools_container.name)
+        warm_container.is_alive(tools_container) and warm_container.is_running(tools_container.name)
     ):
         warm_container.start(tools_container)
     return tools_container
 
 
-def _collect_facts(settings: Settings) -> Memory:
+def _collect_facts(settings: Settings) -> ContainerFacts:
     from goldi_tasks import network  # 5 ms, only where nothing is remembered
 
     host = system_info.host()
-    user = "{}:{}".format(*rootless.numbers((host.uid, host.gid)))
+    user = "{}:{}".format(*rootless.map_owner((host.uid, host.gid)))
     configuration = network.text(settings, with_logins=False)
-    facts = Memory(user, hashlib.sha256(configuration.encode(errors="surrogateescape")).hexdigest())
-    container_facts.keep(settings, facts, network.files(settings))
+    facts = ContainerFacts(user, hashlib.sha256(configuration.encode(errors="surrogateescape")).hexdigest())
+    container_facts.remember(settings, facts, network.files(settings))
     return facts
 
 
-def _describe(settings: Settings, image_id: str, facts: Memory) -> Tools | None:
+def _describe(settings: Settings, image_id: str, facts: ContainerFacts) -> ToolsContainer | None:
     """Return the container's properties; None if a directory that it mounts is missing."""
     caches = environment.identities(_directories(settings))
     if not all(caches):
         return None
-    trees = environment.trees(settings.project, Path.home())
+    trees = environment.find_mounted_trees(settings.project, Path.home())
     shared = environment.shared(settings)
-    return Tools(settings, image_id, facts.user, trees, caches, shared, facts.network, environment.scripts())
+    return ToolsContainer(settings, image_id, facts.user, trees, caches, shared, facts.network, environment.scripts())
 
 
 def _directories(settings: Settings) -> list[Path]:

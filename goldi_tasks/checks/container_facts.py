@@ -20,25 +20,25 @@ _ENGINE = ("DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG")
 
 
 @dataclass(frozen=True)
-class Memory:
+class ContainerFacts:
     """The `user` that checks run as, and a digest of the `network` configuration in the container."""
 
     user: str
     network: str
 
 
-def recall(settings: Settings) -> Memory | None:
+def load(settings: Settings) -> ContainerFacts | None:
     """Return the remembered facts, None if there are none or anything has changed."""
     try:
         remembered = json.loads(_file(settings).read_text(encoding="utf-8"))
         files = [os.fsdecode(bytes.fromhex(path)) for path in remembered["files"]]
         is_current = remembered["seen"] == _fingerprint(settings, files)[0]
-        return Memory(remembered["user"], remembered["network"]) if is_current else None
+        return ContainerFacts(remembered["user"], remembered["network"]) if is_current else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def keep(settings: Settings, memory: Memory, files: Iterable[Path]) -> None:
+def remember(settings: Settings, memory: ContainerFacts, files: Iterable[Path]) -> None:
     """Remember `memory` until one of `files` changes, from which it was read.
 
     If the state directory cannot be written, the next check only takes longer.
@@ -70,7 +70,7 @@ def _fingerprint(settings: Settings, files: Iterable[str]) -> tuple[str, int]:
     engine = [os.environ.get(name) for name in _ENGINE]
     # These settings do not concern the network.
     settings_text = repr(replace(settings, warm=True, run="container", max_age=0, max_size=0))
-    inputs = (__version__, settings_text, *ownership.owner(), engine, network.relevant(), stats)
+    inputs = (__version__, settings_text, *ownership.owner(), engine, network.select_variables(), stats)
     return hashlib.sha256(repr(inputs).encode(errors="surrogateescape")).hexdigest(), newest
 
 

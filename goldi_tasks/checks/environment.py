@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from goldi_tasks import process, state
-from goldi_tasks.checks.check_arguments import HOME, Tools
+from goldi_tasks.checks.check_arguments import HOME, ToolsContainer
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.settings import Settings
@@ -17,7 +17,7 @@ from goldi_tasks.settings import Settings
 _SCRIPTS = ("agent.py", "job.sh", "guard.sh", "run-with-env.sh")
 
 
-def trees(project: Path, home: Path) -> tuple[Path, ...]:
+def find_mounted_trees(project: Path, home: Path) -> tuple[Path, ...]:
     """Return the directories to mount at their own paths: the work tree around `project`, and its git directory.
 
     In a worktree and in a submodule `.git` is a file that points outside of the tree. A work tree that contains the
@@ -39,7 +39,7 @@ def shared(settings: Settings) -> Path:
     return state.folder("checks", settings.key)
 
 
-def furnish(tools: Tools) -> None:
+def write_shared_files(tools: ToolsContainer) -> None:
     """Write our scripts and the lists of users to the shared directory. Raises OSError."""
     for name, text in _read_scripts().items():
         state.write(tools.shared / name, text)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from goldi_tasks import atomic, locks, ownership, process, state
 from goldi_tasks.checks import agent_client, check_arguments, container, environment
-from goldi_tasks.checks.check_arguments import Job, Tools
+from goldi_tasks.checks.check_arguments import Job, ToolsContainer
 from goldi_tasks.client import system_info
 from goldi_tasks.errors import (
     CheckLost,
@@ -20,7 +20,7 @@ from goldi_tasks.errors import (
     NoPermission,
     NoSpace,
     NotAProject,
-    NotSeen,
+    PathNotShared,
     UnknownName,
     is_disk_full,
 )
@@ -53,7 +53,7 @@ def run_in_tools(
         if name not in session_variables
     }
     name = f"{uuid.uuid4().hex}.job"
-    secrets = check_arguments.carry(session_variables)
+    secrets = check_arguments.pack_variables(session_variables)
     if logins:
         from goldi_tasks import network  # 5 ms
 
@@ -62,9 +62,9 @@ def run_in_tools(
     try:
         # The container uses the shared directory as the same user.
         state.make(shared, ownership.owner())
-        atomic.give_tree(shared, ownership.owner())
+        atomic.change_tree_owner(shared, ownership.owner())
         for is_retry in (False, True):
-            tools = container.tools(settings, is_retry)
+            tools = container.ensure_container(settings, is_retry)
             if not any(job.cwd.is_relative_to(tree) for tree in tools.trees):
                 raise NotAProject(f"{job.cwd} is not in {tools.trees[0]}", "Change to a directory of the project")
             with _job_file(shared / job.file, f"# {tools.name} {shlex.join(argv)}") as (handle, read_reports):
@@ -73,14 +73,14 @@ def run_in_tools(
                 if reports is None:
                     exit_code = _run_with_docker(tools, job, handle)
                     reports = read_reports()
-            if reports or exit_code == check_arguments.BLIND:
+            if reports or exit_code == check_arguments.NOT_SHARED:
                 return _interpret_reports(argv[0], tools, exit_code, reports, patient)
     except OSError as error:
         raise _state_error(shared, error) from error
     raise CheckLost(f"{argv[0]} could not be started in the tools container", "Try `inv ci.tools --stop`")
 
 
-def _run_with_docker(tools: Tools, job: Job, handle: int) -> int:
+def _run_with_docker(tools: ToolsContainer, job: Job, handle: int) -> int:
     """Run `job` with docker and return docker's exit code. `handle` holds the lock on the job's file."""
     host = system_info.host()
 
@@ -88,19 +88,19 @@ def _run_with_docker(tools: Tools, job: Job, handle: int) -> int:
         locks.release(handle)
 
     if tools.settings.warm:
-        command = check_arguments.inside(tools, host, job)
-        return process.attend(
+        command = check_arguments.exec_command(tools, host, job)
+        return process.run_interruptible(
             command, release, lambda: process.capture(check_arguments.end(tools, job)), apart=not host.tty
         )
     from goldi_tasks import network  # 5 ms, not needed with a warm container
 
-    environment.furnish(tools)
+    environment.write_shared_files(tools)
     with network.file(tools.settings, with_logins=check_arguments.LOGINS in job.secrets) as secret_file:
         # The logins are in the secret file: `docker inspect` would show them among the container's variables.
         secrets = {name: value for name, value in job.secrets.items() if name != check_arguments.LOGINS}
         git_config = environment.git(tools.settings, tools.trees)
-        command = check_arguments.fresh(tools, host, secret_file, git_config, replace(job, secrets=secrets))
-        return process.attend(command, release, apart=not host.tty)
+        command = check_arguments.run_command(tools, host, secret_file, git_config, replace(job, secrets=secrets))
+        return process.run_interruptible(command, release, apart=not host.tty)
 
 
 def _state_error(shared: Path, error: OSError) -> GoldiError:
@@ -114,14 +114,14 @@ def _state_error(shared: Path, error: OSError) -> GoldiError:
     return NoPermission(f"{error.filename or shared} cannot be used: {error.strerror}", "Set XDG_STATE_HOME to another")
 
 
-def _interpret_reports(tool: str, tools: Tools, exit_code: int, reports: list[str], patient: bool) -> int:
+def _interpret_reports(tool: str, tools: ToolsContainer, exit_code: int, reports: list[str], patient: bool) -> int:
     """Return the check's exit code from the reports in its file, since docker's `exit_code` may be another one.
 
     Raises NotSeen, UnknownName, CheckLost, Interrupted.
     """
-    if exit_code == check_arguments.BLIND and not reports:
+    if exit_code == check_arguments.NOT_SHARED and not reports:
         problem = f"the engine does not see {tools.shared}: it is empty in containers"
-        raise NotSeen(problem, "Share it with the VM that the engine runs in, or set XDG_STATE_HOME")
+        raise PathNotShared(problem, "Share it with the VM that the engine runs in, or set XDG_STATE_HOME")
     if reports[-1] == "unknown":
         problem = f"the tools image has no program '{tool}'"
         raise UnknownName(problem, "Lock it in requirements-dev.lock, or correct the name")
@@ -149,7 +149,7 @@ def _job_file(path: Path, title: str) -> Iterator[tuple[int, Callable[[], list[s
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         locks.acquire(handle)
-        atomic.give(path, ownership.owner())
+        atomic.change_owner(path, ownership.owner())
         os.write(handle, " ".join([*title.split("\n"), "\n"]).encode(errors="surrogateescape"))
         yield handle, lambda: path.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     finally:

@@ -10,10 +10,10 @@ from typing import Any
 
 from goldi_tasks import locks, process, state
 from goldi_tasks.checks import check_arguments, environment
-from goldi_tasks.checks.check_arguments import Tools
+from goldi_tasks.checks.check_arguments import ToolsContainer
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
-from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, NotSeen, is_disk_full
+from goldi_tasks.errors import CheckLost, CommandFailed, NoSpace, PathNotShared, is_disk_full
 from goldi_tasks.settings import Settings
 
 # Seconds within which a new container has to lock its file.
@@ -25,14 +25,14 @@ class NoImage(Exception):
 
 
 @contextmanager
-def alone(shared: Path) -> Iterator[None]:
+def hold_lock(shared: Path) -> Iterator[None]:
     """Hold the project's lock during the block: no other process looks for its container or starts one."""
     with os.fdopen(state.open_lock(shared / "lock")) as file:
         locks.acquire(file.fileno())
         yield
 
 
-def alive(tools: Tools) -> bool:
+def is_alive(tools: ToolsContainer) -> bool:
     """Return whether the container runs: it holds a lock on a file in the shared directory."""
     try:
         with _alive_file(tools).open() as file:
@@ -41,27 +41,27 @@ def alive(tools: Tools) -> bool:
         return False
 
 
-def start(tools: Tools) -> None:
+def start(tools: ToolsContainer) -> None:
     """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
     from goldi_tasks import network  # 5 ms, only where a container is started
 
     _tidy(tools)
-    environment.furnish(tools)
+    environment.write_shared_files(tools)
     with network.file(tools.settings) as secret_file:
         command = check_arguments.start(tools, secret_file, environment.git(tools.settings, tools.trees))
         try:
             process.capture(command)
         except CommandFailed as error:
             if "is already in use" not in error.problem:
-                raise explained(error) from error
-            if not running(tools.name):
+                raise translate_error(error) from error
+            if not is_running(tools.name):
                 process.capture(Command(("docker", "rm", "--force", tools.name)))
                 process.capture(command)
         _wait_until_alive(tools)
     _retire_others(tools)
 
 
-def running(name: str) -> bool:
+def is_running(name: str) -> bool:
     """Return whether docker lists a container of this name as running."""
     try:
         return process.capture(Command(("docker", "inspect", "--format", "{{.State.Running}}", name))).strip() == "true"
@@ -69,7 +69,7 @@ def running(name: str) -> bool:
         return False
 
 
-def listed(settings: Settings) -> list[dict[str, Any]]:
+def list_containers(settings: Settings) -> list[dict[str, Any]]:
     """Return every tools container of the project, with the checks that run in it. Raises NoEngine, NoPermission.
 
     The keys are name, image, status and created, as docker prints them, and checks, a list of commands.
@@ -97,7 +97,7 @@ def listed(settings: Settings) -> list[dict[str, Any]]:
 
 def stop(settings: Settings) -> list[str]:
     """Remove every tools container of the project, even if checks run in it; return their names."""
-    names = [str(container["name"]) for container in listed(settings)]
+    names = [str(container["name"]) for container in list_containers(settings)]
     if names:
         process.capture(Command(("docker", "rm", "--force", *names)))
     return names
@@ -114,14 +114,14 @@ def _running_checks(shared: Path) -> list[tuple[str, str]]:
     return checks
 
 
-def explained(error: CommandFailed) -> Exception:
+def translate_error(error: CommandFailed) -> Exception:
     """Return the exception for a failed `docker run`. Raises NoEngine or NoPermission if no engine answers."""
     message = error.problem
     if "No such image" in message or "not find image" in message.lower() or "No such object" in message:
         return NoImage(message)
     if "bind source path does not exist" in message:
         path = message.partition("bind source path does not exist:")[2].strip().splitlines()[0]
-        return NotSeen(f"the engine does not see {path}", "Share it with the VM that the engine runs in")
+        return PathNotShared(f"the engine does not see {path}", "Share it with the VM that the engine runs in")
     if is_disk_full(message):
         return NoSpace("the disk is full: no tools container can be started", "Free some, see `inv cache.status`")
     # Raises the reason if no engine answers.
@@ -131,16 +131,16 @@ def explained(error: CommandFailed) -> Exception:
     return CheckLost(f"no tools container can be started: {first_line}", "See `docker info`, or set GOLDI_RUN=host")
 
 
-def _wait_until_alive(tools: Tools) -> None:
+def _wait_until_alive(tools: ToolsContainer) -> None:
     """Wait until the container holds the lock on its file. Raises CheckLost if it has ended."""
     started_at = time.monotonic()
     next_inspection = 0.5
-    while not alive(tools):
+    while not is_alive(tools):
         time.sleep(0.002)
         elapsed = time.monotonic() - started_at
         if elapsed > next_inspection:
             next_inspection += 1.0
-            if not running(tools.name):
+            if not is_running(tools.name):
                 problem = "the tools container ended as soon as it was started"
                 raise CheckLost(problem, f"Try `docker run --rm -it {tools.image} sh`")
         if elapsed > _START_TIMEOUT:
@@ -148,11 +148,11 @@ def _wait_until_alive(tools: Tools) -> None:
             return
 
 
-def _alive_file(tools: Tools) -> Path:
+def _alive_file(tools: ToolsContainer) -> Path:
     return tools.shared / f"{tools.name}.alive"
 
 
-def _tidy(tools: Tools) -> None:
+def _tidy(tools: ToolsContainer) -> None:
     """Remove the files of checks and containers that have ended."""
     for file in (*tools.shared.glob("*.job"), *tools.shared.glob("*.alive")):
         with suppress(OSError), file.open() as handle:
@@ -161,7 +161,7 @@ def _tidy(tools: Tools) -> None:
                 (tools.shared / f"{file.stem[-12:]}.sock").unlink(missing_ok=True)
 
 
-def _retire_others(tools: Tools) -> None:
+def _retire_others(tools: ToolsContainer) -> None:
     """Let the project's other containers, for another image, user or directory, end after their last check."""
     for file in tools.shared.glob("*.alive"):
         if file.stem != tools.name:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
-from goldi_tasks.ci.parallel import Run, plain
+from goldi_tasks.ci.parallel import Run, plain_text
 from goldi_tasks.ci.run_checks import Outcome
 
 # Characters that XML 1.0 forbids, also as references: section 2.2, https://www.w3.org/TR/xml/#charsets
@@ -14,7 +14,7 @@ _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff
 _LINES, _CHARACTERS = 60, 20_000
 
 
-def lines(outcome: Outcome) -> Iterator[str]:
+def format_results(outcome: Outcome) -> Iterator[str]:
     """Yield a line for each check, and one with the totals, for people."""
     width = max(len(run.check.name) for run in outcome.runs)
     for run in outcome.runs:
@@ -61,7 +61,7 @@ def _fill_case(case: ElementTree.Element, run: Run) -> None:
     match run.state:
         case "failed":
             failure = ElementTree.SubElement(case, "failure", {"message": f"exit code {run.exit_code}"})
-            failure.text = _escape(plain(run.output))
+            failure.text = _escape(plain_text(run.output))
         case "ended":
             ElementTree.SubElement(case, "skipped", {"message": "another check failed first"})
         case _ if run.cached:
@@ -78,7 +78,7 @@ def _escape(text: str) -> str:
 
 
 def _details(run: Run) -> str:
-    output = "\n".join(plain(run.output).splitlines()[-_LINES:])[-_CHARACTERS:]
+    output = "\n".join(plain_text(run.output).splitlines()[-_LINES:])[-_CHARACTERS:]
     # The fence is longer than any in the output, which must not end the block.
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", output)), default=0))
     summary = f"<details><summary>{run.check.name}: exit code {run.exit_code}</summary>"

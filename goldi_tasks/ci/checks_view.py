@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from goldi_tasks.ci.parallel import Run, View
+from goldi_tasks.ci.parallel import ChecksView, Run
 from goldi_tasks.command import mask
 
 _STYLES = {"waiting": "dim", "running": "cyan", "passed": "green", "failed": "red", "ended": "yellow"}
@@ -17,10 +17,10 @@ MATCHERS = Path(__file__).with_name("matchers.json")
 
 
 @contextmanager
-def shown(runs: Sequence[Run], environ: Mapping[str, str] = os.environ) -> Iterator[View]:
+def show_checks(runs: Sequence[Run], environ: Mapping[str, str] = os.environ) -> Iterator[ChecksView]:
     """Yield the view of `runs`: a table on standard error if that is a terminal, else lines on standard output."""
     if not sys.stderr.isatty() or environ.get("TERM", "dumb") in ("dumb", "unknown", ""):
-        yield Lines(runs, github="GITHUB_ACTIONS" in environ)
+        yield PlainChecks(runs, github="GITHUB_ACTIONS" in environ)
         return
     table = Table(runs)
     try:
@@ -31,7 +31,7 @@ def shown(runs: Sequence[Run], environ: Mapping[str, str] = os.environ) -> Itera
         table.live.stop()
 
 
-class Lines:
+class PlainChecks:
     """The whole output of each check when it ends; GitHub folds that of passed checks, and annotates problems.
 
     For that RUFF_OUTPUT_FORMAT makes ruff print annotations; problem matchers (`::add-matcher::`) read the usual
@@ -48,7 +48,7 @@ class Lines:
     def ended(self, run: Run) -> None:
         """Print the whole output of a check that ended."""
         is_folded = self._github and run.state == "passed"
-        print(f"{'::group::' if is_folded else '=== '}{run.check.name}: {told(run)}")
+        print(f"{'::group::' if is_folded else '=== '}{run.check.name}: {format_result(run)}")
         print(run.output, end="" if run.output.endswith("\n") or not run.output else "\n")
         print("::endgroup::" if is_folded else "", flush=True)
 
@@ -73,7 +73,7 @@ class Table:
         from rich.text import Text
 
         if run.state == "failed":
-            self._console.print(Text(f"=== {run.check.name}: {told(run)}", "bold red"))
+            self._console.print(Text(f"=== {run.check.name}: {format_result(run)}", "bold red"))
             self._console.print(Text.from_ansi(run.output))
 
     def tick(self) -> None:
@@ -102,7 +102,7 @@ class Table:
         self.live.update(Group(title, grid), refresh=True)
 
 
-def told(run: Run) -> str:
+def format_result(run: Run) -> str:
     """Return the state of a check that ended, its time, cache use and exit code, in words."""
     parts = [
         run.state,

@@ -52,7 +52,7 @@ def sessions(output: str) -> list[Session]:
     ]
 
 
-def chosen(available: Sequence[Session], names: Sequence[str]) -> list[Session]:
+def select_sessions(available: Sequence[Session], names: Sequence[str]) -> list[Session]:
     """Return the sessions with these names, without Python versions if so given; the usual ones for ().
 
     Raises UnknownName.

@@ -33,4 +33,4 @@ def sessions(settings: Settings, names: Sequence[str] = (), *, every: bool = Fal
         # The last line: for an error in the noxfile nox prints its traceback.
         reason = error.problem.rstrip().rpartition("\n")[2].removeprefix("nox: ").removeprefix("nox > ")
         raise CommandFailed(f"{command.argv[2]}: {reason}", error.code, "Run `nox --list` to see where") from error
-    return jobs.chosen(listed, names) if names else listed
+    return jobs.select_sessions(listed, names) if names else listed

@@ -52,7 +52,7 @@ class Run:
         )
 
 
-class View(Protocol):
+class ChecksView(Protocol):
     """A display of checks."""
 
     def ended(self, run: Run) -> None:
@@ -66,7 +66,7 @@ class _Stopped(Exception):
     """The check is to end, since another one failed or Ctrl-C was pressed."""
 
 
-def together(runs: Sequence[Run], cwd: Path, view: View, *, fail_fast: bool) -> None:
+def run_in_parallel(runs: Sequence[Run], cwd: Path, view: ChecksView, *, fail_fast: bool) -> None:
     """Run checks in parallel in `cwd`; if `fail_fast`, the first failure ends the others. Raises KeyboardInterrupt.
 
     No process of a check is left when this returns or raises.
@@ -133,10 +133,10 @@ def _read(run: Run, cwd: Path, stop: threading.Event, chunks: list[str], stdout:
 
 
 def _last_line(text: str) -> str:
-    lines = [line for line in plain(text).splitlines() if line.strip()]
+    lines = [line for line in plain_text(text).splitlines() if line.strip()]
     return mask(lines[-1].strip()) if lines else ""
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     """Remove colours, links and other escape sequences from `text`."""
     return _ANSI.sub("", text)

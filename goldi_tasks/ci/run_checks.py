@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks.ci.jobs import Check, turns
-from goldi_tasks.ci.parallel import Run, View, together
+from goldi_tasks.ci.parallel import ChecksView, Run, run_in_parallel
 from goldi_tasks.errors import Interrupted
 
 
@@ -28,7 +28,7 @@ class Outcome:
 class _FailureRecorder:
     """A view that forwards to another view, and records the check that failed first."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: ChecksView) -> None:
         self.view = view
         self.first_failed: Run | None = None
 
@@ -46,7 +46,7 @@ class _FailureRecorder:
 def run_all(
     checks: Sequence[Check],
     cwd: Path,
-    view: Callable[[Sequence[Run]], AbstractContextManager[View]],
+    view: Callable[[Sequence[Run]], AbstractContextManager[ChecksView]],
     *,
     fail_fast: bool,
 ) -> Outcome:
@@ -60,7 +60,7 @@ def run_all(
             recorder = _FailureRecorder(display)
             for turn in turns(checks):
                 if not (fail_fast and recorder.first_failed):
-                    together([runs[check.name] for check in turn], cwd, recorder, fail_fast=fail_fast)
+                    run_in_parallel([runs[check.name] for check in turn], cwd, recorder, fail_fast=fail_fast)
     except KeyboardInterrupt:
         raise Interrupted from None
     for run in runs.values():

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 PATIENCE = 3.0
 
 
-def trouble(host: str, environ: Mapping[str, str] = os.environ) -> str:
+def find_connection_error(host: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return why `host` (with or without a port) does not answer, as an error of the system; "" if it does.
 
     It is "" too if only the engine can know: the engine is on another machine, or the registry is behind a proxy.

@@ -36,7 +36,7 @@ _CLASSES = ("unknown", "unknown error", "unavailable", "internal")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class RegistryError:
     """An error of the registry `host` with the image `name`: its `kind` (a key of _KINDS, or odd) and its `reason`."""
 
     kind: str
@@ -87,7 +87,7 @@ class Trouble:
         return f"{remedy}; what was built is still there"
 
 
-class MissingBase(Trouble):
+class MissingBase(RegistryError):
     """A base image that is not on this machine, and whose registry does not answer."""
 
     @property
@@ -112,7 +112,7 @@ class MissingBase(Trouble):
         return "Run `inv engine.up`, which builds base images, or set PYTHON_IMAGE and NODE_IMAGE to other images"
 
 
-def read(lines: Iterable[str]) -> Trouble | None:
+def read(lines: Iterable[str]) -> RegistryError | None:
     """Return the registry's error in `lines` of buildx: any of a push, the _PULL_KINDS of a pull; None without one."""
     for line in lines:
         error = _ERROR.match(line)
@@ -122,11 +122,11 @@ def read(lines: Iterable[str]) -> Trouble | None:
     return None
 
 
-def of_cache(name: str, error: str) -> str:
+def explain_cache_error(name: str, error: str) -> str:
     """Return why the cache `name` was not imported, as a clause; "" if it was, or if it does not exist yet."""
     if not error or error.endswith(": not found"):
         return ""
-    trouble = Trouble(_kind(error), host(name), "the request", _find_reason(error))
+    trouble = RegistryError(_kind(error), host(name), "the request", _find_reason(error))
     return f"since {trouble.problem}" + (f" ({trouble.remedy})" if trouble.kind == "refused" else "")
 
 
@@ -136,7 +136,7 @@ def host(name: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
-def _parse_error(message: str, pushed: "re.Match[str] | None") -> Trouble | None:
+def _parse_error(message: str, pushed: "re.Match[str] | None") -> RegistryError | None:
     url = _URL.search(message)
     pulled = _PULL.match(message)
     name = pushed["name"] if pushed else pulled["name"] if pulled else "the request"
@@ -146,7 +146,7 @@ def _parse_error(message: str, pushed: "re.Match[str] | None") -> Trouble | None
     error = pushed["message"] if pushed else message
     kind = _kind(error)
     missing = pulled and not pushed and kind in ("dead", "cut")
-    return (MissingBase if missing else Trouble)(kind, registry, name, _find_reason(error))
+    return (MissingBase if missing else RegistryError)(kind, registry, name, _find_reason(error))
 
 
 def _kind(text: str) -> str:

@@ -14,7 +14,7 @@ from goldi_tasks.errors import NoDocker, NoEngine, NoPermission
 _SOCKET = "/var/run/docker.sock"
 
 
-def numbers(owner: tuple[int, int]) -> tuple[int, int]:
+def map_owner(owner: tuple[int, int]) -> tuple[int, int]:
     """Return the uid and gid that `owner` has in a container."""
     return (0, 0) if owner != (0, 0) and answers() else owner
 

@@ -102,10 +102,12 @@ def docker() -> Docker:
         info = info_future.result()
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    return put_together(info, buildx, builders_future.result())
+    return parse_system_info(info, buildx, builders_future.result())
 
 
-def put_together(info: Mapping[str, Any], buildx: tuple[int, ...], builders: Sequence[tuple[str, str, bool]]) -> Docker:
+def parse_system_info(
+    info: Mapping[str, Any], buildx: tuple[int, ...], builders: Sequence[tuple[str, str, bool]]
+) -> Docker:
     """Combine the answers of `docker info`, `docker buildx version` and `docker buildx ls`."""
     return Docker(
         engine=version(str(info.get("ServerVersion", ""))),

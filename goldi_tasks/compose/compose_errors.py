@@ -19,7 +19,7 @@ _COMMAND_PREFIX = re.compile(r"^docker compose: ")
 _GO_ERROR_PREFIX = re.compile(r"^(Error response from daemon|failed to create task for container|error): ", re.I)
 
 
-def explained(error: CommandFailed, project: Path) -> GoldiError:
+def translate(error: CommandFailed, project: Path) -> GoldiError:
     """Translate the failure of a compose command. Raises NoEngine or NoPermission where no engine answers."""
     output = _COMMAND_PREFIX.sub("", error.problem)
     for match in (_match_file, _match_engine, _match_images, _match_mounts):

@@ -51,7 +51,7 @@ def load(settings: Settings, compose: Compose) -> Stack:
         return stack_model.parse(json.loads(process.capture(command, cwd=settings.project)))
     except CommandFailed as error:
         check_version()
-        raise compose_errors.explained(error, settings.project) from error
+        raise compose_errors.translate(error, settings.project) from error
 
 
 def check_version() -> None:

@@ -56,7 +56,7 @@ class Container:
         return self.state == "running" and self.health in ("", "healthy")
 
 
-def listed(service: str = "", project: str = "") -> list[Container]:
+def list_containers(service: str = "", project: str = "") -> list[Container]:
     """Return the containers of a service or of a project's stack, running or not. Raises NoEngine, NoPermission."""
     filters = [f"{label}={value}" for label, value in ((PROJECT_LABEL, project), (SERVICE_LABEL, service)) if value]
     flags = (part for label_filter in filters or [PROJECT_LABEL] for part in ("--filter", f"label={label_filter}"))

@@ -20,15 +20,15 @@ def down(settings: Settings, confirm: Confirm | None, *, agreed: bool = False) -
     """
     compose = compose_project.open_project(settings)
     name = compose_project.load(settings, compose).name
-    stack_owner.expect_ours(settings, name, containers.listed(project=name))
-    volumes = preflight.volumes(name)
+    stack_owner.expect_ours(settings, name, containers.list_containers(project=name))
+    volumes = preflight.list_volumes(name)
     cache_volumes = [
         volume for volume in volumes if "bind" in str((volume.get("Options") or {}).get("o", "")).split(",")
     ]
     data_volumes = [volume for volume in volumes if volume not in cache_volumes]
     data_names = [str(volume["Name"]) for volume in data_volumes]
     if confirm and data_volumes:
-        unknown_names = stack_owner.unknown(settings, data_volumes)
+        unknown_names = stack_owner.find_unknown_volumes(settings, data_volumes)
         if unknown_names and agreed:
             remedy = f"If its data is not needed, run `docker volume rm {' '.join(unknown_names)}`"
             problem = (
@@ -55,9 +55,9 @@ def _describe_loss(settings: Settings, name: str, data_names: list[str], unknown
 def _run(settings: Settings, command: Command) -> None:
     """Run a command and show its output. Raises what a failure of compose means."""
     if process.is_dry():
-        process.live(command)
+        process.run_in_terminal(command)
         return
     try:
-        process.listen(command, cwd=settings.project)
+        process.capture_stderr(command, cwd=settings.project)
     except CommandFailed as error:
-        raise compose_errors.explained(error, settings.project) from error
+        raise compose_errors.translate(error, settings.project) from error

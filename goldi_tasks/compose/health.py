@@ -17,7 +17,7 @@ _NEVER = datetime.fromisoformat("0001-01-01T00:00:00Z")
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckRun:
     """A run of a health check: when it ended, whether it passed, what it printed."""
 
     end: datetime
@@ -35,7 +35,7 @@ class Health:
     state: str
     started: datetime
     status: str
-    checks: tuple[Check, ...]
+    checks: tuple[CheckRun, ...]
     retries: int
 
     @property
@@ -63,7 +63,7 @@ class Health:
         return self.started > moment or failed >= min(self.retries, _MAX_CHECKS)
 
 
-def inspected(container_ids: Iterable[str]) -> dict[str, Health]:
+def inspect(container_ids: Iterable[str]) -> dict[str, Health]:
     """Return the health of containers, by id; without those that were removed meanwhile."""
     if not (ids := tuple(container_ids)):
         return {}
@@ -79,7 +79,7 @@ def parse(row: Mapping[str, Any]) -> Health:
     state, healthcheck = row["State"], row["Config"].get("Healthcheck") or {}
     started, health = _parse_time(state.get("StartedAt")), state.get("Health") or {}
     results = (
-        Check(_parse_time(result.get("End")), result.get("ExitCode") == 0, str(result.get("Output", "")))
+        CheckRun(_parse_time(result.get("End")), result.get("ExitCode") == 0, str(result.get("Output", "")))
         for result in health.get("Log") or ()
         if _parse_time(result.get("Start")) >= started
     )
@@ -98,7 +98,7 @@ def verdicts(containers: Iterable[Container]) -> dict[str, datetime]:
 
     Checks up to that moment are ignored after a start, which may make the container healthy.
     """
-    health_by_id = inspected(container.id for container in containers if container.health == "unhealthy")
+    health_by_id = inspect(container.id for container in containers if container.health == "unhealthy")
     return {key: health.checks[-1].end if health.checks else health.started for key, health in health_by_id.items()}
 
 

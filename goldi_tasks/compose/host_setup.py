@@ -26,7 +26,7 @@ def plan(settings: Settings) -> Callable[[], None]:
     roots = {name: values[name] or None for name in settings.roots.variables}
 
     def write() -> None:
-        container_mounts.prepare(settings)
+        container_mounts.create_mount_directories(settings)
         try:
             # The services run as the user who called sudo.
             state.rewrite(network_file, network_text, ownership.owner())
@@ -61,7 +61,7 @@ def prepare_project(start: Path) -> None:
 
 def variables(settings: Settings) -> dict[str, str]:
     """Return the variables with which compose learns about this machine."""
-    user = rootless.numbers(ownership.owner())
+    user = rootless.map_owner(ownership.owner())
     return compose_arguments.machine(settings, user, _network_file(settings))
 
 

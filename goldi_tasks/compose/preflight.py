@@ -18,16 +18,16 @@ from goldi_tasks.errors import CommandFailed, StackRefused
 from goldi_tasks.settings import Settings
 
 # A volume as `docker volume inspect` prints it.
-Inspected = Mapping[str, Any]
+InspectedVolume = Mapping[str, Any]
 
 
-def refuse(
+def expect_startable(
     settings: Settings,
     compose: Compose,
     stack: Stack,
     services: Sequence[Service],
     containers: Sequence[Container],
-    volumes: Sequence[Inspected],
+    volumes: Sequence[InspectedVolume],
 ) -> None:
     """Check that the stack can start. Raises StackRefused.
 
@@ -49,7 +49,7 @@ def refuse(
     _check_ports(settings, compose, services, containers)
 
 
-def volumes(project: str = "") -> list[Inspected]:
+def list_volumes(project: str = "") -> list[InspectedVolume]:
     """Return the volumes of a stack, or of all stacks, as `docker volume inspect` prints them."""
     label = f"label={PROJECT_LABEL}={project}" if project else f"label={PROJECT_LABEL}"
     names = process.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
@@ -69,7 +69,7 @@ def _check_secret(name: str, file: Path, service: Service) -> None:
         command = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
         raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Create it: {command}")
     file_status = file.stat()
-    owner, _ = rootless.numbers((file_status.st_uid, file_status.st_gid))
+    owner, _ = rootless.map_owner((file_status.st_uid, file_status.st_gid))
     if not file_status.st_mode & stat.S_IROTH and str(owner) != service.user:
         problem = f"{service.name} cannot read its secret {file}, which only the file's owner can read"
         raise StackRefused(
@@ -77,7 +77,7 @@ def _check_secret(name: str, file: Path, service: Service) -> None:
         )
 
 
-def _check_options(volumes: Sequence[Volume], existing: Sequence[Inspected]) -> None:
+def _check_options(volumes: Sequence[Volume], existing: Sequence[InspectedVolume]) -> None:
     """Require that existing volumes have the options of the compose file: a volume keeps those it was created with."""
     options_by_name = {inspected["Name"]: inspected.get("Options") or {} for inspected in existing}
     for volume in volumes:
@@ -109,7 +109,7 @@ def _check_devices(settings: Settings, stack: Stack, services: Sequence[Service]
         if not device.is_dir() and (device.exists() or device not in cache_directories):
             problem = f"the volume {volume.name} is {device}, which is not a directory"
             raise StackRefused(problem, f"Create it with `mkdir -m 700 '{device}'`, or name {alternative}")
-        if target in cache_targets and (problem_and_remedy := ownership.trouble(device, alternative)):
+        if target in cache_targets and (problem_and_remedy := ownership.find_problem(device, alternative)):
             raise StackRefused(
                 f"the volume {volume.name} is {device}, and {problem_and_remedy[0]}", problem_and_remedy[1]
             )

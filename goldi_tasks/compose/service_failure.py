@@ -22,7 +22,7 @@ def broken(service_containers: Iterable[Container]) -> dict[str, str]:
     """
     running = {container.id: container for container in service_containers if container.state == "running"}
     errors = {}
-    for container_id, state in health.inspected(running).items():
+    for container_id, state in health.inspect(running).items():
         lines = containers.last_lines(running[container_id], _MAX_LINES, state.started.isoformat())
         if error := serve_error(lines):
             errors[container_id] = error
@@ -58,7 +58,7 @@ def of_container(container: Container) -> StackFailed:
     lines = containers.last_lines(container)
     _show(container, lines)
     if container.health == "unhealthy":
-        current_health = health.inspected([container.id]).get(container.id)
+        current_health = health.inspect([container.id]).get(container.id)
         output = f": {mask(current_health.output)}" if current_health and current_health.output else ""
         remedy = f"See `inv compose.logs --service {container.service}`"
         return StackFailed(f"{container.service} is unhealthy{output}", remedy)

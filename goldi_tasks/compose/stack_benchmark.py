@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from goldi_tasks import process
-from goldi_tasks.benchmark.limits import Limit, Report
+from goldi_tasks.benchmark.limits import Limit, LimitReport
 from goldi_tasks.benchmark.times import COMPILED, Times
 from goldi_tasks.command import Command
 from goldi_tasks.compose import compose_project, containers, down, up
@@ -27,13 +27,13 @@ _STARTUP_LINE = "Application startup complete"
 _SETTLE_SECONDS, _TIMEOUT = 1.0, 20.0
 
 
-def measure(settings: Settings, number: int, report: Callable[[str], None]) -> Report:
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> LimitReport:
     """Measure `number` rounds with the dev stack, which is taken down again if it was not up. Raises as `up` does."""
     compose = compose_project.open_project(settings)
     stack = compose_project.load(settings, compose)
-    was_up = bool(containers.listed(project=stack.name))
+    was_up = bool(containers.list_containers(project=stack.name))
     report("the dev stack")
-    up.up(settings, up.Asked(("dev",)))
+    up.up(settings, up.StartRequest(("dev",)))
     try:
         times = Times(report)
         for index in range(number):
@@ -53,7 +53,7 @@ def measure(settings: Settings, number: int, report: Callable[[str], None]) -> R
     finally:
         if not was_up:
             down.down(settings, None)
-    return Report(number, os.cpu_count() or 1, times.medians(), LIMITS, "task")
+    return LimitReport(number, os.cpu_count() or 1, times.medians(), LIMITS, "task")
 
 
 def _run_quietly(command: Command, settings: Settings) -> None:
@@ -62,7 +62,7 @@ def _run_quietly(command: Command, settings: Settings) -> None:
 
 def _find_uvicorn_container(project: str) -> Container:
     """Return the container of the service that serves Python, by what uvicorn logs at its start."""
-    for container in containers.listed(project=project):
+    for container in containers.list_containers(project=project):
         if any(_STARTUP_LINE in line for line in containers.last_lines(container, 500)):
             return container
     raise StackFailed("no service of the dev profile serves with uvicorn", "There is nothing to measure here")

@@ -116,14 +116,14 @@ def _parse_volume(section: Mapping[str, Any]) -> Volume:
     return Volume(str(section.get("name", "")), options, bool(section.get("external")))
 
 
-def choose(stack: Stack, profiles: Sequence[str], names: Sequence[str] = ()) -> tuple[Service, ...]:
+def select_services(stack: Stack, profiles: Sequence[str], names: Sequence[str] = ()) -> tuple[Service, ...]:
     """Return the services of `profiles`, or `names` and their dependencies. Raises UnknownName, SettingsError."""
     for profile in profiles:
         if profile not in stack.profiles:
             raise UnknownName(
                 f"no service has the profile '{profile}'", did_you_mean(profile, stack.profiles).capitalize()
             )
-    known(stack, names)
+    expect_services(stack, names)
     enabled = {
         name: service
         for name, service in stack.services.items()
@@ -148,7 +148,7 @@ def choose(stack: Stack, profiles: Sequence[str], names: Sequence[str] = ()) -> 
     return tuple(chosen.values())
 
 
-def known(stack: Stack, names: Iterable[str]) -> None:
+def expect_services(stack: Stack, names: Iterable[str]) -> None:
     """Require that each of `names` is a service. Raises UnknownName."""
     for name in names:
         if name not in stack.services:

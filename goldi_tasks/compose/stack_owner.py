@@ -62,7 +62,7 @@ def expect_not_theirs(settings: Settings, volumes: Sequence[Mapping[str, Any]]) 
             raise StackRefused(f"the volume {volume['Name']} holds data of {other}", remedy)
 
 
-def unknown(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> list[str]:
+def find_unknown_volumes(settings: Settings, volumes: Sequence[Mapping[str, Any]]) -> list[str]:
     """Return the names of the volumes whose checkout is unknown.
 
     Raises StackRefused for a volume of another checkout: it created the volume, or a container of it uses the volume.

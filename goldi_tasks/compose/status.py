@@ -9,7 +9,7 @@ from goldi_tasks.compose import health as health_
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.health import Health
 from goldi_tasks.compose.stack_model import Service, Stack
-from goldi_tasks.compose.up import Result
+from goldi_tasks.compose.up import StartedStack
 from goldi_tasks.errors import StackFailed
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import Settings
@@ -29,7 +29,7 @@ def urls(service: Service) -> list[str]:
     return addresses
 
 
-def summary(result: Result) -> list[str]:
+def summary(result: StartedStack) -> list[str]:
     """Format what `up` has started, for people."""
     states = {container.service: _health_or_state(container) for container in result.containers}
     width = max((len(service.name) for service in result.services), default=0)
@@ -48,14 +48,14 @@ def as_json(services: Sequence[Service], stack_containers: Sequence[Container]) 
     return [_build_row(container, by_name.get(container.service)) for container in stack_containers]
 
 
-def rows(settings: Settings) -> list[Row]:
+def list_containers(settings: Settings) -> list[Row]:
     """Return every container of the stack, by service. Raises SettingsError, NoEngine."""
     stack = compose_project.load(settings, compose_project.open_project(settings))
-    stack_containers = sorted(containers.listed(project=stack.name), key=lambda container: container.service)
+    stack_containers = sorted(containers.list_containers(project=stack.name), key=lambda container: container.service)
     return [_build_row(container, stack.services.get(container.service)) for container in stack_containers]
 
 
-def table(container_rows: Sequence[Row]) -> list[str]:
+def format_containers(container_rows: Sequence[Row]) -> list[str]:
     """Format `rows` for people."""
     if not container_rows:
         return [as_typed("nothing is running; `inv compose.up` starts the stack")]
@@ -66,19 +66,21 @@ def table(container_rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def health(settings: Settings, profiles: Sequence[str]) -> list[Row]:
+def list_health(settings: Settings, profiles: Sequence[str]) -> list[Row]:
     """Return the health of each service of `profiles`; without profiles, of those with a container. Raises UnknownName.
 
     The only source is what the engine keeps of health checks since the last start; the last check decides.
     """
     stack = compose_project.load(settings, compose_project.open_project(settings))
-    containers_by_service = {container.service: container for container in containers.listed(project=stack.name)}
+    containers_by_service = {
+        container.service: container for container in containers.list_containers(project=stack.name)
+    }
     names = (
-        [service.name for service in stack_model.choose(stack, profiles) if service.starts]
+        [service.name for service in stack_model.select_services(stack, profiles) if service.starts]
         if profiles
         else sorted(containers_by_service)
     )
-    health_by_id = health_.inspected(container.id for container in containers_by_service.values())
+    health_by_id = health_.inspect(container.id for container in containers_by_service.values())
     return [_build_health_row(name, stack, containers_by_service.get(name), health_by_id) for name in names]
 
 
@@ -96,7 +98,7 @@ def _build_health_row(name: str, stack: Stack, container: Container | None, heal
     }
 
 
-def health_table(health_rows: Sequence[Row]) -> list[str]:
+def format_health(health_rows: Sequence[Row]) -> list[str]:
     """Format `health` for people."""
     width = max((len(row["service"]) for row in health_rows), default=0)
     return [f"{row['service']:<{width}}  {row['health']:<10}  {row['check']}".rstrip() for row in health_rows]

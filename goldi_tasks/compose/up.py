@@ -43,7 +43,7 @@ _CHANGE_ENDINGS = (" Created", " Started", " Recreated", " Removed", " Pulled", 
 
 
 @dataclass(frozen=True)
-class Asked:
+class StartRequest:
     """The services to bring up: `services` of `profiles`, all of them if none is named, within `timeout` seconds.
 
     `recreate` replaces every container; `watched` services have the source in their image.
@@ -57,7 +57,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Result:
+class StartedStack:
     """The started services in start order, their containers, the duration, and whether compose `changed` anything."""
 
     stack: Stack
@@ -67,7 +67,7 @@ class Result:
     changed: bool
 
 
-def up(settings: Settings, request: Asked) -> Result | None:
+def up(settings: Settings, request: StartRequest) -> StartedStack | None:
     """Bring up the requested services and wait until all are healthy; return None in a dry run.
 
     Raises NoDevcontainer, UnknownName, SettingsError, StackRefused before anything is changed or written; StackFailed,
@@ -79,12 +79,12 @@ def up(settings: Settings, request: Asked) -> Result | None:
     with ThreadPoolExecutor() as pool:
         last_built = () if process.is_dry() else last_targets.recall(settings, request_key)
         up_to_date = pool.submit(_are_up_to_date, settings, last_built)
-        all_containers, all_volumes = pool.submit(containers.listed), pool.submit(preflight.volumes)
+        all_containers, all_volumes = pool.submit(containers.list_containers), pool.submit(preflight.list_volumes)
         host_plan = pool.submit(host_setup.plan, settings)
         compose, stack, services = _select_services(settings, request)
         earlier = [container for container in all_containers.result() if container.project == stack.name]
         starting = tuple(service for service in services if service.starts)
-        preflight.refuse(settings, compose, stack, starting, earlier, all_volumes.result())
+        preflight.expect_startable(settings, compose, stack, starting, earlier, all_volumes.result())
         write_host_files = host_plan.result()
         if not process.is_dry():
             # All checks have passed: write to this machine.
@@ -103,7 +103,7 @@ def up(settings: Settings, request: Asked) -> Result | None:
     argv = ("up", "--detach", "--no-build", "--remove-orphans", *flags, *request.services)
     command = compose.command(request.profiles, *argv)
     if process.is_dry():
-        process.live(command, cwd=settings.project)
+        process.run_in_terminal(command, cwd=settings.project)
         return None
     # A start may repair an unhealthy container; a healthy one may have failed since its last check.
     verdicts = health.verdicts(earlier)
@@ -116,34 +116,36 @@ def up(settings: Settings, request: Asked) -> Result | None:
             changed = _start(command, settings.project, stack, starting, request.timeout, verdicts, output)
         finally:
             if any(map(_VOLUME_CREATED.search, output)):
-                stack_owner.remember(settings, preflight.volumes(stack.name), all_volumes.result())
+                stack_owner.remember(settings, preflight.list_volumes(stack.name), all_volumes.result())
     if app_errors.result():
         wait.expect_served(
-            container for container in containers.listed(project=stack.name) if container.service in starting_names
+            container
+            for container in containers.list_containers(project=stack.name)
+            if container.service in starting_names
         )
     ready_containers = wait.until_healthy(stack, starting, request.timeout, verdicts)
-    return Result(stack, starting, ready_containers, time.monotonic() - started_at, changed)
+    return StartedStack(stack, starting, ready_containers, time.monotonic() - started_at, changed)
 
 
-def watch(settings: Settings, request: Asked) -> None:
+def watch_services(settings: Settings, request: StartRequest) -> None:
     """Copy saved files to the requested services, which are up, until Ctrl-C. Raises CommandFailed, Interrupted."""
     compose = compose_project.open_project(settings, watched=True)
     secrets = {} if process.is_dry() else network.secrets(settings)
     command = compose.command(request.profiles, "watch", "--no-up", *request.services, secrets=secrets)
-    process.live(command, cwd=settings.project)
+    process.run_in_terminal(command, cwd=settings.project)
 
 
-def build(settings: Settings, request: Asked) -> None:
+def build_services(settings: Settings, request: StartRequest) -> None:
     """Bring the images of the requested services up to date. Raises UnknownName, SettingsError, a build's errors."""
     compose, _, services = _select_services(settings, request)
     _build_images(settings, compose, services, _list_bake_targets(settings, services))
 
 
-def _select_services(settings: Settings, request: Asked) -> tuple[Compose, Stack, tuple[Service, ...]]:
+def _select_services(settings: Settings, request: StartRequest) -> tuple[Compose, Stack, tuple[Service, ...]]:
     """Read the compose file and select the requested services."""
     compose = compose_project.open_project(settings, watched=request.watched)
     stack = compose_project.load(settings, compose)
-    return compose, stack, stack_model.choose(stack, request.profiles, request.services)
+    return compose, stack, stack_model.select_services(stack, request.profiles, request.services)
 
 
 def _are_up_to_date(settings: Settings, targets: Sequence[str]) -> bool:
@@ -169,10 +171,10 @@ def _find_external_images(services: Sequence[Service], containers_before: Sequen
 def _build_images(settings: Settings, compose: Compose, services: Sequence[Service], targets: Sequence[str]) -> None:
     """Bring images up to date: the `targets` of bake through our build, others through compose's."""
     if targets:
-        builds.build(settings, BuildRequest(tuple(targets)), summary.show_if_built)
+        builds.build_targets(settings, BuildRequest(tuple(targets)), summary.show_if_built)
     if other_names := [service.name for service in services if service.target and service.target not in targets]:
         command = compose.command(("*",), "build", *other_names, secrets=network.secrets(settings))
-        process.live(command, cwd=settings.project)
+        process.run_in_terminal(command, cwd=settings.project)
 
 
 def _start(
@@ -223,7 +225,7 @@ def _run(command: Command, project: Path, stack: Stack, lines: list[str]) -> boo
                 if waiting_names and time.monotonic() - checked_at > _CHECK_INTERVAL:
                     wait.expect_alive(
                         container
-                        for container in containers.listed(project=stack.name)
+                        for container in containers.list_containers(project=stack.name)
                         if container.name in waiting_names
                     )
                     checked_at = time.monotonic()
@@ -240,7 +242,7 @@ def _reports_change(line: str) -> bool:
 def _find_recovering(lines: Sequence[str], stack: Stack, verdicts: Mapping[str, datetime]) -> Container | None:
     """Return the container that compose gave up for, if it may become healthy."""
     names = {match[1] for line in lines if (match := _UNHEALTHY_DEPENDENCY.search(line))}
-    for container in containers.listed(project=stack.name) if names else ():
+    for container in containers.list_containers(project=stack.name) if names else ():
         if container.name in names and container.id in verdicts and not wait.is_unhealthy(container, verdicts):
             return container
     return None
@@ -251,10 +253,10 @@ def _explain_failure(
 ) -> GoldiError:
     """Return why compose failed: the error of a service that it waited for, or its own."""
     if "dependency failed to start" in output or "didn't complete successfully" in output:
-        by_name = {container.service: container for container in containers.listed(project=stack.name)}
+        by_name = {container.service: container for container in containers.list_containers(project=stack.name)}
         for service in services:
             container = by_name.get(service.name)
             if container and (container.health == "unhealthy" or container.exit_code):
                 return service_failure.of_container(container)
         return StackFailed(f"the stack did not start: {output.splitlines()[-1].strip()}", "See `inv compose.logs`")
-    return compose_errors.explained(CommandFailed(output or error.problem, error.code), project)
+    return compose_errors.translate(CommandFailed(output or error.problem, error.code), project)

@@ -24,7 +24,7 @@ def until_healthy(
     reported_names: set[str] = set()
     names = [service.name for service in services]
     while True:
-        by_service = {container.service: container for container in containers.listed(project=stack.name)}
+        by_service = {container.service: container for container in containers.list_containers(project=stack.name)}
         current = [by_service[name] for name in names if name in by_service]
         for container in current:
             if _has_failed(container, stack) or (container.health == "unhealthy" and is_unhealthy(container, verdicts)):
@@ -74,7 +74,7 @@ def is_unhealthy(container: Container, verdicts: Mapping[str, datetime]) -> bool
     """Return whether a container that Docker calls unhealthy is so by checks since `verdicts`."""
     if not (moment := verdicts.get(container.id)):
         return True
-    current_health = health.inspected([container.id]).get(container.id)
+    current_health = health.inspect([container.id]).get(container.id)
     return bool(current_health and current_health.is_unhealthy_since(moment))
 
 

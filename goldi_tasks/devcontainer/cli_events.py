@@ -18,7 +18,7 @@ _DAEMON_ERROR = re.compile(r"Error response from daemon: (.+)")
 
 
 @dataclass
-class Story:
+class UpEvents:
     """The events of one `devcontainer up`.
 
     `result` is its last event, `output` what the project's commands printed, `daemon` the engine's last error.

@@ -41,7 +41,7 @@ _MOUNT_VALUE = re.compile(r"[^,]+")
 
 
 @dataclass(frozen=True)
-class Found:
+class DevContainer:
     """A dev container of the project: id, whether it is `running`, its start time, project folder and image id.
 
     `mounts` are sources by target. `metadata` are the configurations that it was made from, the later ones over the
@@ -63,18 +63,18 @@ class Found:
         return next((str(part["remoteUser"]) for part in reversed(self.metadata) if part.get("remoteUser")), "")
 
 
-def found(inspected: str) -> list[Found]:
+def parse_containers(inspected: str) -> list[DevContainer]:
     """Return the containers that `docker inspect` printed, running ones first."""
     containers = [_parse_container(row) for row in json.loads(inspected or "[]")]
     return sorted(containers, key=lambda container: not container.running)
 
 
-def _parse_container(row: Mapping[str, Any]) -> Found:
+def _parse_container(row: Mapping[str, Any]) -> DevContainer:
     try:
         metadata = json.loads(row["Config"]["Labels"].get(METADATA) or "[]")
     except ValueError:
         metadata = []
-    return Found(
+    return DevContainer(
         id=row["Id"],
         running=row["State"]["Status"] == "running",
         started=row["State"].get("StartedAt", ""),
@@ -136,8 +136,8 @@ def install(folder: Path) -> Command:
     )
 
 
-def inside(
-    container: Found, host: Host, cwd: Path, environ: Mapping[str, str], mark: str, argv: tuple[str, ...]
+def exec_in_container(
+    container: DevContainer, host: Host, cwd: Path, environ: Mapping[str, str], mark: str, argv: tuple[str, ...]
 ) -> Command:
     """Return `docker exec` of `argv` in the container, in `cwd`, as its user, with the environment that tools get.
 
@@ -152,13 +152,13 @@ def inside(
     return Command((*docker_exec, container.id, "sh", "-c", _START_SCRIPT, "exec", *argv), env)
 
 
-def end(container: Found, mark: str, signal: str) -> Command:
+def signal_processes(container: DevContainer, mark: str, signal: str) -> Command:
     """Return the command that sends `signal` to the processes that `inside` started with `mark`, and their children."""
     user = ("--user", container.user) if container.user else ()
     return Command(("docker", "exec", *user, container.id, "sh", "-c", _KILL_SCRIPT, "end", f"{MARK}={mark}", signal))
 
 
-def start(container: Found) -> Command:
+def start(container: DevContainer) -> Command:
     """Return the command that starts a stopped container."""
     return Command(("docker", "start", container.id))
 
@@ -168,7 +168,7 @@ def remove(ids: list[str]) -> Command:
     return Command(("docker", "rm", "--force", "--volumes", *ids))
 
 
-def remote_env(container: Found, environ: Mapping[str, str]) -> dict[str, str]:
+def remote_env(container: DevContainer, environ: Mapping[str, str]) -> dict[str, str]:
     """Return `remoteEnv` of devcontainer.json with variables substituted; a value of null is left out."""
     values: dict[str, Any] = {}
     for part in container.metadata:
@@ -176,7 +176,7 @@ def remote_env(container: Found, environ: Mapping[str, str]) -> dict[str, str]:
     return {name: _substitute(str(value), container, environ) for name, value in values.items() if value is not None}
 
 
-def _substitute(text: str, container: Found, environ: Mapping[str, str]) -> str:
+def _substitute(text: str, container: DevContainer, environ: Mapping[str, str]) -> str:
     def replacement(match: "re.Match[str]") -> str:
         kind, name, default = match[1], match[2] or "", match[3] or ""
         folder = container.folder
@@ -190,7 +190,7 @@ def _substitute(text: str, container: Found, environ: Mapping[str, str]) -> str:
     return _VARIABLE.sub(replacement, text)
 
 
-def owner(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Command:
+def run_owner_program(image: str, name: str, folder: Path, argv: tuple[str, ...]) -> Command:
     """Return `docker run` of a Python program from standard input, as root, that may change owners in `folder`.
 
     `folder` is mounted at /git, the first of the program's arguments; nothing else of the machine is mounted.

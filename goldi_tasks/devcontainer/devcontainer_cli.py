@@ -35,7 +35,7 @@ def _install() -> None:
     parent = folder().parent
     try:
         state.make(parent)
-        with atomic.locked(parent):
+        with atomic.lock_directory(parent):
             # Another process may have installed it meanwhile.
             if not own().exists():
                 _fetch(parent)
@@ -57,6 +57,6 @@ def _fetch(parent: Path) -> None:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
     process.capture(devcontainer_arguments.install(draft))
-    atomic.give_tree(draft, ownership.owner_in(parent))
+    atomic.change_tree_owner(draft, ownership.owner_of_new_files(parent))
     shutil.rmtree(folder(), ignore_errors=True)
     draft.rename(folder())

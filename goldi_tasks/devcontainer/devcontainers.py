@@ -3,12 +3,12 @@
 from goldi_tasks import process
 from goldi_tasks.client import system_info
 from goldi_tasks.devcontainer import devcontainer_arguments
-from goldi_tasks.devcontainer.devcontainer_arguments import Found
+from goldi_tasks.devcontainer.devcontainer_arguments import DevContainer
 from goldi_tasks.errors import CommandFailed, NoDevcontainer
 from goldi_tasks.settings import Settings
 
 
-def containers(settings: Settings) -> list[Found]:
+def containers(settings: Settings) -> list[DevContainer]:
     """Return all dev containers of the project, running ones first. Raises NoEngine, NoPermission."""
     try:
         ids = process.capture(devcontainer_arguments.listed(settings.project)).split()
@@ -19,12 +19,12 @@ def containers(settings: Settings) -> list[Found]:
         raise
 
 
-def inspected(ids: list[str]) -> list[Found]:
+def inspected(ids: list[str]) -> list[DevContainer]:
     """Return the dev containers with these ids. Raises CommandFailed."""
-    return devcontainer_arguments.found(process.capture(devcontainer_arguments.inspected(ids)))
+    return devcontainer_arguments.parse_containers(process.capture(devcontainer_arguments.inspected(ids)))
 
 
-def running(settings: Settings) -> Found:
+def running(settings: Settings) -> DevContainer:
     """Return the running dev container. Raises NoDevcontainer, NoEngine, NoPermission."""
     project_containers = containers(settings)
     if not project_containers or not project_containers[0].running:

@@ -20,13 +20,13 @@ def execute(settings: Settings, argv: tuple[str, ...]) -> int:
     current = Path.cwd()
     cwd = current if current.is_relative_to(settings.project) else settings.project
     mark = uuid.uuid4().hex
-    command = devcontainer_arguments.inside(container, host, cwd, os.environ, mark, argv)
+    command = devcontainer_arguments.exec_in_container(container, host, cwd, os.environ, mark, argv)
     if process.is_dry():
         print(command)
         return 0
     end_calls = [
-        lambda signal=signal: process.capture(devcontainer_arguments.end(container, mark, signal))
+        lambda signal=signal: process.capture(devcontainer_arguments.signal_processes(container, mark, signal))
         for signal in ("INT", "TERM", "KILL")
     ]
     # With a terminal, Ctrl-C reaches the program through that.
-    return process.attend(command, *end_calls, apart=not host.tty)
+    return process.run_interruptible(command, *end_calls, apart=not host.tty)

@@ -12,22 +12,22 @@ from goldi_tasks import process
 from goldi_tasks.client import rootless
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments, git_ownership
-from goldi_tasks.devcontainer.git_ownership import Wrong
+from goldi_tasks.devcontainer.git_ownership import GitProblem
 from goldi_tasks.errors import CommandFailed, Interrupted, NoPermission, NotAProject
 from goldi_tasks.settings import Settings
 
 
 @dataclass(frozen=True)
-class Report:
+class GitDirectoryReport:
     """The problems in `folder` for the user `uid`, `gid`."""
 
     folder: Path
     uid: int
     gid: int
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[GitProblem, ...]
 
 
-def look(settings: Settings, environ: Mapping[str, str] = os.environ) -> Report:
+def inspect(settings: Settings, environ: Mapping[str, str] = os.environ) -> GitDirectoryReport:
     """Return what is wrong in git's directory of the project; for a worktree, in that of the main repository.
 
     Raises NotAProject without git, NoPermission if it cannot be read.
@@ -35,14 +35,14 @@ def look(settings: Settings, environ: Mapping[str, str] = os.environ) -> Report:
     folder = directory(settings.project)
     uid, gid = _expected_owner(settings.project, environ)
     try:
-        return Report(folder, uid, gid, tuple(git_ownership.look(str(folder), uid)))
+        return GitDirectoryReport(folder, uid, gid, tuple(git_ownership.find_problems(str(folder), uid)))
     except OSError as error:
         raise NoPermission(
             f"{folder} cannot be read: {error.strerror}", f"Run {_chown_hint(folder, uid, gid)}"
         ) from error
 
 
-def mend(report: Report, images: Iterable[str]) -> list[Wrong]:
+def repair(report: GitDirectoryReport, images: Iterable[str]) -> list[GitProblem]:
     """Repair the problems of `report`; return those that remain.
 
     Files of other users are changed in a container of one of `images`. Raises NoPermission if no container can do it.
@@ -50,7 +50,7 @@ def mend(report: Report, images: Iterable[str]) -> list[Wrong]:
     folder, uid, gid = report.folder, report.uid, report.gid
     has_foreign_files = any(wrong.reason != "is not writable" for wrong in report.wrong)
     if not has_foreign_files or os.getuid() == 0:
-        return git_ownership.mend(str(folder), uid, gid)
+        return git_ownership.repair(str(folder), uid, gid)
     for image in images:
         with suppress(CommandFailed, ValueError):
             # Without an engine, the image or Python in it: try the next image.
@@ -81,11 +81,11 @@ def _expected_owner(project: Path, environ: Mapping[str, str]) -> tuple[int, int
     return status.st_uid, status.st_gid
 
 
-def _repair_in_container(image: str, report: Report) -> list[Wrong]:
+def _repair_in_container(image: str, report: GitDirectoryReport) -> list[GitProblem]:
     """Repair as root in a container that mounts only this directory; return what remains."""
     name = f"goldi-git-{uuid.uuid4().hex[:12]}"
-    numbers = rootless.numbers((report.uid, report.gid))
-    command = devcontainer_arguments.owner(image, name, report.folder, tuple(map(str, numbers)))
+    numbers = rootless.map_owner((report.uid, report.gid))
+    command = devcontainer_arguments.run_owner_program(image, name, report.folder, tuple(map(str, numbers)))
     try:
         output = process.capture(command, stdin=Path(git_ownership.__file__).read_text(encoding="utf-8"))
     except Interrupted:
@@ -93,7 +93,7 @@ def _repair_in_container(image: str, report: Report) -> list[Wrong]:
         with suppress(CommandFailed):
             process.capture(devcontainer_arguments.remove([name]))
         raise
-    return [Wrong(*row) for row in json.loads(output)]
+    return [GitProblem(*row) for row in json.loads(output)]
 
 
 def _chown_hint(folder: Path, uid: int, gid: int) -> str:

@@ -18,32 +18,32 @@ WRITTEN = ("index", "*HEAD", "config", "config.worktree", "packed-refs", "*_MSG"
 
 
 @dataclass(frozen=True)
-class Wrong:
+class GitProblem:
     """A problem for git: a path in git's directory ("." is that itself), and the reason."""
 
     path: str
     reason: str
 
 
-def look(top: str, uid: int) -> list[Wrong]:
+def find_problems(top: str, uid: int) -> list[GitProblem]:
     """Return all problems below `top` for the user `uid`. Raises OSError if `top` is no readable directory."""
-    return [Wrong(path, reason) for path, reason, *_ in _walk(top, uid)]
+    return [GitProblem(path, reason) for path, reason, *_ in _walk(top, uid)]
 
 
-def mend(top: str, uid: int, gid: int) -> list[Wrong]:
+def repair(top: str, uid: int, gid: int) -> list[GitProblem]:
     """Give files with problems to `uid` and `gid`, and make them writable; return what remains. Raises OSError."""
     remaining = []
     for path, reason, name, directory_fd, status in _walk(top, uid):
         if not status:
-            remaining.append(Wrong(path, reason))
+            remaining.append(GitProblem(path, reason))
         elif stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             # The other hard link may be a file anywhere on this file system.
-            remaining.append(Wrong(path, f"{reason}, and has another hard link"))
+            remaining.append(GitProblem(path, f"{reason}, and has another hard link"))
         else:
             try:
                 _change(name, directory_fd, status, (uid, gid), _expected_mode(path, status))
             except OSError as error:
-                remaining.append(Wrong(path, f"{reason}: {error.strerror}"))
+                remaining.append(GitProblem(path, f"{reason}: {error.strerror}"))
     return remaining
 
 
@@ -112,4 +112,4 @@ def _change(name: str, directory_fd: int, status: os.stat_result, owner: tuple[i
 
 
 if __name__ == "__main__":
-    print(json.dumps([[wrong.path, wrong.reason] for wrong in mend(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))]))
+    print(json.dumps([[wrong.path, wrong.reason] for wrong in repair(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))]))

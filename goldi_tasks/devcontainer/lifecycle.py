@@ -12,8 +12,8 @@ from goldi_tasks import process, state
 from goldi_tasks.bake import builds
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments, devcontainer_cli, devcontainers, prepare
-from goldi_tasks.devcontainer.cli_events import Story
-from goldi_tasks.devcontainer.devcontainer_arguments import Found
+from goldi_tasks.devcontainer.cli_events import UpEvents
+from goldi_tasks.devcontainer.devcontainer_arguments import DevContainer
 from goldi_tasks.errors import CommandFailed, NotAProject
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.settings import Settings
@@ -82,7 +82,7 @@ def config(settings: Settings) -> Path:
     return file
 
 
-def _list_and_start(settings: Settings) -> list[Found]:
+def _list_and_start(settings: Settings) -> list[DevContainer]:
     """Return the project's containers in their present state; start a stopped one, while other things are checked."""
     containers = devcontainers.containers(settings)
     if containers and not containers[0].running and not _has_stale_agent(containers[0]) and not process.is_dry():
@@ -92,12 +92,12 @@ def _list_and_start(settings: Settings) -> list[Found]:
     return containers
 
 
-def _run_cli(command: Command) -> list[Found]:
+def _run_cli(command: Command) -> list[DevContainer]:
     """Run the CLI and show its progress; return the container that is up then. Raises CommandFailed."""
     if process.is_dry():
         print(command)
         return []
-    events = Story()
+    events = UpEvents()
     try:
         with process.stream(command, whole=True) as chunks:
             for chunk in chunks:
@@ -115,7 +115,7 @@ def _find_agent_socket() -> str:
     return path if path and Path(path).is_socket() else ""
 
 
-def _has_stale_agent(container: Found) -> bool:
+def _has_stale_agent(container: DevContainer) -> bool:
     """Return whether its ssh agent is gone or another one, as after each login: then it cannot be started."""
     mounted_agent = container.mounts.get(devcontainer_arguments.AGENT)
     return mounted_agent is not None and mounted_agent != _find_agent_socket()

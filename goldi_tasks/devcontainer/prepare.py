@@ -7,7 +7,7 @@ from pathlib import Path
 from goldi_tasks import network, process, state
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments
-from goldi_tasks.devcontainer.devcontainer_arguments import Found
+from goldi_tasks.devcontainer.devcontainer_arguments import DevContainer
 from goldi_tasks.errors import CommandFailed
 from goldi_tasks.settings import Settings
 
@@ -40,19 +40,19 @@ def early(settings: Settings) -> None:
     state.rewrite(links(settings) / "build_env", network.text(settings))
 
 
-def ready(settings: Settings, file: Path, container: Found) -> bool:
+def ready(settings: Settings, file: Path, container: DevContainer) -> bool:
     """Return whether the CLI made this container ready since its last start, by the present configuration `file`."""
     record = links(settings) / "ready"
     return record.is_file() and record.read_text(encoding="utf-8") == _identify(file, container)
 
 
-def remember(settings: Settings, file: Path, containers: list[Found]) -> None:
+def remember(settings: Settings, file: Path, containers: list[DevContainer]) -> None:
     """Record that the first container is ready, to save the CLI's check, which takes half a second."""
     if containers and containers[0].running and links(settings).is_dir():
         with suppress(OSError):
             state.write(links(settings) / "ready", _identify(file, containers[0]))
 
 
-def _identify(file: Path, container: Found) -> str:
+def _identify(file: Path, container: DevContainer) -> str:
     """Return what identifies a start of the container with a configuration."""
     return f"{container.id} {container.started} {hashlib.sha256(file.read_bytes()).hexdigest()}\n"

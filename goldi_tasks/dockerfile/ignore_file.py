@@ -14,7 +14,7 @@ _PLAIN = re.compile(rf"(\*\*/)?/?({_PART}(?:/{_PART})*)/?")
 
 
 @dataclass(frozen=True)
-class Line:
+class IgnorePattern:
     """A plain pattern of a .dockerignore and the number of its line; it excludes a directory with its contents.
 
     `name` is the file name or `*` pattern that it excludes in every directory, "" if it names a path.
@@ -25,7 +25,7 @@ class Line:
     name: str = ""
 
 
-def parse(text: str) -> tuple[Line, ...]:
+def parse(text: str) -> tuple[IgnorePattern, ...]:
     """Parse the plain patterns of a .dockerignore; return none if a line has a `!`."""
     # A comment begins in the first column only.
     lines = [
@@ -43,7 +43,7 @@ class Removal:
     `names` are the file names that are excluded in every directory.
     """
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self, lines: Iterable[IgnorePattern]) -> None:
         lines = list(lines)
         anywhere = [line.name for line in lines if line.name]
         self.names = {name for name in anywhere if "*" not in name}
@@ -59,7 +59,7 @@ class Removal:
         )
 
 
-def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
+def find_excluding_pattern(path: str, lines: Iterable[IgnorePattern]) -> IgnorePattern | None:
     """Return the line that excludes `path` or a directory above it; None if the path is in the context."""
     parts = path.split("/")
     prefixes = ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
@@ -68,9 +68,9 @@ def removing_line(path: str, lines: Iterable[Line]) -> Line | None:
     )
 
 
-def _make_line(match: re.Match[str], number: int) -> Line:
+def _make_line(match: re.Match[str], number: int) -> IgnorePattern:
     any_directory, path = match[1] or "", match[2].rstrip("/")
-    return Line(_make_regex(any_directory, path), number, path if any_directory and "/" not in path else "")
+    return IgnorePattern(_make_regex(any_directory, path), number, path if any_directory and "/" not in path else "")
 
 
 def _compile(regexes: Iterable[str]) -> Callable[[str], object] | None:

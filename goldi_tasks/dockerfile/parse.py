@@ -71,7 +71,7 @@ class Instruction:
 
 
 @dataclass(frozen=True)
-class Reads:
+class StageInputs:
     """The inputs of a stage: paths in the context ("." is all of it), numbers of other stages, names of images.
 
     `variables` are the variables in paths; a base image that sets one of them changes the paths.
@@ -82,7 +82,7 @@ class Reads:
     images: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
 
-    def add(self, other: "Reads") -> None:
+    def add(self, other: "StageInputs") -> None:
         """Add the inputs of `other`."""
         self.paths.update(other.paths)
         self.stages.update(other.stages)
@@ -91,12 +91,12 @@ class Reads:
 
 
 @dataclass(frozen=True)
-class Stage:
+class DockerfileStage:
     """A stage: its name in lower case ("" for none), whether it runs on the build platform, its inputs and keywords."""
 
     name: str
     native: bool
-    reads: Reads = field(default_factory=Reads)
+    reads: StageInputs = field(default_factory=StageInputs)
     keywords: list[str] = field(default_factory=list)
 
 
@@ -104,7 +104,7 @@ class _OutsideGrammar(Exception):
     """The Dockerfile is outside of the grammar."""
 
 
-def parse(text: str, args: Mapping[str, str], *, likely: bool = False) -> list[Stage] | None:
+def parse(text: str, args: Mapping[str, str], *, likely: bool = False) -> list[DockerfileStage] | None:
     """Parse the stages of `text` with the build arguments `args`; return None if it is outside of the grammar.
 
     With `likely`, a frontend in `# syntax=` is assumed to have the grammar of the builder's own one; this is a guess.
@@ -118,24 +118,24 @@ def parse(text: str, args: Mapping[str, str], *, likely: bool = False) -> list[S
         return None
 
 
-def reads(stages: list[Stage], target: str) -> Reads | None:
+def collect_inputs(stages: list[DockerfileStage], target: str) -> StageInputs | None:
     """Return the inputs of the stage `target` ("" is the last) and of its base stages; None if it does not exist."""
     reached = _reachable(stages, target)
     if not reached:
         return None
-    total = Reads()
+    total = StageInputs()
     for number in reached:
         total.add(stages[number].reads)
     return total
 
 
-def find_reads(text: str, args: Mapping[str, str], target: str, *, likely: bool = False) -> Reads | None:
+def find_inputs(text: str, args: Mapping[str, str], target: str, *, likely: bool = False) -> StageInputs | None:
     """Return the inputs of the stage `target` of the Dockerfile `text`; None if it is not understood."""
     stages = parse(text, args, likely=likely)
-    return reads(stages, target) if stages else None
+    return collect_inputs(stages, target) if stages else None
 
 
-def emulates(stages: list[Stage], target: str) -> bool:
+def emulates(stages: list[DockerfileStage], target: str) -> bool:
     """Return whether `target` or one of its base stages has a RUN on the target platform."""
     return any("RUN" in stages[number].keywords and not stages[number].native for number in _reachable(stages, target))
 
@@ -171,7 +171,7 @@ def _is_skipped(line: str) -> bool:
     return not line.strip() or line.lstrip().startswith("#")
 
 
-def _reachable(stages: list[Stage], target: str) -> set[int]:
+def _reachable(stages: list[DockerfileStage], target: str) -> set[int]:
     names = {stage.name: number for number, stage in enumerate(stages) if stage.name}
     number = names.get(target.lower()) if target else len(stages) - 1
     pending, reached = set() if number is None else {number}, set[int]()
@@ -195,11 +195,11 @@ class _Parser:
         # The values of ARGs before the first FROM; the ARGs that the present stage has declared.
         self.global_args: dict[str, str | None] = {}
         self.declared_args: set[str] = set()
-        self.parsed: list[Stage] = []
+        self.parsed: list[DockerfileStage] = []
         # Stage number and name of each `from`: the name may be that of a later stage.
         self.origins: list[tuple[int, str]] = []
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[DockerfileStage]:
         for instruction in self.instructions:
             if instruction.word == "FROM":
                 self._begin_stage(instruction)
@@ -219,7 +219,7 @@ class _Parser:
         for number, name in self.origins:
             origin = int(name) if name.isdigit() and int(name) < len(self.parsed) else self._stage_number(name)
             reads = self.parsed[number].reads
-            reads.add(Reads(images={name}) if origin is None else Reads(stages={origin}))
+            reads.add(StageInputs(images={name}) if origin is None else StageInputs(stages={origin}))
         return self.parsed
 
     def _begin_stage(self, instruction: Instruction) -> None:
@@ -230,9 +230,9 @@ class _Parser:
         ):
             raise _OutsideGrammar
         base = self._substitute(match["base"], self.global_args)
-        stage = Stage((match["name"] or "").lower(), match["platform"] in _BUILD_PLATFORM)
+        stage = DockerfileStage((match["name"] or "").lower(), match["platform"] in _BUILD_PLATFORM)
         if (number := self._stage_number(base)) is not None:
-            stage = Stage(stage.name, self.parsed[number].native)
+            stage = DockerfileStage(stage.name, self.parsed[number].native)
             stage.reads.stages.add(number)
         elif base != "scratch":
             stage.reads.images.add(base)
@@ -251,9 +251,9 @@ class _Parser:
             # Several ARGs, or a value in quotes: their values are unknown, so a FROM that uses them is refused.
             self.global_args.update(dict.fromkeys(re.findall(r"\w+", instruction.rest)))
 
-    def _inputs(self, instruction: Instruction) -> Reads:
+    def _inputs(self, instruction: Instruction) -> StageInputs:
         if instruction.word not in _FLAGS:
-            return Reads()
+            return StageInputs()
         if any(name not in _FLAGS[instruction.word] or _QUOTES.search(value) for name, value in instruction.flags):
             raise _OutsideGrammar
         if instruction.word == "RUN":
@@ -261,7 +261,7 @@ class _Parser:
         origins = [value for name, value in instruction.flags if name == "from"]
         return self._record_origin(origins[-1]) if origins else self._copied_paths(instruction)
 
-    def _copied_paths(self, instruction: Instruction) -> Reads:
+    def _copied_paths(self, instruction: Instruction) -> StageInputs:
         *sources, _ = instruction.arguments.split() or [""]
         if (
             not sources
@@ -269,7 +269,7 @@ class _Parser:
             or (instruction.word == "ADD" and any(map(_ADDRESS.search, sources)))
         ):
             raise _OutsideGrammar
-        reads = Reads()
+        reads = StageInputs()
         for source in sources:
             names = {match[1] or match[2] for match in _VARIABLE.finditer(source)}
             if not names <= self.declared_args - self.env or (names and self.env_is_ambiguous):
@@ -278,8 +278,8 @@ class _Parser:
             reads.variables.update(names)
         return reads
 
-    def _mount_inputs(self, mounts: Iterator[str]) -> Reads:
-        reads = Reads()
+    def _mount_inputs(self, mounts: Iterator[str]) -> StageInputs:
+        reads = StageInputs()
         for mount in mounts:
             fields = {key.lower(): value for key, _, value in (part.partition("=") for part in mount.split(","))}
             kind, source = fields.get("type", "bind"), fields.get("source", fields.get("src", "."))
@@ -293,12 +293,12 @@ class _Parser:
                 raise _OutsideGrammar
         return reads
 
-    def _record_origin(self, name: str) -> Reads:
+    def _record_origin(self, name: str) -> StageInputs:
         """Record the stage or image that `--from=NAME` names; it is resolved after the last stage."""
         if not name or not _VALUE.fullmatch(name):
             raise _OutsideGrammar
         self.origins.append((len(self.parsed) - 1, name))
-        return Reads()
+        return StageInputs()
 
     def _stage_number(self, name: str) -> int | None:
         return next((number for number, stage in enumerate(self.parsed) if stage.name == name.lower() != ""), None)

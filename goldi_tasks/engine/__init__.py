@@ -18,7 +18,7 @@ from goldi_tasks.errors import CommandFailed, EngineFailed, NoPermission
 
 
 @dataclass(frozen=True)
-class Place:
+class EnginePaths:
     """The paths of a private engine. Tests make a second engine elsewhere; all others use the default.
 
     Links to the client and its plugins are created below `local`. The last part of `run` also names the cgroup.
@@ -37,7 +37,7 @@ class Place:
         return ":".join([*ours, os.environ.get("PATH", ""), "/usr/sbin:/usr/bin:/sbin:/bin"])
 
 
-HERE = Place()
+DEFAULT_PATHS = EnginePaths()
 
 
 def as_root(*argv: str) -> bool:
@@ -50,7 +50,7 @@ def as_root(*argv: str) -> bool:
     # Root must not create files in the user's directories: no docker configuration, no bytecode.
     sudo = ("sudo", "-E", "-H", "env", "--unset=DOCKER_CONFIG")
     try:
-        process.live(Command((*sudo, sys.executable, "-B", "-m", "goldi_tasks.engine", *argv)))
+        process.run_in_terminal(Command((*sudo, sys.executable, "-B", "-m", "goldi_tasks.engine", *argv)))
     except CommandFailed as error:
         # It has printed the reason.
         raise SystemExit(error.code) from None
@@ -58,7 +58,7 @@ def as_root(*argv: str) -> bool:
 
 
 @contextmanager
-def lock(paths: Place) -> Iterator[None]:
+def lock(paths: EnginePaths) -> Iterator[None]:
     """Hold the engine's lock; a second process waits. Raises EngineFailed for an OSError in the block."""
     path = paths.run.with_suffix(".lock")
     while True:
@@ -74,7 +74,7 @@ def lock(paths: Place) -> Iterator[None]:
             return
 
 
-def own(path: Path, mode: int = 0o755) -> Path:
+def ensure_root_directory(path: Path, mode: int = 0o755) -> Path:
     """Return the directory `path`, writable by root only; create it if it is missing. Raises EngineFailed."""
     try:
         path.mkdir(mode)

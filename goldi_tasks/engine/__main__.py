@@ -2,23 +2,23 @@
 
 import sys
 
-from goldi_tasks.engine import HERE, base_images, binfmt, cross_platform, daemon
+from goldi_tasks.engine import DEFAULT_PATHS, base_images, binfmt, cross_platform, daemon
 from goldi_tasks.errors import GoldiError, Interrupted
 
 try:
     match sys.argv[1:]:
         case ["up"]:
-            daemon.up(HERE)
+            daemon.up(DEFAULT_PATHS)
         case ["down" | "purge" as verb]:
-            daemon.down(HERE, purge=verb == "purge")
+            daemon.down(DEFAULT_PATHS, purge=verb == "purge")
         case ["images", *names]:
-            base_images.make(HERE, names)
+            base_images.make(DEFAULT_PATHS, names)
         case ["foreign", variable, *platforms]:
-            cross_platform.make(HERE, variable, platforms)
+            cross_platform.make(DEFAULT_PATHS, variable, platforms)
         case ["binfmt"]:
-            binfmt.install(HERE)
+            binfmt.install(DEFAULT_PATHS)
         case ["no-binfmt"]:
-            binfmt.uninstall(HERE)
+            binfmt.uninstall(DEFAULT_PATHS)
 except GoldiError as error:
     print(f"goldi: {error}", file=sys.stderr)
     sys.exit(error.code)

@@ -11,13 +11,23 @@ from pathlib import Path
 from goldi_tasks import envfile, process
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
-from goldi_tasks.engine import HERE, Place, as_root, distribution, image_archive, lock, oci, own, packages
+from goldi_tasks.engine import (
+    DEFAULT_PATHS,
+    EnginePaths,
+    as_root,
+    distribution,
+    ensure_root_directory,
+    image_archive,
+    lock,
+    oci,
+    packages,
+)
 from goldi_tasks.errors import CommandFailed, EngineFailed
 from goldi_tasks.settings import Settings
-from goldi_tasks.settings.image_names import BUILT, DATABASE, base_images, database_image, in_words
+from goldi_tasks.settings.image_names import BUILT, DATABASE, base_images, database_image, join_names
 
 
-def ensure(settings: Settings, paths: Place = HERE, *, database: bool = False) -> None:
+def ensure(settings: Settings, paths: EnginePaths = DEFAULT_PATHS, *, database: bool = False) -> None:
     """Provide base images for a project that chose none, if its own are not available.
 
     A project without infrastructure/docker gets none. With `database`, the first start of the stack builds its database
@@ -63,7 +73,7 @@ def adopt(settings: Settings, *, database: bool = False) -> bool:
 def _find_unavailable(images: Mapping[str, str]) -> list[str]:
     """Return the variables of images that are not available."""
     with ThreadPoolExecutor() as pool:
-        availability = dict(zip(images, pool.map(can_be_had, images.values()), strict=True))
+        availability = dict(zip(images, pool.map(is_available, images.values()), strict=True))
     return [variable for variable in images if not availability[variable]]
 
 
@@ -72,7 +82,7 @@ def _write(settings: Settings, values: Mapping[str, str]) -> bool:
     changed = bool(values) and not process.is_dry() and envfile.write(settings.env_file, values)
     if changed:
         note = ", which is built when the stack is first started" if "GOLDI_DATABASE" in values else ""
-        print(f"no registry answers: {settings.env_file} names {in_words(values)}{note}", flush=True)
+        print(f"no registry answers: {settings.env_file} names {join_names(values)}{note}", flush=True)
     return changed
 
 
@@ -87,7 +97,7 @@ def _list_present(names: set[str]) -> set[str]:
         return set()
 
 
-def make(paths: Place, variables: Sequence[str]) -> None:
+def make(paths: EnginePaths, variables: Sequence[str]) -> None:
     """Make our images for `variables` (PYTHON_IMAGE, NODE_IMAGE). Raises EngineFailed, NoPermission."""
     names = " and ".join(distribution.IMAGES[variable].name for variable in variables)
     if process.is_dry():
@@ -107,20 +117,20 @@ def make(paths: Place, variables: Sequence[str]) -> None:
 
 
 @contextmanager
-def workshop(paths: Place) -> Iterator[Path]:
+def workshop(paths: EnginePaths) -> Iterator[Path]:
     """Create a directory for making images, with the host's sources and apt's settings. Raises EngineFailed."""
     folder = paths.data / "images"
     _get_mmdebstrap(paths)
     _remove_tree(folder)
-    own(paths.data, 0o711)
-    work = own(folder, 0o700)
+    ensure_root_directory(paths.data, 0o711)
+    work = ensure_root_directory(folder, 0o700)
     packages.secret(work / "host.sources", distribution.sources(packages.mirrors()))
     packages.secret(work / "00host", packages.acquire())
     yield work
     _remove_tree(folder)
 
 
-def _make(paths: Place, work: Path, image: distribution.Image) -> None:
+def _make(paths: EnginePaths, work: Path, image: distribution.BaseImage) -> None:
     """Make one image and load it. Raises EngineFailed."""
     path = f"{paths.path}:{Path(sys.executable).parent}"
     command = distribution.mmdebstrap(image, str(work))
@@ -145,7 +155,7 @@ def _normalize(layer: Path) -> Path:
     return normal
 
 
-def _write_archive(layer: image_archive.Layer, image: distribution.Image) -> Path:
+def _write_archive(layer: image_archive.PackedLayer, image: distribution.BaseImage) -> Path:
     """Write what `docker load` reads: the layer, its configuration and the manifest, without the present date."""
     config = distribution.image_config(image, layer.diff_id, system_info.host().platform.removeprefix("linux/"))
     config_digest = image_archive.sha256(config)
@@ -160,7 +170,7 @@ def _remove_tree(folder: Path) -> None:
     process.capture(Command(("rm", "-rf", "--one-file-system", str(folder))))
 
 
-def _get_mmdebstrap(paths: Place) -> None:
+def _get_mmdebstrap(paths: EnginePaths) -> None:
     """Install mmdebstrap unless `paths.path` has it. Raises EngineFailed."""
     if shutil.which("mmdebstrap", path=paths.path):
         return
@@ -170,7 +180,7 @@ def _get_mmdebstrap(paths: Place) -> None:
         packages.ensure(paths, renew=False)
 
 
-def can_be_had(name: str) -> bool:
+def is_available(name: str) -> bool:
     """Return whether the engine or a registry has the image, within ten seconds.
 
     The engine is asked to pull, too: it may know mirrors of its own.

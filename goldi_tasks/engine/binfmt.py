@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, as_root, emulation, lock, own, packages, platforms
+from goldi_tasks.engine import EnginePaths, as_root, emulation, ensure_root_directory, lock, packages, platforms
 from goldi_tasks.engine.emulation import BINFMT
 from goldi_tasks.errors import CommandFailed, EngineFailed
 
@@ -16,14 +16,14 @@ from goldi_tasks.errors import CommandFailed, EngineFailed
 _PROGRAM_NAME = "{}-binfmt-P"
 
 
-def found() -> list[platforms.Row]:
+def list_platforms() -> list[platforms.PlatformSupport]:
     """Return which platforms run here."""
     return platforms.rows(emulation.ask())
 
 
-def install(paths: Place) -> None:
+def install(paths: EnginePaths) -> None:
     """Make every platform run here. Raises EngineFailed, NoPermission."""
-    missing = [row.platform for row in found() if row.runs == "no"]
+    missing = [row.platform for row in list_platforms() if row.runs == "no"]
     if not missing:
         print("every platform runs here already")
     elif process.is_dry():
@@ -36,7 +36,7 @@ def install(paths: Place) -> None:
         print(f"{' and '.join(missing)} runs here, emulated")
 
 
-def uninstall(paths: Place) -> None:
+def uninstall(paths: EnginePaths) -> None:
     """Remove what `install` registered, and the emulators. Raises EngineFailed, NoPermission."""
     if not os.path.lexists(paths.data / "binfmt"):
         print("no emulator was installed by this task: nothing to do")
@@ -45,11 +45,11 @@ def uninstall(paths: Place) -> None:
     elif not as_root("no-binfmt"):
         with lock(paths):
             unregister(paths)
-            shutil.rmtree(own(paths.data / "binfmt"))
+            shutil.rmtree(ensure_root_directory(paths.data / "binfmt"))
         print("our emulators are removed")
 
 
-def register(paths: Place) -> None:
+def register(paths: EnginePaths) -> None:
     """Register the unpacked emulators that the kernel does not know, as after a boot. Raises EngineFailed."""
     for platform, emulator in platforms.EMULATORS.items():
         program = paths.data / "binfmt" / _PROGRAM_NAME.format(emulator.architecture)
@@ -60,7 +60,7 @@ def register(paths: Place) -> None:
                 _write(BINFMT / "register", platforms.registration(platform, str(program)))
 
 
-def unregister(paths: Place) -> None:
+def unregister(paths: EnginePaths) -> None:
     """Remove our handlers, which the path of their program identifies, from the kernel.
 
     A mount of binfmt_misc that we made is removed if no other handler uses it.
@@ -72,7 +72,7 @@ def unregister(paths: Place) -> None:
         ctypes.CDLL(None).umount2(os.fsencode(BINFMT), 2)
 
 
-def _mount(paths: Place) -> None:
+def _mount(paths: EnginePaths) -> None:
     """Mount binfmt_misc unless it is mounted. Raises EngineFailed."""
     if (BINFMT / "register").exists():
         return
@@ -93,11 +93,11 @@ def _write(file: Path, text: str) -> None:
         raise EngineFailed(f"the kernel rejected the handler: {error.strerror}", "See `dmesg`") from error
 
 
-def _fetch(paths: Place, platform: str) -> None:
+def _fetch(paths: EnginePaths, platform: str) -> None:
     """Unpack the emulator of `platform` into our directory, if it is missing. Raises EngineFailed."""
     emulator = platforms.EMULATORS[platform]
-    own(paths.data, 0o711)
-    target = own(paths.data / "binfmt") / _PROGRAM_NAME.format(emulator.architecture)
+    ensure_root_directory(paths.data, 0o711)
+    target = ensure_root_directory(paths.data / "binfmt") / _PROGRAM_NAME.format(emulator.architecture)
     if target.is_file():
         return
     print(f"fetching {emulator.program} (70 MB)")
@@ -116,7 +116,7 @@ def _fetch(paths: Place, platform: str) -> None:
     _with_package(paths, install_program)
 
 
-def _with_package(paths: Place, use_files: Callable[[Path], None]) -> None:
+def _with_package(paths: EnginePaths, use_files: Callable[[Path], None]) -> None:
     """Download the package, call `use_files` with its directory, and remove that."""
     folder = paths.data / "binfmt/package"
     shutil.rmtree(folder, ignore_errors=True)

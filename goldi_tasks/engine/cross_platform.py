@@ -10,8 +10,8 @@ from goldi_tasks import process
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.engine import (
-    HERE,
-    Place,
+    DEFAULT_PATHS,
+    EnginePaths,
     as_root,
     base_images,
     cross_platform_plan,
@@ -24,7 +24,7 @@ from goldi_tasks.engine import (
 from goldi_tasks.errors import CommandFailed, EngineFailed
 
 
-def ensure(images: Mapping[str, str], platforms: Sequence[str], paths: Place = HERE) -> bool:
+def ensure(images: Mapping[str, str], platforms: Sequence[str], paths: EnginePaths = DEFAULT_PATHS) -> bool:
     """Make those of the base `images` that are ours, for `platforms` they lack; return whether any was made.
 
     Node is not among them: a front end is built on the platform that builds. Raises EngineFailed, NoPermission.
@@ -52,7 +52,7 @@ def has(name: str, platform: str) -> bool:
     return True
 
 
-def make(paths: Place, variable: str, platforms: Sequence[str]) -> None:
+def make(paths: EnginePaths, variable: str, platforms: Sequence[str]) -> None:
     """Make our image for `variable` for `platforms`, beside the native one. Raises EngineFailed, NoPermission."""
     image = distribution.IMAGES[variable]
     if process.is_dry():
@@ -70,7 +70,7 @@ def make(paths: Place, variable: str, platforms: Sequence[str]) -> None:
     print(f"made in {time.monotonic() - started_at:.0f} s")
 
 
-def _make(paths: Place, work: Path, image: distribution.Image, architecture: str) -> None:
+def _make(paths: EnginePaths, work: Path, image: distribution.BaseImage, architecture: str) -> None:
     """Make one image and load it. Raises EngineFailed."""
     path = f"{paths.path}:{Path(sys.executable).parent}"
     command = cross_platform_plan.mmdebstrap(image, str(work), architecture)
@@ -87,7 +87,7 @@ def _make(paths: Place, work: Path, image: distribution.Image, architecture: str
         raise EngineFailed(problem, remedy) from error
 
 
-def _join(saved: Path, layer: Path, image: distribution.Image, architecture: str) -> Path:
+def _join(saved: Path, layer: Path, image: distribution.BaseImage, architecture: str) -> Path:
     """Write an image index over the saved native image and the new `layer`, as a file for `docker load`."""
     native = system_info.host().platform.removeprefix("linux/")
     with image_archive.opened(saved, native) as (manifests, files):
@@ -95,7 +95,9 @@ def _join(saved: Path, layer: Path, image: distribution.Image, architecture: str
     config = distribution.image_config(image, packed.diff_id, architecture)
     manifest = oci.manifest((image_archive.sha256(config), len(config)), (packed.digest, packed.size))
     descriptors = [
-        descriptor for listed in manifests if (descriptor := oci.chosen([listed], listed["platform"]["architecture"]))
+        descriptor
+        for listed in manifests
+        if (descriptor := oci.select_descriptor([listed], listed["platform"]["architecture"]))
     ]
     other_platforms = [
         descriptor for descriptor in descriptors if descriptor["platform"]["architecture"] != architecture
@@ -105,7 +107,7 @@ def _join(saved: Path, layer: Path, image: distribution.Image, architecture: str
     return image_archive.write(layer.with_suffix(".oci"), index_json, (index, manifest, config), packed)
 
 
-def _complete(layer: Path, native: tarfile.TarFile) -> image_archive.Layer:
+def _complete(layer: Path, native: tarfile.TarFile) -> image_archive.PackedLayer:
     """Pack the layer with the files that were generated in the native image, and with uniform headers.
 
     Raises EngineFailed if the native image was made from other packages.

@@ -44,7 +44,7 @@ def script() -> str:
     return CONFIGURE.replace("@excluded@", " ".join(f"'{option}'" for option in distribution.path_excludes()))
 
 
-def mmdebstrap(image: distribution.Image, folder: str, architecture: str) -> Command:
+def mmdebstrap(image: distribution.BaseImage, folder: str, architecture: str) -> Command:
     """Return distribution.mmdebstrap for another `architecture`; `folder` must have `configure.sh`, too."""
     native = distribution.mmdebstrap(image, folder)
     start = native.argv.index("mmdebstrap") + 1

@@ -13,14 +13,23 @@ from typing import Any
 from goldi_tasks import process
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, as_root, binfmt, distribution, lock, own, packages, uninstall
+from goldi_tasks.engine import (
+    EnginePaths,
+    as_root,
+    binfmt,
+    distribution,
+    ensure_root_directory,
+    lock,
+    packages,
+    uninstall,
+)
 from goldi_tasks.errors import EngineFailed, GoldiError, NoDocker, NoEngine, NoPermission, NotDocker
 from goldi_tasks.invocation import as_typed
 
 _TIMEOUT = 60.0
 
 
-def up(paths: Place) -> None:
+def up(paths: EnginePaths) -> None:
     """Use the engine that answers, or start one, and print which. Raises EngineFailed, NoPermission."""
     if engine := _describe_engine():
         print(f"{engine} answers: used as it is")
@@ -41,7 +50,7 @@ def up(paths: Place) -> None:
     print(f"{engine} is up after {time.monotonic() - started_at:.1f} s")
 
 
-def start(paths: Place, names: tuple[str, ...] = ()) -> None:
+def start(paths: EnginePaths, names: tuple[str, ...] = ()) -> None:
     """Install packages (`names` of the host's release, or private ones) and start an engine. Raises EngineFailed."""
     running = pid(paths)
     if names:
@@ -58,7 +67,7 @@ def start(paths: Place, names: tuple[str, ...] = ()) -> None:
         _start_and_wait(paths)
 
 
-def down(paths: Place, *, purge: bool) -> None:
+def down(paths: EnginePaths, *, purge: bool) -> None:
     """Stop what `up` started; with `purge` remove it too. Raises EngineFailed, NoPermission."""
     if not _exists(paths):
         print("there is no engine of ours: nothing to do")
@@ -72,17 +81,17 @@ def down(paths: Place, *, purge: bool) -> None:
         print("the engine is down" + (" and removed" if purge else ""))
 
 
-def find_loss(paths: Place) -> str:
+def find_loss(paths: EnginePaths) -> str:
     """Return what `down` with `purge` destroys, as a clause; "" if there is no engine of ours."""
     engine = f"the engine of {paths.data}, which `inv engine.up` made for every project of this machine"
     return as_typed(f"--purge deletes {engine}: all images, containers and data volumes") if _exists(paths) else ""
 
 
-def _exists(paths: Place) -> bool:
+def _exists(paths: EnginePaths) -> bool:
     return any(os.path.lexists(path) for path in (paths.prefix, paths.data, paths.run))
 
 
-def stop(paths: Place) -> None:
+def stop(paths: EnginePaths) -> None:
     """Stop the private engine, or clean up after a killed one. Raises EngineFailed."""
     deadline = time.monotonic() + _TIMEOUT
     if running := pid(paths):
@@ -94,7 +103,7 @@ def stop(paths: Place) -> None:
     _remove_pidfiles(paths)
 
 
-def status(paths: Place) -> tuple[dict[str, Any], GoldiError | None]:
+def status(paths: EnginePaths) -> tuple[dict[str, Any], GoldiError | None]:
     """Return what answers, in plain types, and why nothing does. `run_by` is `goldi`, `host` or None."""
     names = ("engine", "buildx", "compose")
     report = {"answers": False, **dict.fromkeys((*names, "store", "run_by")), "packages_days": packages.age(paths)}
@@ -111,7 +120,7 @@ def status(paths: Place) -> tuple[dict[str, Any], GoldiError | None]:
     return {**report, **versions, "store": docker.store}, None
 
 
-def pid(paths: Place) -> int | None:
+def pid(paths: EnginePaths) -> int | None:
     """Return the pid of the private dockerd, None if it does not run."""
     return next(iter(uninstall.processes(("dockerd",), f"{paths.run}/")), None)
 
@@ -134,9 +143,9 @@ def _describe_engine() -> str:
     return f"engine {engine} with buildx {buildx} and compose {compose}" if compose else ""
 
 
-def _start_and_wait(paths: Place) -> None:
+def _start_and_wait(paths: EnginePaths) -> None:
     """Start dockerd with our garbage collection rules for BuildKit, or with its defaults if it rejects ours."""
-    _launch(paths, distribution.collection(shutil.disk_usage(paths.data).total))
+    _launch(paths, distribution.gc_policy(shutil.disk_usage(paths.data).total))
     try:
         _wait(paths)
     except EngineFailed:
@@ -148,10 +157,10 @@ def _start_and_wait(paths: Place) -> None:
         print(as_typed("the engine rejected our rules for its build cache and uses its own: see `inv cache.doctor`"))
 
 
-def _launch(paths: Place, gc: Mapping[str, Any]) -> None:
+def _launch(paths: EnginePaths, gc: Mapping[str, Any]) -> None:
     """Start dockerd so that it outlives us: in a session of its own, its output in a file."""
     uninstall.remember(paths)
-    own(paths.run)
+    ensure_root_directory(paths.run)
     _remove_pidfiles(paths)
     uninstall.end_processes(paths, "buildkit")
     config, log = paths.run / "daemon.json", paths.data / "dockerd.log"
@@ -163,14 +172,14 @@ def _launch(paths: Place, gc: Mapping[str, Any]) -> None:
     process.capture(Command((*start_stop, "--output", str(log), *daemon), {"PATH": paths.path}))
 
 
-def _remove_pidfiles(paths: Place) -> None:
+def _remove_pidfiles(paths: EnginePaths) -> None:
     """Remove the pid files of a killed engine: if another process, even a zombie, has the pid, dockerd fails."""
     for name, file in (("dockerd", "docker.pid"), ("containerd", "exec/containerd/containerd.pid")):
         if not uninstall.processes((name,), f"{paths.run}/"):
             (paths.run / file).unlink(missing_ok=True)
 
 
-def _wait(paths: Place) -> None:
+def _wait(paths: EnginePaths) -> None:
     """Wait until the engine answers. Raises EngineFailed with the last line of its log."""
     started_at = time.monotonic()
     while not _ping(paths):
@@ -182,7 +191,7 @@ def _wait(paths: Place) -> None:
         time.sleep(0.05)
 
 
-def _ping(paths: Place) -> bool:
+def _ping(paths: EnginePaths) -> bool:
     """Return whether an engine answers at the socket."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(5)

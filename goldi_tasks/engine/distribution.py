@@ -99,7 +99,7 @@ def default_interfaces(routes: str) -> list[str]:
 DEFAULT_COLLECTION: dict[str, Any] = {"enabled": True}
 
 
-def collection(disk: int) -> dict[str, Any]:
+def gc_policy(disk: int) -> dict[str, Any]:
     """Return BuildKit's garbage collection rules for a disk of `disk` bytes, in the order of dockerd's configuration.
 
     Each bound is compared with the size of the whole build cache. Above the first bound layers are removed, the least
@@ -203,7 +203,7 @@ def describe(status: dict[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Image:
+class BaseImage:
     """A base image that we can make: its `name`, its packages, and the dependencies that are left out."""
 
     name: str
@@ -215,16 +215,18 @@ class Image:
 _PYTHON = ("python3", "python3-venv", "python-is-python3")
 # `localhost/` cannot be a name in a public registry, and builds look up no address for it.
 IMAGES = {
-    "PYTHON_IMAGE": Image("localhost/goldi/python:3.13-trixie", "python", _PYTHON),
+    "PYTHON_IMAGE": BaseImage("localhost/goldi/python:3.13-trixie", "python", _PYTHON),
     # Debian's npm depends on webpack and a compiler, which npm does not load: two thirds of 450 packages.
-    "NODE_IMAGE": Image("localhost/goldi/node:20-trixie", "node", ("nodejs", "npm"), ("webpack", "gyp", "libnode-dev")),
+    "NODE_IMAGE": BaseImage(
+        "localhost/goldi/node:20-trixie", "node", ("nodejs", "npm"), ("webpack", "gyp", "libnode-dev")
+    ),
 }
 # The release date of Debian 13. Newer files get this date, so that the same packages give the same bits.
 _EPOCH, _CREATED = 1754697600, "2025-08-09T00:00:00Z"
 _EXCLUDED = ("man", "locale", "doc")
 
 
-def stand_in(image: Image) -> str:
+def stand_in(image: BaseImage) -> str:
     """Return an entry for dpkg's status file that provides the packages that `image` leaves out."""
     fields = {
         "Package": f"goldi-{image.title}-slim",
@@ -243,7 +245,7 @@ def path_excludes() -> list[str]:
     return [f"--path-exclude=/usr/share/{name}/*" for name in _EXCLUDED]
 
 
-def mmdebstrap(image: Image, folder: str) -> Command:
+def mmdebstrap(image: BaseImage, folder: str) -> Command:
     """Return the command that makes the layer `<title>.layer` in `folder`.
 
     It reads the files `host.sources` and `00host` (apt's settings) there.
@@ -267,7 +269,7 @@ def mmdebstrap(image: Image, folder: str) -> Command:
     )
 
 
-def image_config(image: Image, diff_id: str, architecture: str) -> bytes:
+def image_config(image: BaseImage, diff_id: str, architecture: str) -> bytes:
     """Return the configuration of an image of one layer, whose uncompressed digest is `diff_id` (sha256:...)."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     labels = {

@@ -46,7 +46,7 @@ def parse(name: str, text: str) -> Handler:
 
 
 @dataclass(frozen=True)
-class Asked:
+class EmulationFacts:
     """The facts that determine which platforms run: the engine's own platform, builder and kernel.
 
     `inspect` is the output of `docker buildx inspect` ("" where none answers). With `decide` only the kernel's
@@ -59,16 +59,16 @@ class Asked:
     decide: bool = False
 
 
-def ask() -> Asked:
+def ask() -> EmulationFacts:
     """Query the engine's builder, if there is one, and this machine's kernel."""
     try:
         docker = system_info.docker()
     except (NoDocker, NoEngine):
-        return Asked(system_info.host().platform, "", handlers(), decide=True)
+        return EmulationFacts(system_info.host().platform, "", handlers(), decide=True)
     has_own_builder = not docker.exports_local and system_info.BUILDER in docker.builders
     # An engine's builder still lists platforms whose handler was removed; a builder in a container has emulators.
     decide = docker.driver == "docker" and not has_own_builder and docker.kernel == platform.release()
-    return Asked(
+    return EmulationFacts(
         docker.platform, _inspect_builder(system_info.BUILDER if has_own_builder else ""), handlers(), decide=decide
     )
 

@@ -24,14 +24,14 @@ def opened(saved: Path, architecture: str) -> Iterator[tuple[list[dict[str, Any]
         else:
             config = _read_blob(archive, _read_blob(archive, manifests[0])["config"])
             manifests = [{**manifests[0], "platform": {"architecture": config["architecture"], "os": "linux"}}]
-        descriptor = oci.chosen(manifests, architecture) or manifests[0]
+        descriptor = oci.select_descriptor(manifests, architecture) or manifests[0]
         layer = archive.extractfile(oci.blob(_read_blob(archive, descriptor)["layers"][0]["digest"]))
         with tarfile.open(fileobj=layer) as files:
             yield manifests, files
 
 
 @dataclass(frozen=True)
-class Layer:
+class PackedLayer:
     """A packed layer: the file, its digest and size, and the digest of the unpacked tar file."""
 
     path: Path
@@ -40,7 +40,7 @@ class Layer:
     diff_id: str
 
 
-def packed(tar: Path) -> Layer:
+def packed(tar: Path) -> PackedLayer:
     """Pack `tar` as a layer, like one from a registry, and remove it; return the layer.
 
     Caches of builds on this image contain the layer as it is; packed it is less than half as large. The fastest level
@@ -55,10 +55,10 @@ def packed(tar: Path) -> Layer:
     tar.unlink()
     with path.open("rb") as written:
         digest = hashlib.file_digest(written, "sha256").hexdigest()
-    return Layer(path, f"sha256:{digest}", path.stat().st_size, f"sha256:{tar_hash.hexdigest()}")
+    return PackedLayer(path, f"sha256:{digest}", path.stat().st_size, f"sha256:{tar_hash.hexdigest()}")
 
 
-def write(path: Path, top: bytes, blobs: Sequence[bytes], layer: Layer, legacy: bytes = b"") -> Path:
+def write(path: Path, top: bytes, blobs: Sequence[bytes], layer: PackedLayer, legacy: bytes = b"") -> Path:
     """Write the layout with `top` as index.json and the blobs that the engine lacks, without the present date."""
     texts = {"oci-layout": b'{"imageLayoutVersion":"1.0.0"}', "index.json": top}
     texts |= {"manifest.json": legacy} if legacy else {}

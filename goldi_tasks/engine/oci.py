@@ -9,7 +9,7 @@ _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
-def chosen(manifests: list[dict[str, Any]], architecture: str) -> dict[str, Any] | None:
+def select_descriptor(manifests: list[dict[str, Any]], architecture: str) -> dict[str, Any] | None:
     """Return the descriptor for `architecture` of an index, without its annotations; None if there is none."""
     for entry in manifests:
         if entry.get("platform", {}).get("architecture") == architecture:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, distribution, own
+from goldi_tasks.engine import EnginePaths, distribution, ensure_root_directory
 from goldi_tasks.errors import CommandFailed, EngineFailed
 from goldi_tasks.network import apt_config
 
@@ -29,10 +29,10 @@ def of_release() -> tuple[str, ...]:
 def install(*names: str) -> None:
     """Install packages of the host's release. Raises CommandFailed."""
     print(f"installing with apt: {' '.join(names)}")
-    process.live(Command(("apt-get", "update", "-q")))
+    process.run_in_terminal(Command(("apt-get", "update", "-q")))
     # --no-remove: another vendor's engine must not be replaced by that of the release.
     env = {"DEBIAN_FRONTEND": "noninteractive"}
-    process.live(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), env))
+    process.run_in_terminal(Command(("apt-get", "install", "-q", "--yes", "--no-remove", *names), env))
 
 
 def install_engine(names: tuple[str, ...], *, answers: bool) -> None:
@@ -45,7 +45,7 @@ def install_engine(names: tuple[str, ...], *, answers: bool) -> None:
     if missing := [name for name in required if not _is_installed(name)]:
         install(*missing)
     if not answers and Path("/run/systemd/system").is_dir():
-        process.live(Command(("systemctl", "enable", "--now", "docker")))
+        process.run_in_terminal(Command(("systemctl", "enable", "--now", "docker")))
 
 
 def _is_installed(name: str) -> bool:
@@ -57,7 +57,7 @@ def _is_installed(name: str) -> bool:
         return False
 
 
-def age(paths: Place) -> int | None:
+def age(paths: EnginePaths) -> int | None:
     """Return the days since the packages under `paths.prefix` were fetched; None if there are none."""
     try:
         return int((time.time() - (paths.prefix / "fetched").stat().st_mtime) / 86400)
@@ -65,9 +65,9 @@ def age(paths: Place) -> int | None:
         return None
 
 
-def ensure(paths: Place, *, renew: bool, package_set: distribution.Packages = distribution.ENGINE) -> None:
+def ensure(paths: EnginePaths, *, renew: bool, package_set: distribution.Packages = distribution.ENGINE) -> None:
     """Fetch packages into `paths.prefix` if there are none, or if `renew` and they are old. Raises EngineFailed."""
-    days = age(paths) if os.path.lexists(paths.prefix) and own(paths.prefix) else None
+    days = age(paths) if os.path.lexists(paths.prefix) and ensure_root_directory(paths.prefix) else None
     if days is not None and (days <= distribution.OLD_DAYS or not renew):
         return
     try:
@@ -97,7 +97,7 @@ def acquire() -> str:
     return _run_tool("apt-config", "dump", "Acquire")
 
 
-def link(paths: Place) -> None:
+def link(paths: EnginePaths) -> None:
     """Link the parts of the client that the host lacks into PATH; replace no files but our links."""
     unlink(paths)
     for path in _links(paths):
@@ -112,14 +112,14 @@ def link(paths: Place) -> None:
             path.symlink_to(paths.prefix / "usr" / source / path.name)
 
 
-def unlink(paths: Place) -> None:
+def unlink(paths: EnginePaths) -> None:
     """Remove our links."""
     for path in _links(paths):
         if path.is_symlink() and path.readlink().is_relative_to(paths.prefix):
             path.unlink()
 
 
-def _links(paths: Place) -> list[Path]:
+def _links(paths: EnginePaths) -> list[Path]:
     plugins = [paths.local / "lib/docker/cli-plugins" / name for name in ("docker-buildx", "docker-compose")]
     return [*plugins, paths.local / "bin/docker-compose", paths.local / "bin/docker"]
 
@@ -136,7 +136,7 @@ def secret(path: Path, text: str) -> Path:
     return path
 
 
-def _fetch(paths: Place, package_set: distribution.Packages) -> None:
+def _fetch(paths: EnginePaths, package_set: distribution.Packages) -> None:
     """Download and unpack beside the prefix, then rename. Raises EngineFailed.
 
     It may be killed at any time: the next run removes what is left and begins again.
@@ -214,7 +214,7 @@ def _write_wrappers(prefix: Path) -> None:
     if not (prefix / "usr/sbin/xtables-nft-multi").exists():
         return
     lib = next(prefix.glob("usr/lib/*-linux-gnu*")).relative_to(prefix)
-    own(prefix / "wrap")
+    ensure_root_directory(prefix / "wrap")
     for name in _IPTABLES:
         (prefix / "wrap" / name).write_text(_WRAPPER.format(lib=lib, name=name), encoding="utf-8")
         (prefix / "wrap" / name).chmod(0o755)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from goldi_tasks.engine.emulation import Asked
+from goldi_tasks.engine.emulation import EmulationFacts
 from goldi_tasks.invocation import as_typed
 
 SET_UP = "Run `inv build.binfmt --install`"
@@ -42,7 +42,7 @@ EMULATORS = {
 
 
 @dataclass(frozen=True)
-class Row:
+class PlatformSupport:
     """A platform: whether it `runs` here (`native`, `emulated` or `no`), by which program, and what is wrong."""
 
     platform: str
@@ -75,30 +75,30 @@ def runs(inspect: str) -> list[str]:
     return list(dict.fromkeys("/".join(name.split("/")[:2]) for name in names if "/" in name))
 
 
-def rows(facts: Asked) -> list[Row]:
+def rows(facts: EmulationFacts) -> list[PlatformSupport]:
     """Return the support of each platform that images are made for."""
     return [_build_row(platform, facts) for platform in sorted({*EMULATORS, facts.native})]
 
 
-def _build_row(platform: str, facts: Asked) -> Row:
+def _build_row(platform: str, facts: EmulationFacts) -> PlatformSupport:
     if platform == facts.native:
-        return Row(platform, "native", "this processor")
+        return PlatformSupport(platform, "native", "this processor")
     builder_platforms = runs(facts.inspect)
     matching = [
         handler for handler in facts.handlers if handler.machine == EMULATORS[platform].machine and handler.enabled
     ]
     usable = [handler for handler in matching if "F" in handler.flags]
     if usable and (facts.decide or platform in builder_platforms):
-        return Row(platform, "emulated", usable[0].program, ours=usable[0].name.startswith(OURS))
+        return PlatformSupport(platform, "emulated", usable[0].program, ours=usable[0].name.startswith(OURS))
     if platform in builder_platforms and not facts.decide:
-        return Row(platform, "emulated", "the builder's own emulator")
+        return PlatformSupport(platform, "emulated", "the builder's own emulator")
     if matching and not usable:
         wrong = f"the handler {matching[0].name} is registered without the flag F: containers do not find its program"
-        return Row(platform, "no", wrong=wrong)
-    return Row(platform, "no", wrong="no emulator")
+        return PlatformSupport(platform, "no", wrong=wrong)
+    return PlatformSupport(platform, "no", wrong="no emulator")
 
 
-def lines(platform_rows: Sequence[Row]) -> Iterator[str]:
+def format_platforms(platform_rows: Sequence[PlatformSupport]) -> Iterator[str]:
     """Format platforms for people."""
     for row in platform_rows:
         yield f"{row.platform:<13} {row.runs:<9} {row.by or row.wrong}{' (ours)' if row.ours else ''}"
@@ -106,6 +106,6 @@ def lines(platform_rows: Sequence[Row]) -> Iterator[str]:
         yield as_typed(f"{SET_UP} (as root or through sudo) to run the others by emulation")
 
 
-def as_json(platform_rows: Sequence[Row]) -> list[dict[str, Any]]:
+def as_json(platform_rows: Sequence[PlatformSupport]) -> list[dict[str, Any]]:
     """Format platforms for scripts."""
     return [asdict(row) for row in platform_rows]

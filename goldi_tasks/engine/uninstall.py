@@ -15,7 +15,7 @@ from pathlib import Path
 
 from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.engine import Place, binfmt, distribution, own, packages
+from goldi_tasks.engine import EnginePaths, binfmt, distribution, ensure_root_directory, packages
 from goldi_tasks.errors import EngineFailed
 
 # Directories that dockerd and containerd create at fixed paths; deepest first.
@@ -25,9 +25,9 @@ _IP_FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 _ACCEPT_RULES = "*filter\n:FORWARD ACCEPT [0:0]\nCOMMIT\n"
 
 
-def remember(paths: Place) -> None:
+def remember(paths: EnginePaths) -> None:
     """Record, the first time, what did not exist before us: only that may be removed. Raises EngineFailed."""
-    record = own(paths.data, 0o711) / "made.json"
+    record = ensure_root_directory(paths.data, 0o711) / "made.json"
     if record.exists():
         return
     plugin_folders = (f"{paths.local}/lib/docker/cli-plugins", f"{paths.local}/lib/docker")
@@ -50,7 +50,7 @@ def processes(names: tuple[str, ...], mark: str) -> set[int]:
     return pids
 
 
-def end_processes(paths: Place, part: str = "") -> None:
+def end_processes(paths: EnginePaths, part: str = "") -> None:
     """Kill what survives a killed engine, by its cgroup: containers and build steps, or only those of one `part`."""
     deadline = time.monotonic() + 10
     while (pids := _surviving_pids(paths, part)) and time.monotonic() < deadline:
@@ -64,7 +64,7 @@ def end_processes(paths: Place, part: str = "") -> None:
         folder.rmdir()
 
 
-def unmount(paths: Place) -> None:
+def unmount(paths: EnginePaths) -> None:
     """Unmount all that is mounted below the engine's directories. Raises EngineFailed if something stays mounted."""
     for path in _mount_points(paths):
         # umount2(2), lazily. Small systems lack the program.
@@ -73,7 +73,7 @@ def unmount(paths: Place) -> None:
         raise EngineFailed(f"{remaining[0]} is still mounted", "Unmount it and run this again")
 
 
-def wipe(paths: Place) -> None:
+def wipe(paths: EnginePaths) -> None:
     """Remove everything that a stopped engine has left; may be killed and run again. Raises EngineFailed."""
     record = paths.data / "made.json"
     created = json.loads(record.read_text(encoding="utf-8")) if record.exists() else []
@@ -90,11 +90,11 @@ def wipe(paths: Place) -> None:
     # The data directory comes last: it has the record.
     for tree in (*paths.prefix.parent.glob(f"{paths.prefix.name}.*"), paths.prefix, paths.run, paths.data):
         if os.path.lexists(tree):
-            shutil.rmtree(own(tree))
+            shutil.rmtree(ensure_root_directory(tree))
     paths.run.with_suffix(".lock").unlink()
 
 
-def _wipe_network(paths: Place, created: list[str]) -> None:
+def _wipe_network(paths: EnginePaths, created: list[str]) -> None:
     """Remove bridges, rules and chains; what another running engine also uses stays."""
     database = paths.data / "docker/network/files/local-kv.db"
     database_bytes = database.read_bytes() if database.exists() else b""
@@ -119,7 +119,7 @@ def _remove_bridge(name: str) -> None:
         fcntl.ioctl(any_socket, 0x89A1, name.encode().ljust(16, b"\0"))
 
 
-def _wipe_shims(paths: Place) -> None:
+def _wipe_shims(paths: EnginePaths) -> None:
     """Remove the sockets of killed shims: they are in one directory for every containerd."""
     for file in paths.run.glob("exec/containerd/daemon/io.containerd.runtime.v2.task/*/*/*"):
         if file.name in ("address", "bootstrap.json"):
@@ -127,7 +127,7 @@ def _wipe_shims(paths: Place) -> None:
                 Path(path).unlink(missing_ok=True)
 
 
-def _surviving_pids(paths: Place, part: str) -> set[int]:
+def _surviving_pids(paths: EnginePaths, part: str) -> set[int]:
     """Return the pids in our cgroups, and without a `part` the engine's own processes."""
     pids = set() if part else processes(("dockerd", "containerd", "containerd-shim", "runc"), f"{paths.run}/")
     for cgroup in _cgroups(paths, part):
@@ -136,7 +136,7 @@ def _surviving_pids(paths: Place, part: str) -> set[int]:
     return pids
 
 
-def _cgroups(paths: Place, part: str) -> list[Path]:
+def _cgroups(paths: EnginePaths, part: str) -> list[Path]:
     """Return our cgroups of every hierarchy, or those below one `part`, innermost first."""
     roots = [
         hierarchy / paths.run.name / part for hierarchy in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").glob("*/"))
@@ -151,7 +151,7 @@ def _shares_network(pid: int) -> bool:
     return False
 
 
-def _mount_points(paths: Place) -> list[str]:
+def _mount_points(paths: EnginePaths) -> list[str]:
     """Return what is mounted below the engine's directories, the last mount first."""
     rows = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
     points = [row.split()[4].encode().decode("unicode_escape") for row in reversed(rows)]

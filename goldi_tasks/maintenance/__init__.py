@@ -10,10 +10,10 @@ from goldi_tasks.errors import GoldiError
 
 
 @contextmanager
-def tidied_after(start: Path) -> Iterator[None]:
+def prune_afterwards(start: Path) -> Iterator[None]:
     """Prune the caches to the limits of the project around `start` after the block, if it succeeded; once a day."""
     yield
-    if not usage_lock.due():
+    if not usage_lock.is_check_due():
         return
     from goldi_tasks.maintenance.prune import auto  # 30 ms, once a day
 

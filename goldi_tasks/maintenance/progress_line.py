@@ -4,11 +4,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-Tell = Callable[[str, int], None]
+ReportProgress = Callable[[str, int], None]
 
 
 @contextmanager
-def shown(total: int | None = None) -> Iterator[Tell]:
+def show_progress(total: int | None = None) -> Iterator[ReportProgress]:
     """Yield a function to call with a name and the number of bytes done since the last call; only a terminal shows it.
 
     `total` is in bytes, None if it is unknown.

@@ -14,12 +14,12 @@ from typing import Any
 
 from goldi_tasks import process
 from goldi_tasks.cache import safe_delete
-from goldi_tasks.cache.safe_delete import Left, Tally
+from goldi_tasks.cache.safe_delete import NotDeleted, Tally
 from goldi_tasks.client import run_arguments
 from goldi_tasks.errors import CommandFailed, Interrupted
 
 
-def empty(
+def empty_in_container(
     top: int,
     folder: Path,
     only: str,
@@ -67,5 +67,5 @@ def _add(tally: Tally, removed: dict[str, Any]) -> None:
     """Add the container's tally. It went through the whole directory again, so its remaining files replace ours."""
     tally.freed += removed["freed"]
     tally.removed += removed["removed"]
-    tally.left = [Left(**entry) for entry in removed["left"]]
+    tally.left = [NotDeleted(**entry) for entry in removed["left"]]
     tally.unreadable = removed["unreadable"]

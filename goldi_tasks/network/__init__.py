@@ -135,7 +135,7 @@ def _read_project(settings: Settings) -> Network:
     return _read_once(settings.project / settings.app / "frontend")
 
 
-def relevant(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+def select_variables(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the variables of `environ` that the network settings depend on."""
     return {name: value for name, value in environ.items() if _RELEVANT.search(name)}
 

@@ -30,7 +30,7 @@ def database_image(settings: Settings, env_file: str) -> dict[str, str]:
     return {"POSTGRES_IMAGE": name, "GOLDI_DATABASE": "pulled"} if name else {}
 
 
-def in_words(names: Mapping[str, str]) -> str:
+def join_names(names: Mapping[str, str]) -> str:
     """Return the images in `names` (variable to image) as a list for a sentence: `a, b and c`."""
     *first, last = dict.fromkeys(name for variable, name in names.items() if variable != "GOLDI_DATABASE")
     return f"{', '.join(first)} and {last}" if first else last

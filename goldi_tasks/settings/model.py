@@ -167,6 +167,8 @@ class Settings:
         file = self.env_file
         if not file.is_file():
             return ""
-        if problem := ownership.of_each((file.parent, file), "another project directory", self.project.stat().st_uid):
+        if problem := ownership.find_problem_in(
+            (file.parent, file), "another project directory", self.project.stat().st_uid
+        ):
             raise NoPermission(*problem)
         return file.read_text(encoding="utf-8")

@@ -74,7 +74,7 @@ class CheckedTask(Task[Callable[..., None]]):
 
     def _print_help(self, arguments: Sequence[Argument]) -> None:
         name = self._typed_name()
-        program = Program(binary=invocation.command())
+        program = Program(binary=invocation.typed_command())
         program.collection = {name: self}  # type: ignore[assignment]  # only lookup by name is used
         program.parser = Parser(contexts=[ParserContext(name, args=arguments)])
         program.print_task_help(name)

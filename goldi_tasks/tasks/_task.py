@@ -26,7 +26,7 @@ class GoldiTask(CheckedTask):
     def __call__(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]  # invoke declares it so
         """Run the task with the context and its arguments. Raises Exit."""
         # Child processes print the command that was typed, too.
-        os.environ.setdefault(invocation.VARIABLE, invocation.command())
+        os.environ.setdefault(invocation.VARIABLE, invocation.typed_command())
         try:
             with _output.quiet(), process.dry(args[0].config.run.dry), self._tidied_after():
                 super().__call__(*args, **kwargs)
@@ -38,9 +38,9 @@ class GoldiTask(CheckedTask):
     def _tidied_after(self) -> AbstractContextManager[None]:
         if not self.builds:
             return nullcontext()
-        from goldi_tasks.maintenance import tidied_after
+        from goldi_tasks.maintenance import prune_afterwards
 
-        return tidied_after(Path.cwd())
+        return prune_afterwards(Path.cwd())
 
 
 def task(

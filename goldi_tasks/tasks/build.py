@@ -92,12 +92,12 @@ def shell(c: Context, target: str = "tools", command: str = "", logins: bool = F
     from goldi_tasks.client import rootless, run_arguments, system_info
 
     settings = project.load(Path.cwd())
-    container_mounts.prepare(settings)
+    container_mounts.create_mount_directories(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings, with_logins=logins) as secret_file:
         host, image = system_info.host(), f"{settings.image}:{target}"
-        user = rootless.numbers((host.uid, host.gid))
-        process.live(run_arguments.run(settings, host, user, image, Path.cwd(), secret_file, argv))
+        user = rootless.map_owner((host.uid, host.gid))
+        process.run_in_terminal(run_arguments.run(settings, host, user, image, Path.cwd(), secret_file, argv))
 
 
 @task(name="list", help={"json": "Print it for scripts."})
@@ -106,7 +106,7 @@ def list_(c: Context, json: bool = False) -> None:
     from goldi_tasks.bake import bakefile, builds
 
     settings = project.load(Path.cwd())
-    rows = bakefile.listing(settings, builds.variables(settings, BuildRequest(())))
+    rows = bakefile.list_targets(settings, builds.variables(settings, BuildRequest(())))
     if json:
         print_json([{"name": name, "kind": kind, "of": members} for name, kind, members in rows])
         return
@@ -136,13 +136,13 @@ def history(c: Context, json: bool = False, number: int = 10, show: str = "") ->
 
     settings = project.load(Path.cwd())
     if show:
-        print_json(build_history.one(settings, show))
+        print_json(build_history.find_record(settings, show))
         return
-    records = list(build_history.history(settings, number))
+    records = list(build_history.read_records(settings, number))
     if json:
         print_json(records)
         return
-    print_lines(build_history.table(records))
+    print_lines(build_history.format_records(records))
 
 
 @task(
@@ -158,7 +158,7 @@ def size(c: Context, target: str = "production", json: bool = False, top: int = 
     from goldi_tasks.bake.builders import configured
 
     settings = project.load(Path.cwd())
-    with configured.at(settings):
+    with configured.use_builder(settings):
         image_size_report = image_size.measure(settings, target, top)
     if json:
         print_json(image_size.as_json(image_size_report))
@@ -202,11 +202,11 @@ def builder(c: Context, create: bool = False, reset: bool = False, json: bool = 
     elif create:
         describe.create(settings, Path.cwd())
     else:
-        status = describe.found(settings)
+        status = describe.describe_builder(settings)
         if json:
             print_json(status)
         else:
-            print_lines(describe.lines(status))
+            print_lines(describe.format_description(status))
         if failure := describe.failure(status):
             raise failure
 
@@ -221,20 +221,20 @@ def builder(c: Context, create: bool = False, reset: bool = False, json: bool = 
 )
 def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: bool = False) -> None:
     """Show which platforms run here, natively or emulated; install or remove emulation."""
-    from goldi_tasks.engine import HERE, platforms
+    from goldi_tasks.engine import DEFAULT_PATHS, platforms
     from goldi_tasks.engine import binfmt as emulators
 
     # Progress is not part of the JSON.
     with redirect_stdout(sys.stderr if json else sys.stdout):
         if uninstall:
-            emulators.uninstall(HERE)
+            emulators.uninstall(DEFAULT_PATHS)
         if install:
-            emulators.install(HERE)
-    platform_list = emulators.found()
+            emulators.install(DEFAULT_PATHS)
+    platform_list = emulators.list_platforms()
     if json:
         print_json(platforms.as_json(platform_list))
         return
-    print_lines(platforms.lines(platform_list))
+    print_lines(platforms.format_platforms(platform_list))
 
 
 def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **values: Any) -> None:
@@ -247,7 +247,7 @@ def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **v
         # Progress is not part of the JSON.
         with redirect_stdout(sys.stderr if json else sys.stdout):
             report = summaries.append if json else summary.show
-            builds.build(project.load(Path.cwd()), request, report, here=False)
+            builds.build_targets(project.load(Path.cwd()), request, report, here=False)
     finally:
         for build_summary in summaries:
             print_json(summary.as_json(build_summary))

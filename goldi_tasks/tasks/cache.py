@@ -34,7 +34,7 @@ def setup(c: Context) -> None:
         return
     cache_directories.set_up(roots)
     _set_up_project()
-    for warning in file_system.warnings(roots):
+    for warning in file_system.list_warnings(roots):
         print(f"goldi: {warning}")
     print(f"cache directories are ready in {where}")
 
@@ -59,20 +59,24 @@ def clear(
 ) -> None:
     """Empty cache directories, by name or all; files of others are left alone."""
     dry, key = dry_run or process.is_dry(), project_settings.load(Path.cwd()).key if project else ""
-    caches = clear_caches.chosen(tuple(name or ()), every=all, project=project)
-    rows, number_done, images = clear_caches.rows(_roots(), caches, key), 0, tool_images.with_python(_settings())
+    caches = clear_caches.select_caches(tuple(name or ()), every=all, project=project)
+    rows, number_done, images = (
+        clear_caches.plan_clearing(_roots(), caches, key),
+        0,
+        tool_images.with_python(_settings()),
+    )
     try:
         for row in rows:
             number_done += 1
             try:
                 clear_caches.clear(row, images, dry=dry)
             finally:
-                print_lines(clear_report.lines(row, dry=dry), json=json)
+                print_lines(clear_report.format_row(row, dry=dry), json=json)
     except (KeyboardInterrupt, Interrupted):
         _finish(rows[:number_done], dry=dry, json=json, interrupted=True)
         raise Interrupted from None
     _finish(rows, dry=dry, json=json)
-    if not dry and (failure := clear_report.failure(rows)):
+    if not dry and (failure := clear_report.find_failure(rows)):
         raise failure
 
 
@@ -111,7 +115,7 @@ def prune(
     )
 
 
-def _finish(rows: Sequence[clear_caches.Row], *, dry: bool, json: bool, interrupted: bool = False) -> None:
+def _finish(rows: Sequence[clear_caches.CacheClearing], *, dry: bool, json: bool, interrupted: bool = False) -> None:
     print_lines([clear_report.total(rows, dry=dry)], json=json)
     if json:
         print_json(clear_report.as_json(rows, dry=dry, interrupted=interrupted))
@@ -132,7 +136,7 @@ def status(c: Context, verbose: bool = False, json: bool = False) -> None:
     """
     from goldi_tasks.maintenance.usage import measure, usage_report
 
-    usage, builder_store, remark = measure.look(_roots())
+    usage, builder_store, remark = measure.measure_usage(_roots())
     if json:
         print_json(usage_report.as_json(usage, builder_store, remark))
     else:
@@ -150,11 +154,11 @@ def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
     from goldi_tasks.maintenance import verify_local
 
     dry = dry_run or process.is_dry()
-    results = verify_local.run(_roots(), dry=dry)
+    results = verify_local.verify_caches(_roots(), dry=dry)
     if json:
         print_json([result.as_json() for result in results])
     else:
-        print_lines(verify_local.lines(results))
+        print_lines(verify_local.format_reports(results))
     if failure := verify_local.failure(results, dry=dry):
         raise failure
 
@@ -171,19 +175,21 @@ def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     from goldi_tasks.maintenance.doctor import finding, fixes, judge, probe
 
     settings, roots = _settings(), _roots()
-    findings = judge(probe.everything(roots, settings))
+    findings = judge(probe.collect_answers(roots, settings))
     if fix:
-        repairs = fixes.mend(findings, roots, tool_images.with_python(settings), _set_up_project, dry=process.is_dry())
+        repairs = fixes.apply_fixes(
+            findings, roots, tool_images.with_python(settings), _set_up_project, dry=process.is_dry()
+        )
         print_lines(
             (f"fixed: {line}" if not line.startswith(("could", "would")) else line for line in repairs), json=json
         )
-        findings = judge(probe.everything(roots, settings)) if not process.is_dry() else findings
+        findings = judge(probe.collect_answers(roots, settings)) if not process.is_dry() else findings
     if json:
         healthy = finding.failure(findings) is None
         document = {"healthy": healthy, "project": settings is not None, "findings": finding.as_json(findings)}
         print_json(document)
     else:
-        print_lines(finding.lines(findings), json=json)
+        print_lines(finding.format_findings(findings), json=json)
         if settings is None:
             print("there is no project here: .env, volumes and base images were not checked")
     if failure := finding.failure(findings):
@@ -231,15 +237,21 @@ def save(
     from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
-    caches = clear_caches.chosen(names, every=False, project=project) if names else save_archive.usual(project)
+    caches = (
+        clear_caches.select_caches(names, every=False, project=project)
+        if names
+        else save_archive.list_default_caches(project)
+    )
     if process.is_dry():
         print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
         return
     confirm(overwrite.find_loss(file, settings.key), yes, "name another file")
     builder = save_archive.find_builder(settings) if mounts else None
-    with usage_lock.at_work():
+    with usage_lock.hold_shared_lock():
         contents = save_archive.save(settings, caches, system_info.host().platform, builder, file)
-    lines = [json_.dumps(archive_report.saved_json(contents), indent=2)] if json else archive_report.saved(contents)
+    lines = (
+        [json_.dumps(archive_report.saved_json(contents), indent=2)] if json else archive_report.format_saved(contents)
+    )
     for line in lines:
         print(line, file=sys.stderr if file == save_archive.STDOUT else sys.stdout)
 
@@ -259,17 +271,17 @@ def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bo
 
     settings, names = project_settings.load(Path.cwd()), tuple(name or ())
     if names:
-        clear_caches.chosen(names, every=False)  # raises for an unknown name
+        clear_caches.select_caches(names, every=False)  # raises for an unknown name
     if process.is_dry():
         print(f"would restore {', '.join(names) or 'all caches'} from {file}")
         return
     builder = save_archive.find_builder(settings) if mounts else None
-    with usage_lock.at_work():
+    with usage_lock.hold_shared_lock():
         contents = restore_archive.restore(settings, names, system_info.host().platform, builder, Path(file))
     lines = (
         [json_.dumps(archive_report.restored_json(contents, file), indent=2)]
         if json
-        else archive_report.restored(contents, file)
+        else archive_report.format_restored(contents, file)
     )
     print_lines(lines)
 

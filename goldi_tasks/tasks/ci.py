@@ -89,7 +89,7 @@ def _shell(settings: Settings, logins: bool) -> None:
 def _show(settings: Settings, json: bool) -> None:
     from goldi_tasks.checks import warm_container
 
-    containers = warm_container.listed(settings)
+    containers = warm_container.list_containers(settings)
     if json:
         print_json(containers)
         return
@@ -104,7 +104,7 @@ def _show(settings: Settings, json: bool) -> None:
 
 def _nox(*arguments: str) -> None:
     """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
-    process.live(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))
+    process.run_in_terminal(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))
 
 
 _KINDS = ("sessions", "targets")
@@ -147,9 +147,11 @@ def check(
         # Fails before the checks run if the file cannot be written.
         ci_environment.append(file, "")
     with redirect_stdout(sys.stderr) if json else nullcontext():
-        results = run_checks.run_all(checks, settings.project, checks_view.shown, fail_fast=fail_fast)
+        results = run_checks.run_all(checks, settings.project, checks_view.show_checks, fail_fast=fail_fast)
     print(
-        json_.dumps(check_report.as_json(results), indent=2) if json else "\n".join(check_report.lines(results)),
+        json_.dumps(check_report.as_json(results), indent=2)
+        if json
+        else "\n".join(check_report.format_results(results)),
         flush=True,
     )
     if junit:
@@ -196,7 +198,7 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 
 def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.Check]:
     """Return the checks to run. Raises NotAProject, CommandFailed of nox, UnknownName."""
-    session_names = jobs.chosen(noxfile.sessions(settings, every=True), names)
+    session_names = jobs.select_sessions(noxfile.sessions(settings, every=True), names)
     build_command = Command((sys.executable, *_BUILD)) if build else None
     checks = jobs.checks(session_names, noxfile.nox(settings), build_command, os.environ)
     if not checks:
@@ -245,14 +247,14 @@ def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
         return
     try:
         builder = save_archive.find_builder(settings) if mounts else None
-        with usage_lock.at_work():
+        with usage_lock.hold_shared_lock():
             contents = restore_archive.restore(settings, (), system_info.host().platform, builder, archive)
     except (CacheRefused, NoSpace, CommandFailed) as error:
         # The archive that is saved at the end of this run replaces it.
         ci_environment.note(archive, "")
         print(f"{ci_environment.warning()}goldi: going on without caches: {error}", flush=True)
         return
-    print("\n".join(archive_report.restored(contents, str(archive))))
+    print("\n".join(archive_report.format_restored(contents, str(archive))))
 
 
 @task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Overwrite any file. {YES}"})
@@ -276,12 +278,12 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
         raise NoPermission(f"{archive.parent} cannot be made: {error.strerror}", "Name another file") from error
     builder = save_archive.find_builder(settings) if mounts else None
     ci_environment.note(archive, "")
-    with usage_lock.at_work():
+    with usage_lock.hold_shared_lock():
         contents = save_archive.save(
-            settings, save_archive.usual(False), system_info.host().platform, builder, str(archive)
+            settings, save_archive.list_default_caches(False), system_info.host().platform, builder, str(archive)
         )
     ci_environment.note(archive, primary_key)
-    print("\n".join(archive_report.saved(contents)))
+    print("\n".join(archive_report.format_saved(contents)))
 
 
 def _key(settings: Settings) -> str:

@@ -51,7 +51,7 @@ def up(
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    request = starting.Asked(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
+    request = starting.StartRequest(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
     if not json:
         stack = starting.up(settings, request)
     else:
@@ -82,7 +82,7 @@ def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    starting.build(settings, starting.Asked(_profiles(profile), tuple(service or ())))
+    starting.build_services(settings, starting.StartRequest(_profiles(profile), tuple(service or ())))
 
 
 @task(
@@ -101,11 +101,11 @@ def ps(c: Context, json: bool = False) -> None:
     from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = status.rows(settings)
+    rows = status.list_containers(settings)
     if json:
         print(json_.dumps(rows, indent=2))
         return
-    for line in status.table(rows):
+    for line in status.format_containers(rows):
         print(line)
 
 
@@ -115,11 +115,11 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
     from goldi_tasks.compose import status
 
     settings = project.load(Path.cwd())
-    rows = status.health(settings, _profiles(profile) if profile else ())
+    rows = status.list_health(settings, _profiles(profile) if profile else ())
     if json:
         print(json_.dumps(rows, indent=2))
     else:
-        for line in status.health_table(rows):
+        for line in status.format_health(rows):
             print(line)
     status.expect_health(rows)
 
@@ -131,9 +131,9 @@ def exec_(c: Context, service: str) -> None:
     from goldi_tasks.compose.compose_arguments import exec_in
 
     settings = project.load(Path.cwd())
-    container = find_container.running(settings, service)
+    container = find_container.find_running(settings, service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
-    code = process.attend(exec_in(system_info.host(), container.id, argv))
+    code = process.run_interruptible(exec_in(system_info.host(), container.id, argv))
     if code:
         raise CommandFailed(f"{argv[0]} in {service} ended with exit code {code}", code)
 
@@ -145,11 +145,11 @@ def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
     from goldi_tasks.compose import up as starting
 
     settings = project.load(Path.cwd())
-    request = starting.Asked(_profiles(profile), tuple(service or ()), watched=True)
+    request = starting.StartRequest(_profiles(profile), tuple(service or ()), watched=True)
     if stack := starting.up(settings, request):
         for line in status.summary(stack):
             print(line)
-    starting.watch(settings, request)
+    starting.watch_services(settings, request)
 
 
 @task(**_OPTIONS, help=_PROFILE | {"json": "As JSON."})
@@ -187,7 +187,7 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
         raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
     profiles = _profiles(profile)
     compose = compose_project.open_project(settings)
-    stack_model.choose(compose_project.load(settings, compose), profiles)
+    stack_model.select_services(compose_project.load(settings, compose), profiles)
     # The command may build images.
     _live(settings, compose.command(profiles, *argv, secrets=network.secrets(settings)))
 
@@ -198,14 +198,14 @@ def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[st
     settings = project.load(Path.cwd())
     compose = compose_project.open_project(settings)
     model = compose_project.load(settings, compose)
-    stack_model.known(model, services)
+    stack_model.expect_services(model, services)
     if tuple(profiles) != ("*",):
-        stack_model.choose(model, profiles)
+        stack_model.select_services(model, profiles)
     _live(settings, compose.command(profiles, *argv))
 
 
 def _live(settings: Settings, command: Command) -> None:
-    process.live(command, cwd=settings.project)
+    process.run_in_terminal(command, cwd=settings.project)
 
 
 def _profiles(profiles: Sequence[str] | None) -> tuple[str, ...]:

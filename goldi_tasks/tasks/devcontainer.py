@@ -23,8 +23,8 @@ from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._task import after_dashes, task
 
 if TYPE_CHECKING:
-    from goldi_tasks.devcontainer.git_directory import Report
-    from goldi_tasks.devcontainer.git_ownership import Wrong
+    from goldi_tasks.devcontainer.git_directory import GitDirectoryReport
+    from goldi_tasks.devcontainer.git_ownership import GitProblem
 
 _MAX_LISTED = 10
 
@@ -83,13 +83,13 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
     from goldi_tasks.devcontainer import git_directory
 
     settings = _settings()
-    report = git_directory.look(settings)
+    report = git_directory.inspect(settings)
     if not json:
         _show(report)
     change = bool(report.wrong) and not process.is_dry() and (yes or not json)
     if change:
         confirm(f"{len(report.wrong)} files in {report.folder} get your user and the right mode", yes)
-    remaining = git_directory.mend(report, _images(settings)) if change else list(report.wrong)
+    remaining = git_directory.repair(report, _images(settings)) if change else list(report.wrong)
     if json:
         print(json_.dumps(_as_json(report, remaining, change), indent=2))
     elif change:
@@ -135,7 +135,7 @@ def _images(settings: Settings) -> list[str]:
     return [f"{settings.image}:{target}" for target in ("devcontainer", "tools", "builder")]
 
 
-def _show(report: "Report") -> None:
+def _show(report: "GitDirectoryReport") -> None:
     if not report.wrong:
         print(f"all is well in {report.folder}")
         return
@@ -143,14 +143,14 @@ def _show(report: "Report") -> None:
     _list(list(report.wrong))
 
 
-def _list(problems: "list[Wrong]") -> None:
+def _list(problems: "list[GitProblem]") -> None:
     for problem in problems[:_MAX_LISTED]:
         print(f"  {problem.path} {problem.reason}")
     if len(problems) > _MAX_LISTED:
         print(f"  and {len(problems) - _MAX_LISTED} more (--json lists all)")
 
 
-def _as_json(report: "Report", remaining: "list[Wrong]", changed: bool) -> dict[str, Any]:
+def _as_json(report: "GitDirectoryReport", remaining: "list[GitProblem]", changed: bool) -> dict[str, Any]:
     return {
         "git": str(report.folder),
         "user": report.uid,

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from goldi_tasks.engine import HERE, Place, packages
+from goldi_tasks.engine import DEFAULT_PATHS, EnginePaths, packages
 
 # With the one who started it gone, everything goes. The shell is there to wait for orphans.
 _CAGE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
@@ -22,9 +22,9 @@ _SHELL = ("--mount-proc", "sh", "-c", '"$@"; exit $?', "sh")
 _DISKS, _SMALL = {"disk": 3 << 30, "caches": 1 << 30}, 16 << 20
 
 
-def place(base: Path) -> Place:
+def place(base: Path) -> EnginePaths:
     """Where the campaign's engine lives."""
-    return Place(base / "prefix", base / "disk/data", base / base.name, base / "docker.sock", base / "local")
+    return EnginePaths(base / "prefix", base / "disk/data", base / base.name, base / "docker.sock", base / "local")
 
 
 def run(image: str, arguments: Sequence[str]) -> int:
@@ -55,8 +55,8 @@ def _wait(caged: "subprocess.Popen[bytes]") -> int:
 
 def _fetch(base: Path) -> None:
     """The engine's programs: those of this machine's private engine, if there is one, cost no download."""
-    if HERE.prefix.exists():
-        subprocess.run(("cp", "-al", HERE.prefix, base / "prefix"), check=True)
+    if DEFAULT_PATHS.prefix.exists():
+        subprocess.run(("cp", "-al", DEFAULT_PATHS.prefix, base / "prefix"), check=True)
     else:
         packages.ensure(place(base), renew=False)
 

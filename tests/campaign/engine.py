@@ -9,14 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks.engine import Place, daemon, lock
+from goldi_tasks.engine import EnginePaths, daemon, lock
 
 
 @dataclass(frozen=True)
 class Engine:
     """A private engine at `place`; `env` is the environment of who uses it."""
 
-    place: Place
+    place: EnginePaths
     env: Mapping[str, str]
 
     def start(self) -> None:

@@ -55,7 +55,7 @@ def test_the_targets_are_those_of_the_table_and_the_groups_those_of_the_guide() 
 @pytest.mark.parametrize("name", [*ALL, "watch", "postgres", *FILE["group"]])
 def test_every_dockerfile_and_stage_that_a_target_names_is_there(bake: Bake, name: str) -> None:
     found = bake(name)
-    assert set(found) == set(build_request.members(FILE, (name,)))
+    assert set(found) == set(build_request.resolve_targets(FILE, (name,)))
     for target in found.values():
         assert (REPO / target["context"] / target["dockerfile"]).is_file()
         assert target["target"] in STAGES
@@ -128,7 +128,7 @@ def test_no_two_targets_share_a_cache_directory(bake: Bake) -> None:
 def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     """`--set` has a syntax of its own, with commas in it."""
     settings = replace(SETTINGS, cache_root=Path(root))
-    argv = bake_arguments.build(settings, DEBIAN, BuildRequest(ALL), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build_command(settings, DEBIAN, BuildRequest(ALL), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
@@ -141,7 +141,7 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
     places = {name: local_cache.cache_directory(settings, name, ()) for name in ALL}
-    argv = bake_arguments.keep(settings, DEBIAN, BuildRequest(ALL), places, {}, {}).argv
+    argv = bake_arguments.local_export_command(settings, DEBIAN, BuildRequest(ALL), places, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for name, target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).items():
         (entry,) = target["cache-to"]
@@ -150,7 +150,7 @@ def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str)
 
 
 def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
-    argv = bake_arguments.build(SETTINGS, DEBIAN, BuildRequest(ALL, push=True), ALL, Path("/m"), {}, {}).argv
+    argv = bake_arguments.build_command(SETTINGS, DEBIAN, BuildRequest(ALL, push=True), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
     for target in bake(*sets, *ALL).values():
         (output,) = target["output"]
@@ -158,7 +158,7 @@ def test_what_is_pushed_is_read_as_it_is_meant(bake: Bake) -> None:
 
 
 def test_no_local_export_where_it_would_be_an_error(bake: Bake) -> None:
-    argv = bake_arguments.build(
+    argv = bake_arguments.build_command(
         SETTINGS, replace(DEBIAN, store="classic"), BuildRequest(ALL), ALL, Path("/m"), {}, {}
     ).argv
     sets = argv[argv.index("--set") : argv.index("--set") + 2]

@@ -58,7 +58,7 @@ def test_every_stage_is_there_and_every_profile_is_whole(files: tuple[str, ...])
     assert stack.name == "goldilocks"
     assert stack.profiles == ["build", "dev", "prod"]
     for profile in stack.profiles:
-        assert stack_model.choose(stack, (profile,))
+        assert stack_model.select_services(stack, (profile,))
     for service in stack.services.values():
         if service.target:
             assert service.target in stages

@@ -101,7 +101,7 @@ def test_it_makes_what_the_table_says(shell: list[str], root: Path, path: Path) 
     for cache in CACHES:
         assert (root / cache.name).stat().st_mode & 0o7777 == 0o700
         assert (root / cache.name / TAG_FILE).read_text() == TAG_TEXT
-        assert cache_directories.tagged(root / cache.name)
+        assert cache_directories.has_cache_tag(root / cache.name)
 
 
 def test_it_leaves_what_python_leaves(root: Path, path: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_cache_may_have_a_root_of_its_own(
     assert done.stdout.startswith(f"cache directories are ready in {root}, {where}\n")
     assert {entry.name for entry in there.iterdir()} == set(FAST)
     assert {entry.name for entry in root.iterdir()} == BY_NAME.keys() - set(FAST)
-    assert all(cache_directories.tagged(there / name) for name in FAST)
+    assert all(cache_directories.has_cache_tag(there / name) for name in FAST)
     written, before = ENV.read_text(), (seen(root), seen(there))
     # .env keeps them; Python, told the same, changes nothing.
     assert run(shell, "", path).returncode == 0
@@ -304,14 +304,14 @@ def test_what_was_there_before_is_not_marked(shell: list[str], root: Path, path:
     (root / "goldilocks-venv").mkdir(parents=True, mode=0o700)
     (root / "goldilocks-venv" / "precious").touch()
     assert run(shell, root, path).returncode == 0
-    assert not cache_directories.tagged(root / "goldilocks-venv")
+    assert not cache_directories.has_cache_tag(root / "goldilocks-venv")
 
 
 def test_the_root_may_be_a_link_and_must_be_absolute(shell: list[str], path: Path, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert run(shell, tmp_path / "link", path).returncode == 0
-    assert cache_directories.tagged(tmp_path / "real" / "pip-cache")
+    assert cache_directories.has_cache_tag(tmp_path / "real" / "pip-cache")
     assert "must be an absolute path, not 'caches'" in refused(run(shell, "caches", path))
 
 

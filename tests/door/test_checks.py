@@ -133,7 +133,7 @@ def test_what_a_noxfile_names_is_unpacked_as_written(tmp_path: Path) -> None:
     env = {
         "PATH": "/usr/bin:/bin",
         "TAKEN": "by the image",
-        **check_arguments.carry({**NAMED, "PATH": "/mine", "PYTEST_ADDOPTS": "-q"}),
+        **check_arguments.pack_variables({**NAMED, "PATH": "/mine", "PYTEST_ADDOPTS": "-q"}),
     }
     argv = ("sh", str(script), "python3", "-c", SHOW)
     done = subprocess.run(argv, env=env, capture_output=True, text=True, check=True, cwd=tmp_path)
@@ -242,6 +242,6 @@ def test_the_agent_finds_programs_below_the_directory_of_the_check(tmp_path: Pat
     (tmp_path / "run.sh").write_text("#!/bin/sh\n")
     (tmp_path / "run.sh").chmod(0o755)
     env = {"PATH": "/usr/bin:/bin"}
-    assert agent.known("./run.sh", env, str(tmp_path))
-    assert not agent.known("run.sh", env, str(tmp_path))
-    assert agent.known("run.sh", env | check_arguments.carry({"PATH": "."}), str(tmp_path))
+    assert agent.has_program("./run.sh", env, str(tmp_path))
+    assert not agent.has_program("run.sh", env, str(tmp_path))
+    assert agent.has_program("run.sh", env | check_arguments.pack_variables({"PATH": "."}), str(tmp_path))

@@ -149,13 +149,13 @@ def test_more_than_there_is_time_for(tmp_path: Path) -> None:
     file.write_text(f"#!{sys.executable} -S\n{script.replace('child', str(tmp_path / 'child'))}\n", encoding="utf-8")
     file.chmod(0o755)
     with pytest.raises(CommandFailed, match="no answer within 1 s") as raised:
-        process.ask(Command((str(file),)), 1)
+        process.capture_within(Command((str(file),)), 1)
     assert raised.value.code == 124
     assert not Path("/proc", (tmp_path / "child").read_text(encoding="utf-8")).exists()
 
 
 def test_an_answer_and_a_failure() -> None:
-    assert process.ask(Command(("sh", "-c", "echo yes; echo no >&2")), 20) == "yes\n"
+    assert process.capture_within(Command(("sh", "-c", "echo yes; echo no >&2")), 20) == "yes\n"
     with pytest.raises(CommandFailed, match="sh: no") as raised:
-        process.ask(Command(("sh", "-c", "echo no >&2; exit 3")), 20)
+        process.capture_within(Command(("sh", "-c", "echo no >&2; exit 3")), 20)
     assert raised.value.code == 3

@@ -67,13 +67,13 @@ def test_ctrl_c_while_a_program_is_started_ends_the_program(
     monkeypatch.setattr(subprocess, "Popen", Slow)
     command = Command((sys.executable, "-c", f"import time; time.sleep(60); open({str(tmp_path / 'late')!r}, 'w')"))
     with pytest.raises(Interrupted):
-        process.live(command) if how == "live" else process.listen(command)
+        process.run_in_terminal(command) if how == "live" else process.capture_stderr(command)
     assert started[0].poll() is not None, "nobody would have ended it"
 
 
 def test_ctrl_c_waits_for_what_may_not_be_left_half_begun() -> None:
     def begin() -> None:
-        with process.unbroken():
+        with process.delay_interrupt():
             signal.raise_signal(signal.SIGINT)
             done.append(1)
 

@@ -30,6 +30,6 @@ main()
 def test_a_build_reaches_bake_in_six_frames_without_a_closure(stage: Stage) -> None:
     done = stage.run(sys.executable, "-c", TRACED, "build.prod")
     walk, free = (next(line for line in done.stdout.splitlines() if line.startswith(word)) for word in ("WALK", "FREE"))
-    assert walk == "WALK __call__ prod _build build run follow", done.stderr
+    assert walk == "WALK __call__ prod _build build_targets run run_with_progress", done.stderr
     # Python keeps the class of `super()` in a cell.
     assert set(free.split()[1:]) <= {"__class__"}

@@ -41,7 +41,7 @@ def strangers(project: Project) -> list[Path]:
 
 def test_the_engine_is_one() -> None:
     assert os.getuid() != 0
-    assert rootless.numbers((os.getuid(), os.getgid())) == (0, 0)
+    assert rootless.map_owner((os.getuid(), os.getgid())) == (0, 0)
 
 
 def test_the_app_is_built(here: Project) -> None:

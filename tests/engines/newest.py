@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, daemon, distribution, lock, own, packages, uninstall
+from goldi_tasks.engine import EnginePaths, daemon, distribution, ensure_root_directory, lock, packages, uninstall
 from tests.engines import cage
 from tests.engines.network import network
 
@@ -25,7 +25,7 @@ _PLUGINS = [
 
 def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the real tests, or pytest with `arguments`; its exit code."""
-    fetched = Place(prefix=own(FETCHED, 0o700) / PACKAGES.suite)
+    fetched = EnginePaths(prefix=ensure_root_directory(FETCHED, 0o700) / PACKAGES.suite)
     packages.ensure(fetched, renew=True, package_set=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
     with network() as enter:
@@ -34,7 +34,9 @@ def run(folder: Path, arguments: Sequence[str]) -> int:
 
 def inside(folder: Path, arguments: Sequence[str]) -> int:
     """The same in the cage."""
-    place = Place(folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local")
+    place = EnginePaths(
+        folder / "prefix", folder / "data", folder / folder.name, folder / "docker.sock", folder / "local"
+    )
     with lock(place):
         daemon.start(place)
     instead: list[Path] = []
@@ -56,7 +58,7 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
             uninstall.wipe(place)
 
 
-def _pairs(place: Place) -> Iterator[tuple[Path, Path]]:
+def _pairs(place: EnginePaths) -> Iterator[tuple[Path, Path]]:
     """The socket and the plugins of `place`, and where the machine has its own; the client is found by PATH."""
     yield place.socket, Path("/var/run/docker.sock").resolve()
     for folder in _PLUGINS:

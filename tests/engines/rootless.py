@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.engine import Place, distribution, own, packages
+from goldi_tasks.engine import EnginePaths, distribution, ensure_root_directory, packages
 from tests.engines import cage, newest
 
 USER, NUMBER = "baby-bear", 31415
@@ -27,7 +27,7 @@ TESTS = ("tests/engines/as_user.py",)
 
 def run(folder: Path, arguments: Sequence[str]) -> int:
     """Run the user's tests, or pytest with `arguments`; its exit code."""
-    fetched = Place(prefix=own(newest.FETCHED, 0o700) / "rootless")
+    fetched = EnginePaths(prefix=ensure_root_directory(newest.FETCHED, 0o700) / "rootless")
     packages.ensure(fetched, renew=True, package_set=PACKAGES)
     subprocess.run(("cp", "-al", fetched.prefix, folder / "prefix"), check=True)
     return cage.run(__name__, folder, arguments)
@@ -41,7 +41,7 @@ def inside(folder: Path, arguments: Sequence[str]) -> int:
     with (home / "log").open("w") as log:
         daemon = subprocess.Popen(
             as_user(str(prefix / "usr/share/docker.io/contrib/dockerd-rootless.sh")),
-            env=env | {"PATH": Place(prefix=prefix).path} | libraries(prefix),
+            env=env | {"PATH": EnginePaths(prefix=prefix).path} | libraries(prefix),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

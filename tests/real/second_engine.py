@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.engine import HERE, Place
+from goldi_tasks.engine import DEFAULT_PATHS, EnginePaths
 
 _HEAD = """from pathlib import Path
 from goldi_tasks.engine import Place, daemon, lock
@@ -27,14 +27,14 @@ class Call:
     `env` is added to the environment of what is run.
     """
 
-    place: Place
+    place: EnginePaths
     holder: int
     env: dict[str, str] = field(default_factory=dict)
 
     def __call__(self, line: str) -> str:
         head = _HEAD % {name: str(path) for name, path in asdict(self.place).items()}
         argv = [sys.executable, "-c", head + line] if "place" in line else ["sh", "-c", line]
-        path = f"{HERE.path}:{self.place.path}"
+        path = f"{DEFAULT_PATHS.path}:{self.place.path}"
         environment = {**os.environ, "DOCKER_HOST": f"unix://{self.place.socket}", "PATH": path, **self.env}
         entered = [*self.enter, *argv]
         done = subprocess.run(entered, env=environment, capture_output=True, text=True, check=False)
@@ -53,16 +53,16 @@ class Call:
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def place() -> Iterator[EnginePaths]:
     # Not tmp_path: the names of sockets must be short.
     base = Path(tempfile.mkdtemp(prefix="goldi-", dir="/tmp"))
     base.chmod(0o755)
-    yield Place(base / "prefix", base / "data", base / base.name, base / "docker.sock", base / "local")
+    yield EnginePaths(base / "prefix", base / "data", base / base.name, base / "docker.sock", base / "local")
     shutil.rmtree(base)
 
 
 @pytest.fixture(scope="module")
-def call(place: Place) -> Iterator[Call]:
+def call(place: EnginePaths) -> Iterator[Call]:
     """A network where only `lo` is: a second dockerd on the same network would reset the first one's rules."""
     holder = subprocess.Popen(["unshare", "--net", "sleep", "1200"])
     inside = Call(place, holder.pid)
@@ -78,11 +78,11 @@ def call(place: Place) -> Iterator[Call]:
 
 
 @pytest.fixture
-def fetched(place: Place) -> None:
+def fetched(place: EnginePaths) -> None:
     """Packages, those of this machine's engine if there are any: a download of 90 MB less."""
     fetch(place)
 
 
-def fetch(place: Place) -> None:
-    if HERE.prefix.exists() and not place.prefix.exists():
-        subprocess.run(["cp", "-al", HERE.prefix, place.prefix], check=True)
+def fetch(place: EnginePaths) -> None:
+    if DEFAULT_PATHS.prefix.exists() and not place.prefix.exists():
+        subprocess.run(["cp", "-al", DEFAULT_PATHS.prefix, place.prefix], check=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.errors import NoEngine
 from tests.real import far
 from tests.real.conftest import GOLDI, Project, docker
@@ -81,7 +81,7 @@ def builder(driver: str, port: int, certificates: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, place: Place, call: Call) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, place: EnginePaths, call: Call) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("keys")
     keys, others = far.keys(folder / "ours"), far.keys(folder / "theirs")
     fetch(place)

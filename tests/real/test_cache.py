@@ -156,7 +156,7 @@ def test_the_doctor_removes_what_a_container_left_as_root_and_nothing_else(nobod
     assert before["folder-leftovers"]["fixable"]
     assert f"{folder} has files of another user: a" in before["folder-leftovers"]["what"]
     assert not {"folder-leftovers", "folder-mode"} & after.keys()
-    assert f"removed files of other users from {folder} by a container of {python}, 0.1 MB" in said.stderr
+    assert f"removed files of other users from {folder} by a container of {python}, 1" in said.stderr
     assert {path.name for path in folder.iterdir()} == {TAG_FILE, "mine"}
     assert (folder / "mine/wheel").exists()
     assert folder.stat().st_mode & 0o777 == 0o750

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import GOLDI, Project, docker, forget
 from tests.real.second_engine import Call, fetch
@@ -62,7 +62,9 @@ def drop_mounts(project: Project) -> None:
 # The first one first: of the second engine it asks that nothing is left, and there the other one's records stay.
 @pytest.mark.parametrize("owner", ["", ",uid=7,mode=0750"], ids=["plain", "owned"])
 @pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")
-def test_an_archive_warms_an_empty_engine(tiny: Project, place: Place, call: Call, tmp_path: Path, owner: str) -> None:
+def test_an_archive_warms_an_empty_engine(
+    tiny: Project, place: EnginePaths, call: Call, tmp_path: Path, owner: str
+) -> None:
     mark(tiny, FILLED, owner)
     tiny.goldi("build.prod")
     archive = tmp_path / "archive"

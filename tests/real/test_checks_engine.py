@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import REPOSITORY, Project
 from tests.real.second_engine import Call, fetch
@@ -37,7 +37,7 @@ def project(tiny: Project) -> Project:
 
 
 @pytest.fixture
-def engine(place: Place, call: Call) -> Iterator[dict[str, Any]]:
+def engine(place: EnginePaths, call: Call) -> Iterator[dict[str, Any]]:
     """A second engine with a base image; the environment to use it."""
     fetch(place)
     call("daemon.start(place)")
@@ -54,7 +54,7 @@ def say(project: Project, line: str, env: dict[str, Any], code: int = 0) -> str:
 
 
 def test_the_next_check_works_after_a_restart(
-    project: Project, place: Place, call: Call, engine: dict[str, Any]
+    project: Project, place: EnginePaths, call: Call, engine: dict[str, Any]
 ) -> None:
     assert "one" in say(project, "echo one", engine)
     kill_engine(place)
@@ -70,7 +70,7 @@ def test_the_next_check_works_after_a_restart(
 
 
 def test_an_engine_that_is_killed_does_not_end_a_check(
-    project: Project, place: Place, call: Call, engine: dict[str, Any]
+    project: Project, place: EnginePaths, call: Call, engine: dict[str, Any]
 ) -> None:
     process = project.start(NOX, "--session", "say", "--", "echo begun; sleep 4; echo through", **engine)
     assert process.stdout

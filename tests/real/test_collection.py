@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from tests.real.second_engine import Call
 
 pytestmark = [
@@ -19,9 +19,9 @@ pytestmark = [
     pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root"),
 ]
 
-RULES = "from goldi_tasks.engine import distribution; rules = {}; distribution.collection = lambda disk: rules; "
+RULES = "from goldi_tasks.engine import distribution; rules = {}; distribution.gc_policy = lambda disk: rules; "
 # The first bound is 12 MB, the second 18 MB; what is in a cache mount is between.
-OURS = RULES.format("distribution.collection(60_000_000)")
+OURS = RULES.format("distribution.gc_policy(60_000_000)")
 THEIRS = RULES.format('{"enabled": True, "defaultKeepStorage": "12MB"}')
 REFUSED = RULES.format('{"enabled": True, "policy": [{"keepStorage": "much"}]}')
 IMAGE = """cd / && libraries=$(ldd /bin/sh /bin/head | grep -o '/[^ :]*' | grep -v '^/bin/' | sort -u)
@@ -52,7 +52,7 @@ def build(call: Call, folder: Path, name: str, mount: str = "") -> None:
 
 
 @pytest.mark.usefixtures("fetched")
-def test_ours_keeps_cache_mounts_and_buildkits_own_drops_them(place: Place, call: Call, tmp_path: Path) -> None:
+def test_ours_keeps_cache_mounts_and_buildkits_own_drops_them(place: EnginePaths, call: Call, tmp_path: Path) -> None:
     call(f"{OURS}daemon.start(place)")
     call(IMAGE)
     build(call, tmp_path, "first", mount="wheels")
@@ -70,7 +70,7 @@ def test_ours_keeps_cache_mounts_and_buildkits_own_drops_them(place: Place, call
 
 
 @pytest.mark.usefixtures("fetched")
-def test_rules_that_an_engine_refuses_do_not_stop_it(place: Place, call: Call) -> None:
+def test_rules_that_an_engine_refuses_do_not_stop_it(place: EnginePaths, call: Call) -> None:
     said = call(f"daemon.stop(place); {REFUSED}daemon.start(place)")
     assert "the engine rejected our rules" in said
     assert "exec.cachemount" in call("docker buildx inspect")

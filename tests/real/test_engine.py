@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.engine import Place, own, packages
+from goldi_tasks.engine import EnginePaths, ensure_root_directory, packages
 from goldi_tasks.errors import EngineFailed
 from tests.real.second_engine import Call
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")]
 
 
-def kill_engine(place: Place) -> None:
+def kill_engine(place: EnginePaths) -> None:
     os.kill(int((place.run / "docker.pid").read_text(encoding="utf-8")), signal.SIGKILL)
     time.sleep(0.3)
 
 
-def leftovers(place: Place, call: Call) -> list[str]:
+def leftovers(place: EnginePaths, call: Call) -> list[str]:
     """What would be left of an engine."""
     base = place.run.parent
     lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
@@ -38,7 +38,7 @@ def leftovers(place: Place, call: Call) -> list[str]:
 
 
 @pytest.mark.usefixtures("fetched")
-def test_killed_then_up_again_then_killed_and_purged(place: Place, call: Call) -> None:
+def test_killed_then_up_again_then_killed_and_purged(place: EnginePaths, call: Call) -> None:
     forward = "cat /proc/sys/net/ipv4/ip_forward"
     before = call(forward)
     call("daemon.start(place)")
@@ -69,7 +69,7 @@ def test_killed_then_up_again_then_killed_and_purged(place: Place, call: Call) -
 
 
 @pytest.mark.usefixtures("fetched")
-def test_down_keeps_the_data(place: Place, call: Call) -> None:
+def test_down_keeps_the_data(place: EnginePaths, call: Call) -> None:
     call("daemon.start(place)")
     call("tar -cf - -T /dev/null | docker import - nothing")
     assert "is down" in call("daemon.down(place, purge=False)")
@@ -83,7 +83,7 @@ def test_down_keeps_the_data(place: Place, call: Call) -> None:
 
 
 @pytest.mark.by_hand
-def test_a_download_that_was_killed_is_done_afresh(place: Place, call: Call) -> None:
+def test_a_download_that_was_killed_is_done_afresh(place: EnginePaths, call: Call) -> None:
     place.prefix.with_name("prefix.new-killed").mkdir()
     packages.ensure(place, renew=False)
     assert {path.name for path in place.prefix.parent.iterdir()} - {"local"} == {"prefix"}
@@ -92,7 +92,7 @@ def test_a_download_that_was_killed_is_done_afresh(place: Place, call: Call) -> 
     call("daemon.down(place, purge=True)")
 
 
-def test_two_at_once_wait_for_each_other(place: Place, call: Call) -> None:
+def test_two_at_once_wait_for_each_other(place: EnginePaths, call: Call) -> None:
     work = "from time import *\nwith lock(place): print(monotonic()); sleep(0.5); print(monotonic())"
     with ThreadPoolExecutor() as pool:
         spans = sorted([float(word) for word in said.split()] for said in pool.map(call, [work, work]))
@@ -105,7 +105,7 @@ def test_directories_that_others_could_change_are_refused(tmp_path: Path) -> Non
     (tmp_path / "open").chmod(0o777)
     for name in ("link", "open"):
         with pytest.raises(EngineFailed, match="Move it away"):
-            own(tmp_path / name)
+            ensure_root_directory(tmp_path / name)
 
 
 def test_what_answers_is_used_as_it_is(tmp_path: Path) -> None:

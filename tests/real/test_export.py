@@ -49,7 +49,7 @@ def test_after_any_number_of_builds_there_is_what_the_last_export_refers_to(fast
         edit(fast, number)
         fast.goldi("build.prod", "--keep-cache")
         found = cache(fast)
-        assert set(oci_layout.wanted(found)) == names(found)
+        assert set(oci_layout.read_referenced_sizes(found)) == names(found)
         assert [path.name for path in found.parent.iterdir()] == ["native"], "nothing is left beside it"
         assert not (found / "ingest").exists()
     before = ours(found)
@@ -78,7 +78,7 @@ def test_builds_of_one_target_at_once_all_succeed_and_one_result_wins(fast: Proj
         assert process.returncode == 0, said
         assert "not kept" not in said
     found = cache(fast)
-    assert set(oci_layout.wanted(found)) == names(found)
+    assert set(oci_layout.read_referenced_sizes(found)) == names(found)
     assert not repair.verify(found).bad
     assert [path.name for path in found.parent.iterdir()] == ["native"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import GOLDI, Project, docker
 from tests.real.second_engine import Call, fetch
@@ -38,7 +38,7 @@ def test_a_disk_that_is_full_of_caches_costs_no_image(tiny: Project) -> None:
     assert docker("image", "inspect", "--format", "{{.Id}}", tiny.image)
 
 
-def test_an_engine_that_is_killed_in_the_middle(tiny: Project, place: Place, call: Call) -> None:
+def test_an_engine_that_is_killed_in_the_middle(tiny: Project, place: EnginePaths, call: Call) -> None:
     fetch(place)
     call("daemon.start(place)")
     base = IMAGES["PYTHON_IMAGE"].name

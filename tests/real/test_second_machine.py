@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import GOLDI, Project
 from tests.real.second_engine import Call, fetch
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.real, pytest.mark.by_hand]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a private engine needs root")
-def test_a_second_machine_runs_nothing(tiny: Project, place: Place, call: Call, tmp_path: Path) -> None:
+def test_a_second_machine_runs_nothing(tiny: Project, place: EnginePaths, call: Call, tmp_path: Path) -> None:
     env: dict[str, Any] = {"GOLDI_CACHE_BACKEND": "registry", "GITHUB_REF_NAME": "main", "GITHUB_HEAD_REF": ""}
     with registry(tmp_path / "registry") as address:
         env["GOLDI_REGISTRY"] = address

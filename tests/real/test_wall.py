@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
-from goldi_tasks.engine import Place
+from goldi_tasks.engine import EnginePaths
 from goldi_tasks.engine.distribution import IMAGES
 from tests.real.conftest import REPOSITORY, Project, layers
 from tests.real.second_engine import Call, fetch
@@ -45,7 +45,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, place: Place, call: Call) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory, place: EnginePaths, call: Call) -> Iterator[World]:
     made = Wall(tmp_path_factory.mktemp("wall"))
     fetch(place)
     # The engine trusts whom its environment names.

@@ -12,7 +12,7 @@ from goldi_tasks.client import system_info
 from goldi_tasks.settings import Settings
 
 
-def measure(settings: Settings, number: int, report: Callable[[str], None]) -> build_table.Report:
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> build_table.BuildTimes:
     """Measure `number` rounds of builds in a copy of the project; `report` is called with the name of each step.
 
     Files, images and cache records of the builds are removed afterwards, also after Ctrl-C. Raises CommandFailed if a
@@ -21,13 +21,13 @@ def measure(settings: Settings, number: int, report: Callable[[str], None]) -> b
     docker = system_info.docker()
     with project_copy.copy(settings) as scratch, leftovers.removed(build_rounds.IMAGE, report):
         times = Times(report)
-        rounds = build_rounds.Rounds(scratch, docker, times)
+        rounds = build_rounds.BuildRounds(scratch, docker, times)
         for index in range(number):
             times.heading = f"round {index + 1} of {number}: "
             rounds.run(index)
         times.heading = ""
         rounds.rebuild()
         report("goldi --list")
-        return build_table.Report(
+        return build_table.BuildTimes(
             number, times.medians(), dict(rounds.hits), scratch.dependency, build_rounds.listing(scratch.work / "empty")
         )

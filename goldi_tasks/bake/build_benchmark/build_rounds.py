@@ -14,7 +14,7 @@ from goldi_tasks import settings as project
 from goldi_tasks.bake import builds, local_cache
 from goldi_tasks.bake.build_benchmark import cache_hits
 from goldi_tasks.bake.build_benchmark.cache_hits import Hits
-from goldi_tasks.bake.build_benchmark.project_copy import PLAIN, Scratch
+from goldi_tasks.bake.build_benchmark.project_copy import PLAIN, ProjectCopy
 from goldi_tasks.bake.build_context import YOUNG
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.benchmark.times import COMPILED, Times
@@ -26,10 +26,10 @@ IMAGE = "goldi-bench"
 
 
 @dataclass
-class Rounds:
+class BuildRounds:
     """The measurements: the `times` of every round, and the cache `hits` of the last rebuild."""
 
-    scratch: Scratch
+    scratch: ProjectCopy
     docker: Docker
     times: Times
     hits: dict[str, Hits] = field(default_factory=dict)
@@ -87,7 +87,7 @@ class Rounds:
 
     def _environment(self, caches: Path) -> dict[str, str]:
         state = str(self.scratch.work / "state")
-        return {**paths.all_under(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **COMPILED}
+        return {**paths.environment_under(caches), "GOLDI_IMAGE": IMAGE, "XDG_STATE_HOME": state, **COMPILED}
 
     def _time_ours(self, name: str, caches: Path) -> str:
         with self.times.timed(name):
@@ -96,7 +96,7 @@ class Rounds:
     def _build(self, caches: Path, *options: str, targets: tuple[str, ...]) -> str:
         goldi = str(Path(sys.executable).with_name("goldi"))
         tasks = [part for target in targets for part in (f"build.{_TASKS[target]}", *options, *_PROGRESS)]
-        return process.listen(Command((goldi, *tasks), self._environment(caches)), cwd=self.scratch.project)
+        return process.capture_stderr(Command((goldi, *tasks), self._environment(caches)), cwd=self.scratch.project)
 
     def _time_plain_bake(self, name: str, caches: Path, *options: str) -> None:
         settings = self._settings(caches)
@@ -106,7 +106,7 @@ class Rounds:
         environment = builds.variables(settings, request)
         command = Command((*argv, *_PROGRESS, "production"), environment, network.secrets(settings))
         with self.times.timed(name):
-            process.listen(command, cwd=self.scratch.project)
+            process.capture_stderr(command, cwd=self.scratch.project)
 
     def _time_single_stage(self, dockerfile: Path) -> None:
         """Build the single-stage Dockerfile with plain docker and no cache."""
@@ -119,7 +119,7 @@ class Rounds:
         argv = ("docker", "buildx", "build", "--no-cache", "--load", "--file", str(dockerfile), *build_args, *secrets)
         command = Command((*argv, "--tag", f"{IMAGE}:plain", *_PROGRESS, "."), {}, network.secrets(settings))
         with self.times.timed("first build, single stage"):
-            process.listen(command, cwd=self.scratch.project)
+            process.capture_stderr(command, cwd=self.scratch.project)
 
     def _count_hits(self, output: str, name: str, kind: str, *stages: str) -> None:
         hits = cache_hits.count(output, stages)[kind]

@@ -17,7 +17,7 @@ _GUIDE_HIT_RATES = (("dependencies", "95"), ("system packages", "100"), ("build 
 
 
 @dataclass(frozen=True)
-class Report:
+class BuildTimes:
     """Medians of `rounds`, in seconds by name.
 
     `dependency` is the package that is added, `listing` the seconds of `goldi --list` and `inv --list`.
@@ -30,7 +30,7 @@ class Report:
     listing: tuple[float, float]
 
 
-def lines(report: Report) -> Iterator[str]:
+def lines(report: BuildTimes) -> Iterator[str]:
     """Yield the lines of the tables."""
     yield "| build | guide | here | beside | ratio |"
     yield "|---|---|---|---|---|"
@@ -52,7 +52,7 @@ def lines(report: Report) -> Iterator[str]:
     yield f"Medians of {report.rounds}, from one run. A first build starts with the base images and empty caches."
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: BuildTimes) -> dict[str, Any]:
     """Return the report as JSON types."""
     ours, theirs = report.listing
     return {

@@ -20,7 +20,7 @@ _VIA = re.compile(r"^\s*#(?: via|  )\s*(\S+)", re.MULTILINE)
 
 
 @dataclass
-class Scratch:
+class ProjectCopy:
     """A copy of a project.
 
     `project` is the copy, `work` the temporary directory around it, `code` the source file that is edited, `lock` the
@@ -65,7 +65,7 @@ class Scratch:
 
 
 @contextmanager
-def copy(settings: Settings) -> Iterator[Scratch]:
+def copy(settings: Settings) -> Iterator[ProjectCopy]:
     """Give a copy of the build context and of the Docker files of the project; it is removed when the block ends."""
     with TemporaryDirectory(prefix="goldi-bench-") as folder:
         project = Path(folder, settings.project.name)
@@ -81,7 +81,7 @@ def copy(settings: Settings) -> Iterator[Scratch]:
                 _copy(settings.project / name, project / name)
         code = source(names, settings.app)
         bake_file = project / docker / settings.bake_file.name
-        scratch = Scratch(project, Path(folder), bake_file, project / code if code else None, None)
+        scratch = ProjectCopy(project, Path(folder), bake_file, project / code if code else None, None)
         lock = project / settings.app / "requirements.lock"
         if lock.is_file():
             full_lock = lock.read_text(encoding="utf-8")

@@ -51,7 +51,7 @@ class Builder:
         return f"the builder {self.endpoint or 'on the current engine'} ({self.driver})"
 
 
-def chosen(settings: Settings, configuration: Path) -> Builder | None:
+def make_builder(settings: Settings, configuration: Path) -> Builder | None:
     """Return the builder that the settings choose, None for buildx's current one. Raises SettingsError.
 
     `configuration` is the BUILDX_CONFIG directory in which it is registered.
@@ -92,7 +92,7 @@ def create(builder: Builder) -> Command:
     return Command(argv, builder.env)
 
 
-def ask(builder: Builder, *, start: bool = False) -> Command:
+def inspect_command(builder: Builder, *, start: bool = False) -> Command:
     """Return the command that fails if the builder does not answer; with `start` it starts the builder first."""
     if not builder.is_created:
         return Command(("docker", "version", "--format", "{{.Server.Version}}"), builder.env)
@@ -104,12 +104,12 @@ def remove(name: str, configuration: Path) -> Command:
     return Command(("docker", "buildx", "rm", "--force", name), {"BUILDX_CONFIG": str(configuration)})
 
 
-def runs(inspected: str) -> bool:
+def is_running(inspected: str) -> bool:
     """Return whether one of the nodes in the output of `docker buildx inspect` is running."""
     return bool(re.search(r"^Status:\s+running$", inspected, re.MULTILINE))
 
 
-def reason(output: str) -> str:
+def extract_reason(output: str) -> str:
     """Return the reason in the `output` of a docker command that failed: its last error line, without prefixes."""
     lines = [line.strip() for line in output.splitlines() if line.strip()] or ["docker printed no reason"]
     error = next((line for line in reversed(lines) if "ERROR: " in line or line.startswith("Error:")), lines[-1])
@@ -121,7 +121,7 @@ def reason(output: str) -> str:
 
 def boot_failure(output: str) -> str:
     """Return why a builder does not start, from the `output` of docker."""
-    error = reason(output)
+    error = extract_reason(output)
     pull_error = _PULL_ERROR.search(error)
     return f"{pull_error[1]} cannot be pulled, {pull_error[2].strip()}" if pull_error else error
 

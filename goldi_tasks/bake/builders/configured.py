@@ -28,22 +28,22 @@ def configuration(settings: Settings) -> Path:
     return state.folder("builders") / settings.key
 
 
-def chosen(settings: Settings) -> Builder | None:
+def load_builder(settings: Settings) -> Builder | None:
     """Return the builder that the settings choose, None for the current one. Raises SettingsError, NoPermission."""
     # A build with the current builder does not need the state directory.
-    return builder_model.chosen(settings, configuration(settings) if settings.builder_driver else Path())
+    return builder_model.make_builder(settings, configuration(settings) if settings.builder_driver else Path())
 
 
 @contextmanager
-def at(settings: Settings) -> Iterator[Builder | None]:
+def use_builder(settings: Settings) -> Iterator[Builder | None]:
     """Set docker's environment to the builder of the settings in the block; give it, None for the current one.
 
     Raises SettingsError, and NoEngine where the builder is not available and `builder.fallback` is off.
     """
-    builder = chosen(settings)
+    builder = load_builder(settings)
     if builder:
         try:
-            ready(settings, builder)
+            prepare_builder(settings, builder)
         except (NoEngine, NoDocker) as error:
             if not settings.builder_fallback:
                 raise
@@ -55,7 +55,7 @@ def at(settings: Settings) -> Iterator[Builder | None]:
     # Cached answers before and after the block are those of another engine.
     system_info.forget()
     try:
-        with process.led(builder.env):
+        with process.add_environment(builder.env):
             yield builder
     finally:
         system_info.forget()
@@ -70,15 +70,15 @@ def docker(builder: Builder | None) -> system_info.Docker:
         return system_info.docker()
     # Not `docker buildx ls`, which connects to every builder.
     info, buildx = (
-        system_info.engine_info(lambda command: process.ask(command, ANSWER)),
+        system_info.engine_info(lambda command: process.capture_within(command, ANSWER)),
         system_info.plugin_version("buildx"),
     )
     if not buildx:
         raise NoDocker("docker has no buildx plugin", "Install docker-buildx, or run `inv engine.up`")
-    return replace(system_info.put_together(info, buildx, ()), driver=builder.driver, builder=builder.name)
+    return replace(system_info.parse_system_info(info, buildx, ()), driver=builder.driver, builder=builder.name)
 
 
-def ready(settings: Settings, builder: Builder) -> None:
+def prepare_builder(settings: Settings, builder: Builder) -> None:
     """Create `builder` if it does not exist, and wait until it answers.
 
     Raises SettingsError, NoDocker, NoEngine, Interrupted.
@@ -89,20 +89,20 @@ def ready(settings: Settings, builder: Builder) -> None:
         if refusal := connection.refusal(builder):
             raise CommandFailed(refusal, 1)
         if not builder.is_created:
-            process.ask(builder_model.ask(builder), ANSWER)
-        elif not builder_model.runs(_inspect_or_create(settings, builder)) and not process.is_dry():
+            process.capture_within(builder_model.inspect_command(builder), ANSWER)
+        elif not builder_model.is_running(_inspect_or_create(settings, builder)) and not process.is_dry():
             start(builder)
     except CommandFailed as error:
-        raise lost(builder, error) from error
+        raise unavailable_error(builder, error) from error
 
 
-def lost(builder: Builder, error: CommandFailed) -> NoEngine:
+def unavailable_error(builder: Builder, error: CommandFailed) -> NoEngine:
     """Return the exception for a builder that is not available."""
     remedy = "Check that it runs and accepts this machine, or set builder.fallback to build with the current builder"
-    return NoEngine(f"{builder} is not available: {builder_model.reason(error.problem)}", remedy)
+    return NoEngine(f"{builder} is not available: {builder_model.extract_reason(error.problem)}", remedy)
 
 
-def missing(settings: Settings, builder: Builder, printed: Mapping[str, Any]) -> None:
+def check_base_images(settings: Settings, builder: Builder, printed: Mapping[str, Any]) -> None:
     """Check that `builder` has the base images built on this machine; otherwise it would try to pull them for minutes.
 
     `printed` is the output of `docker buildx bake --print`. Raises NoEngine.
@@ -123,7 +123,7 @@ def _base_images(settings: Settings, printed: Mapping[str, Any]) -> set[str]:
     for target in printed.get("target", {}).values():
         with suppress(OSError, control_files.NotUnderstood):
             text = control_files.find(settings.project, target).text
-            reads = parse.find_reads(text, target.get("args", {}), target.get("target", ""))
+            reads = parse.find_inputs(text, target.get("args", {}), target.get("target", ""))
             images |= reads.images if reads else set()
     return images
 
@@ -148,36 +148,40 @@ def check(builder: Builder) -> None:
 
 def contexts() -> list[str]:
     """List the names of docker's contexts."""
-    return process.ask(Command(("docker", "context", "ls", "--format", "{{.Name}}")), ANSWER).split()
+    return process.capture_within(Command(("docker", "context", "ls", "--format", "{{.Name}}")), ANSWER).split()
 
 
 def remove(settings: Settings) -> None:
     """Remove the builder that was created last for this project, with its cache."""
     if name := _last_name(settings):
         try:
-            process.ask(builder_model.remove(name, configuration(settings)), END)
+            process.capture_within(builder_model.remove(name, configuration(settings)), END)
         except CommandFailed as error:
             # It may not exist any more, or not be reachable.
-            print(f"goldi: {name} was not removed: {builder_model.reason(error.problem)}", file=sys.stderr, flush=True)
+            print(
+                f"goldi: {name} was not removed: {builder_model.extract_reason(error.problem)}",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _inspect_or_create(settings: Settings, builder: Builder) -> str:
     """Return the output of `docker buildx inspect`; create the builder if it does not exist. Raises CommandFailed."""
     if _last_name(settings) == builder.name:
         try:
-            return process.ask(builder_model.ask(builder), ANSWER)
+            return process.capture_within(builder_model.inspect_command(builder), ANSWER)
         except CommandFailed as error:
-            if error.code == process.LATE:
+            if error.code == process.TIMEOUT_EXIT_CODE:
                 raise
             # buildx does not know it any more.
     if process.is_dry():
-        process.live(builder_model.create(builder))
+        process.run_in_terminal(builder_model.create(builder))
         return ""
     remove(settings)
     state.make(configuration(settings))
-    process.ask(builder_model.create(builder), ANSWER * 2.5)
+    process.capture_within(builder_model.create(builder), ANSWER * 2.5)
     state.write(_name_file(settings), builder.name)
-    return process.ask(builder_model.ask(builder), ANSWER)
+    return process.capture_within(builder_model.inspect_command(builder), ANSWER)
 
 
 def start(builder: Builder, title: str = "") -> None:
@@ -185,8 +189,8 @@ def start(builder: Builder, title: str = "") -> None:
     is_remote = builder.driver == "remote"
     if not is_remote:
         print(f"goldi: starting {title or builder}", file=sys.stderr, flush=True)
-    output = process.ask(builder_model.ask(builder, start=True), ANSWER if is_remote else START)
-    if not builder_model.runs(output):
+    output = process.capture_within(builder_model.inspect_command(builder, start=True), ANSWER if is_remote else START)
+    if not builder_model.is_running(output):
         error = re.search(r"^Error:\s+(.*)$", output, re.MULTILINE)
         raise CommandFailed(error[1] if error else "it is not running", 1)
 

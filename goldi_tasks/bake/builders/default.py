@@ -13,13 +13,18 @@ def check(docker: Docker) -> None:
         return
     builder = Builder("docker-container" if docker.driver == "docker" else docker.driver, "", docker.container)
     try:
-        if not builder_model.runs(process.ask(builder_model.ask(builder), configured.ANSWER)) and not process.is_dry():
+        if (
+            not builder_model.is_running(
+                process.capture_within(builder_model.inspect_command(builder), configured.ANSWER)
+            )
+            and not process.is_dry()
+        ):
             configured.start(builder, f"the builder {docker.container}")
     except CommandFailed as error:
-        raise dead(docker.container, error.problem) from error
+        raise start_error(docker.container, error.problem) from error
 
 
-def dead(name: str, output: str) -> NoEngine:
+def start_error(name: str, output: str) -> NoEngine:
     """Return the exception for the builder `name` that does not start; `output` is what docker printed."""
     remedy = "Run `inv build.builder --reset`; it selects the engine's own builder if no other builder starts"
     return NoEngine(f"the builder {name} cannot be started: {builder_model.boot_failure(output)}", remedy)

@@ -23,12 +23,12 @@ CONFIG = BAKE_FILE.with_name("buildkitd.toml")
 _STORE = "Enable the containerd image store, or load moby/buildkit:buildx-stable-1 into the engine"
 
 
-def found(settings: Settings) -> dict[str, Any]:
+def describe_builder(settings: Settings) -> dict[str, Any]:
     """Describe the builder that builds, for JSON: who chose it, whether it answers, and what it can do.
 
     Raises SettingsError, and where there is no current builder NoDocker, NoEngine, NoPermission.
     """
-    builder = configured.chosen(settings)
+    builder = configured.load_builder(settings)
     if not builder:
         docker = system_info.docker()
         status = {"chosen": False, "driver": docker.driver, "endpoint": ""}
@@ -41,14 +41,14 @@ def found(settings: Settings) -> dict[str, Any]:
     status = {"chosen": True, "driver": builder.driver, "endpoint": builder.endpoint, "name": builder.name}
     status |= {"fallback": settings.builder_fallback}
     try:
-        configured.ready(settings, builder)
-        with process.led(builder.env):
+        configured.prepare_builder(settings, builder)
+        with process.add_environment(builder.env):
             return status | _engine_fields(configured.docker(builder))
     except GoldiError as error:
         return status | {"answers": False, "why": str(error)}
 
 
-def lines(status: Mapping[str, Any]) -> Iterator[str]:
+def format_description(status: Mapping[str, Any]) -> Iterator[str]:
     """Format the status of the builder as sentences; none where `failure` returns an exception."""
     if failure(status):
         return
@@ -76,7 +76,7 @@ def failure(status: Mapping[str, Any]) -> NoEngine | None:
 
 def create(settings: Settings, start: Path) -> None:
     """Create and start the builder. Raises SettingsError, and NoEngine if it does not start."""
-    if builder := configured.chosen(settings):
+    if builder := configured.load_builder(settings):
         return _prepare(settings, builder)
     docker = system_info.docker()
     if BUILDER in docker.builders:
@@ -95,12 +95,12 @@ def reset(settings: Settings, start: Path) -> None:
 
     Raises SettingsError, and NoEngine if the engine's own builder cannot be used either.
     """
-    if builder := configured.chosen(settings):
+    if builder := configured.load_builder(settings):
         configured.remove(settings)
         return _prepare(settings, builder)
     docker = system_info.docker()
     if BUILDER in docker.builders:
-        process.live(Command(("docker", "buildx", "rm", BUILDER)))
+        process.run_in_terminal(Command(("docker", "buildx", "rm", BUILDER)))
         system_info.forget()
     try:
         _create(start, use=docker.current == BUILDER)
@@ -110,7 +110,7 @@ def reset(settings: Settings, start: Path) -> None:
 
 
 def _prepare(settings: Settings, builder: Builder) -> None:
-    configured.ready(settings, builder)
+    configured.prepare_builder(settings, builder)
     if not process.is_dry():
         print(f"{builder} answers")
 
@@ -131,14 +131,14 @@ def _create(start: Path, *, use: bool = False) -> None:
     """
     command = Command((*_CREATE, *(("--use",) if use else ()), *_config_option(start)))
     if process.is_dry():
-        process.live(command)
+        process.run_in_terminal(command)
         return
     print(f"goldi: starting {BUILDER}", flush=True)
     try:
-        process.ask(command, configured.START)
+        process.capture_within(command, configured.START)
     except CommandFailed:
         with suppress(CommandFailed):
-            process.ask(Command(("docker", "buildx", "rm", "--force", BUILDER)), configured.END)
+            process.capture_within(Command(("docker", "buildx", "rm", "--force", BUILDER)), configured.END)
         raise
 
 

@@ -55,13 +55,13 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Said:
+class OutputLine:
     """A line that is not JSON."""
 
     text: str
 
 
-Event = Vertex | Status | Log | Notice | Said
+Event = Vertex | Status | Log | Notice | OutputLine
 
 
 class Decoder:
@@ -96,7 +96,7 @@ class Decoder:
             yield from _parse_document(line)
         else:
             # Other programs may write to the stream between the lines of a document.
-            yield Said(line.rstrip("\r"))
+            yield OutputLine(line.rstrip("\r"))
 
 
 def _parse_document(text: str) -> Iterator[Event]:
@@ -104,7 +104,7 @@ def _parse_document(text: str) -> Iterator[Event]:
     try:
         events = list(_read_document(json.loads(text)))
     except (ValueError, LookupError, TypeError, AttributeError):
-        events = [Said(line) for line in text.split("\n")]
+        events = [OutputLine(line) for line in text.split("\n")]
     yield from events
 
 

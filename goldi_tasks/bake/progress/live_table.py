@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from goldi_tasks.bake.progress.events import Event, Notice
-from goldi_tasks.bake.progress.running_build import Build
-from goldi_tasks.bake.progress.step import Step, busy, without_flags
+from goldi_tasks.bake.progress.running_build import RunningBuild
+from goldi_tasks.bake.progress.step import Step, count_busy_seconds, without_flags
 from goldi_tasks.command import mask
 
 # Seconds between two drawings.
@@ -17,7 +17,7 @@ _MARKS = {"failed": "✗", "running": "…", "ended": "-", "cached": "✓", "don
 
 
 @dataclass(frozen=True)
-class Row:
+class StageRow:
     """A stage of the build in the table.
 
     `state` is a key of _STYLES, `place` the step such as `2/7`, `time` the seconds or `cached`, `output` a line.
@@ -31,7 +31,7 @@ class Row:
     output: str = ""
 
 
-def rows(build: Build, now: float, *, height: int = 100) -> list[Row]:
+def list_stage_rows(build: RunningBuild, now: float, *, height: int = 100) -> list[StageRow]:
     """Return a row for each stage, in the order of their start; drop ended stages first to fit into `height` lines."""
     stages: dict[str, list[Step]] = {}
     for step in sorted(build.steps.values(), key=lambda step: step.number):
@@ -44,9 +44,9 @@ def rows(build: Build, now: float, *, height: int = 100) -> list[Row]:
 
 
 @contextmanager
-def screen(title: str, build: Build) -> Iterator["Screen"]:
+def show_live_table(title: str, build: RunningBuild) -> Iterator["LiveTable"]:
     """Show a live table on standard error while the block runs; then restore the terminal below the last state."""
-    table = Screen(title, build)
+    table = LiveTable(title, build)
     try:
         table.live.start()
         yield table
@@ -55,10 +55,10 @@ def screen(title: str, build: Build) -> Iterator["Screen"]:
         table.live.stop()
 
 
-class Screen:
+class LiveTable:
     """The live table."""
 
-    def __init__(self, title: str, build: Build) -> None:
+    def __init__(self, title: str, build: RunningBuild) -> None:
         # Imported here: it takes 0.06 s, and buildx is already running.
         from rich.console import Console
         from rich.live import Live
@@ -105,7 +105,7 @@ class Screen:
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, justify="right")
         table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
-        for row in rows(self._build, now + self._clock_offset, height=max(3, self._console.height - 2)):
+        for row in list_stage_rows(self._build, now + self._clock_offset, height=max(3, self._console.height - 2)):
             style = _STYLES[row.state]
             cells = (_MARKS[row.state], row.stage, row.place, row.time)
             table.add_row(*(Text(cell, style) for cell in cells), Text(mask(row.instruction)))
@@ -115,15 +115,15 @@ class Screen:
         self.live.update(Group(title, table), refresh=True)
 
 
-def _make_row(stage: str, steps: list[Step], now: float) -> Row:
+def _make_row(stage: str, steps: list[Step], now: float) -> StageRow:
     failed = [step for step in steps if step.failed]
     running = [step for step in steps if step.running]
     state = _stage_state(steps)
     current = (failed or running or sorted(steps, key=lambda step: step.now.completed or 0))[-1]
-    time_text = "cached" if state == "cached" else f"{busy(steps, now):.1f} s"
+    time_text = "cached" if state == "cached" else f"{count_busy_seconds(steps, now):.1f} s"
     instruction = without_flags(current.instruction) if state in ("failed", "running") else ""
     output = _last_output(current) if state == "running" else ""
-    return Row(state, stage, current.place, time_text, instruction, output)
+    return StageRow(state, stage, current.place, time_text, instruction, output)
 
 
 def _last_output(step: Step) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from goldi_tasks.bake.progress.events import Event, Log, Notice, Status, Vertex
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.bake.progress.step import Step, without_flags
 from goldi_tasks.units import format_size
 
@@ -13,7 +13,7 @@ _LONG = 1.0
 
 
 @dataclass
-class Lines:
+class PlainView:
     """A printer of all steps; it writes one line at a time with `say`.
 
     The lines of steps that run at the same time differ in their `#number`. As in buildx, the title of a step is printed
@@ -21,7 +21,7 @@ class Lines:
     """
 
     say: Callable[[str], None]
-    build: Build
+    build: RunningBuild
     _current: Step | None = None
     _ended: dict[str, str] = field(default_factory=dict)
     _shown_statuses: set[tuple[str, str]] = field(default_factory=set)
@@ -92,7 +92,7 @@ class Lines:
         return "CACHED" if step.now.cached else "DONE"
 
 
-class Brief(Lines):
+class BriefView(PlainView):
     """A printer of the steps that ran, took long, had output or failed; cached steps are only counted in the summary.
 
     buildx starts and completes a cached step in one event, so a step that has only started is not cached.

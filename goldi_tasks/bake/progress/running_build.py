@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, field, replace
 
-from goldi_tasks.bake.progress.events import Event, Log, Notice, Said, Status, Vertex
-from goldi_tasks.bake.progress.step import Step, clean
+from goldi_tasks.bake.progress.events import Event, Log, Notice, OutputLine, Status, Vertex
+from goldi_tasks.bake.progress.step import Step, strip_control_characters
 
 # buildx's steps that start a builder or connect to it.
 _BOOT_STEPS = ("[internal] booting buildkit", "[internal] waiting for connection")
 
 
 @dataclass
-class Build:
+class RunningBuild:
     """The state of a build; `said` are buildx's lines that are not events, `latest` is the newest time in an event."""
 
     steps: dict[str, Step] = field(default_factory=dict)
@@ -28,9 +28,9 @@ class Build:
             case Log() if event.vertex in self.steps:
                 return self._apply_log(self.steps[event.vertex], event)
             case Notice():
-                self.warnings.append(clean(event.text))
-            case Said():
-                self.said.append(clean(event.text))
+                self.warnings.append(strip_control_characters(event.text))
+            case OutputLine():
+                self.said.append(strip_control_characters(event.text))
         return []
 
     @property
@@ -80,6 +80,8 @@ class Build:
         self.latest = max(self.latest, log.timestamp or 0)
         *lines, step.rest = (step.rest + log.data).split(b"\n")
         # Keep only the last text of a line that was overwritten with \r, as by a progress bar.
-        output = [clean(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]) for line in lines]
+        output = [
+            strip_control_characters(line.decode("utf-8", "replace").rstrip("\r").rpartition("\r")[2]) for line in lines
+        ]
         step.tail.extend(output)
         return output

@@ -74,7 +74,7 @@ class Step:
     @cached_property
     def title(self) -> str:
         """Return the name on one line."""
-        return " ".join(clean(self.now.name).split())
+        return " ".join(strip_control_characters(self.now.name).split())
 
     @cached_property
     def instruction(self) -> str:
@@ -99,10 +99,10 @@ class Step:
 
     def seconds(self, now: float | None = None) -> float:
         """Return how many seconds it ran; until `now` if it is still running."""
-        return busy([self], now)
+        return count_busy_seconds([self], now)
 
 
-def busy(steps: Iterable[Step], now: float | None = None) -> float:
+def count_busy_seconds(steps: Iterable[Step], now: float | None = None) -> float:
     """Return the seconds in which at least one of `steps` ran."""
     spans = sorted((start, end or now or start) for step in steps for start, end in step.spans.items())
     total, covered_until = 0.0, 0.0
@@ -117,6 +117,6 @@ def without_flags(name: str) -> str:
     return _RUN_FLAGS.sub("", name, count=1)
 
 
-def clean(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """Return `text` without escape sequences and control characters."""
     return _CONTROL.sub("", text)

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from goldi_tasks import process
 from goldi_tasks.bake.progress import step_failure
-from goldi_tasks.bake.progress.events import Decoder, Event, Said
-from goldi_tasks.bake.progress.plain_lines import Brief, Lines
-from goldi_tasks.bake.progress.running_build import Build
+from goldi_tasks.bake.progress.events import Decoder, Event, OutputLine
+from goldi_tasks.bake.progress.plain_lines import BriefView, PlainView
+from goldi_tasks.bake.progress.running_build import RunningBuild
 from goldi_tasks.command import Command, mask
 from goldi_tasks.errors import CommandFailed, UnknownName, did_you_mean
 
@@ -28,7 +28,7 @@ _IGNORED = re.compile(
 MODES = ("auto", "brief", "plain", "quiet", "rawjson", "tty")
 
 
-class View(Protocol):
+class BuildView(Protocol):
     """An object that shows a build."""
 
     def show(self, event: Event, output: list[str]) -> None:
@@ -41,7 +41,7 @@ class View(Protocol):
         """Update the display; called after every piece of output, and regularly without output."""
 
 
-class Silent:
+class QuietView:
     """A view that shows only the lines of buildx that are not events: its errors and warnings."""
 
     def show(self, event: Event, output: list[str]) -> None:
@@ -55,7 +55,7 @@ class Silent:
         """Show nothing."""
 
 
-class Raw(Silent):
+class RawView(QuietView):
     """A view that shows nothing, since buildx's output is passed on unchanged."""
 
     def say(self, line: str) -> None:
@@ -78,11 +78,11 @@ def choose(mode: str, environ: Mapping[str, str] = os.environ) -> str:
     return "tty" if can_redraw else "brief"
 
 
-def follow(
+def run_with_progress(
     command: Command,
     cwd: Path,
     mode: str,
-    build: Build,
+    build: RunningBuild,
     *,
     title: str,
     dockerfile: Path,
@@ -140,13 +140,15 @@ def _mask_data(match: re.Match[str]) -> str:
     return match[1] + base64.b64encode(mask(text).encode()).decode()
 
 
-def _apply_text(decoder: Decoder, text: str | None, build: Build, view: View, error_lines: list[str]) -> None:
+def _apply_text(
+    decoder: Decoder, text: str | None, build: RunningBuild, view: BuildView, error_lines: list[str]
+) -> None:
     """Apply `text` (None at the end) to `build` and `view`; after a failed step buildx's lines go to `error_lines`."""
     for event in decoder.close() if text is None else decoder.feed(text):
-        if isinstance(event, Said) and _IGNORED.fullmatch(event.text):
+        if isinstance(event, OutputLine) and _IGNORED.fullmatch(event.text):
             continue
         output = build.apply(event)
-        if not isinstance(event, Said):
+        if not isinstance(event, OutputLine):
             view.show(event, output)
         elif build.failures:
             error_lines.append(build.said[-1])
@@ -155,16 +157,16 @@ def _apply_text(decoder: Decoder, text: str | None, build: Build, view: View, er
     view.tick()
 
 
-def _choose_view(mode: str, title: str, build: Build) -> AbstractContextManager[View]:
+def _choose_view(mode: str, title: str, build: RunningBuild) -> AbstractContextManager[BuildView]:
     if mode == "tty":
         from goldi_tasks.bake.progress import live_table
 
-        return live_table.screen(title, build)
+        return live_table.show_live_table(title, build)
     if mode == "plain":
-        return nullcontext(Lines(_print_masked, build))
+        return nullcontext(PlainView(_print_masked, build))
     if mode == "brief":
-        return nullcontext(Brief(_print_masked, build))
-    return nullcontext(Raw() if mode == "rawjson" else Silent())
+        return nullcontext(BriefView(_print_masked, build))
+    return nullcontext(RawView() if mode == "rawjson" else QuietView())
 
 
 def _print_masked(line: str) -> None:

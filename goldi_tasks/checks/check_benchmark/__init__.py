@@ -6,14 +6,14 @@ them, `check_limits` has the limits.
 
 from collections.abc import Callable
 
-from goldi_tasks.benchmark.limits import Report
+from goldi_tasks.benchmark.limits import LimitReport
 from goldi_tasks.benchmark.times import Times
 from goldi_tasks.checks import container, environment
 from goldi_tasks.checks.check_benchmark import check_copy, check_limits, check_rounds, measured_sessions
 from goldi_tasks.settings import Settings
 
 
-def measure(settings: Settings, number: int, report: Callable[[str], None]) -> Report:
+def measure(settings: Settings, number: int, report: Callable[[str], None]) -> LimitReport:
     """Measure checks of the project in `number` rounds; `report` gets each step as text.
 
     All files and containers of the measurement are removed, also after Ctrl-C. The project's own container and its
@@ -24,8 +24,8 @@ def measure(settings: Settings, number: int, report: Callable[[str], None]) -> R
     report("the tools image")
     container.build_image(settings)
     times = Times(report)
-    with check_copy.made(settings, sessions, report) as scratch:
-        benchmark = check_rounds.Rounds(scratch, sessions, times)
+    with check_copy.make_scratch(settings, sessions, report) as scratch:
+        benchmark = check_rounds.CheckRounds(scratch, sessions, times)
         benchmark.prepare()
         for index in range(number):
             times.heading = f"round {index + 1} of {number}: "

@@ -26,7 +26,7 @@ from goldi_tasks.settings import Settings
 
 
 @dataclass(frozen=True)
-class Scratch:
+class CheckCopy:
     """The directory `work`, and the `name` of the compose project."""
 
     settings: Settings
@@ -37,7 +37,7 @@ class Scratch:
     def container(self) -> dict[str, str]:
         """Return the variables of checks in the container, with caches and state apart from the user's."""
         directories = {
-            **paths.all_under(self.work / "caches"),
+            **paths.environment_under(self.work / "caches"),
             "XDG_STATE_HOME": str(self.work / "state"),
             **self.temporary,
         }
@@ -64,9 +64,9 @@ class Scratch:
     def install(self) -> None:
         """Create the host's virtual environment from the lock file of the tools image."""
         env, quiet = self.work / "env", ("--quiet", "--disable-pip-version-check")
-        process.listen(Command((sys.executable, "-m", "venv", str(env)), {**self.temporary, **COMPILED}))
+        process.capture_stderr(Command((sys.executable, "-m", "venv", str(env)), {**self.temporary, **COMPILED}))
         argv = ("install", *quiet, "--require-hashes", "--requirement", str(environment.lock(self.settings)))
-        process.listen(Command((str(env / "bin/pip"), *argv), {**self.temporary, **COMPILED}))
+        process.capture_stderr(Command((str(env / "bin/pip"), *argv), {**self.temporary, **COMPILED}))
 
     def compose(self) -> None:
         """Write a compose file with the image, the user and the mounts of the running tools container."""
@@ -93,10 +93,10 @@ class Scratch:
 
 
 @contextmanager
-def made(settings: Settings, sessions: Sessions, report: Callable[[str], None]) -> Iterator[Scratch]:
+def make_scratch(settings: Settings, sessions: Sessions, report: Callable[[str], None]) -> Iterator[CheckCopy]:
     """Make a directory with noxfiles of `sessions`; remove it after the block, with the containers of its checks."""
     with TemporaryDirectory(prefix="goldi-bench-") as directory, _mount_points(settings):
-        scratch = Scratch(settings, Path(directory), f"goldi-bench-{uuid.uuid4().hex[:8]}")
+        scratch = CheckCopy(settings, Path(directory), f"goldi-bench-{uuid.uuid4().hex[:8]}")
         (scratch.work / "tmp").mkdir()
         noxfiles = {"host": measured_sessions.on_host, "container": measured_sessions.in_container}
         for name, make_noxfile in noxfiles.items():
@@ -110,7 +110,7 @@ def made(settings: Settings, sessions: Sessions, report: Callable[[str], None]) 
             scratch.clear()
 
 
-def _remember_image(scratch: Scratch) -> None:
+def _remember_image(scratch: CheckCopy) -> None:
     """Copy the fingerprint of the tools image: else it would be built again, into the benchmark's local cache."""
     source = fingerprint.folder(scratch.settings)
     if source.is_dir():

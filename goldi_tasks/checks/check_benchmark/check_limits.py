@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 
-from goldi_tasks.benchmark.limits import Limit, Report
+from goldi_tasks.benchmark.limits import Limit, LimitReport
 
 LIMITS = (
     Limit("`nox -s lint`, warm", "lint, container", "lint, host", "host", "more", 0.15),
@@ -14,6 +14,6 @@ LIMITS = (
 )
 
 
-def report(rounds: int, seconds: Mapping[str, float]) -> Report:
+def report(rounds: int, seconds: Mapping[str, float]) -> LimitReport:
     """Return a report of the measured `seconds` with their limits."""
-    return Report(rounds, os.cpu_count() or 1, seconds, LIMITS, note="The host's environment is ready.")
+    return LimitReport(rounds, os.cpu_count() or 1, seconds, LIMITS, note="The host's environment is ready.")

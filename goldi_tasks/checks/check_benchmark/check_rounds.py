@@ -9,7 +9,7 @@ from pathlib import Path
 from goldi_tasks import process
 from goldi_tasks.benchmark.times import Times
 from goldi_tasks.checks.check_benchmark import measured_sessions
-from goldi_tasks.checks.check_benchmark.check_copy import Scratch
+from goldi_tasks.checks.check_benchmark.check_copy import CheckCopy
 from goldi_tasks.checks.check_benchmark.measured_sessions import Sessions
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
@@ -23,14 +23,14 @@ _ACCEPT_FINDINGS = '"$@" || [ $? -eq 1 ]'
 
 
 @dataclass
-class Rounds:
+class CheckRounds:
     """Runs `sessions` from `scratch` and stores their `times`.
 
     `parallel` is whether nox has -j, `composed` whether docker compose is installed; `answers` are the results of the
     parallel sessions.
     """
 
-    scratch: Scratch
+    scratch: CheckCopy
     sessions: Sessions
     times: Times
     parallel: bool = False
@@ -85,7 +85,7 @@ class Rounds:
         """Run the parallel sessions. Raises CommandFailed if one has not done its work on the project's files."""
         names = [name for name in self.sessions if name.startswith("part")]
         output = self._run_nox(where, *names, "--parallel", str(len(names)), "--allow-parallel")
-        results = measured_sessions.done(output)
+        results = measured_sessions.parse_results(output)
         self.answers = self.answers or results
         if len(set(results.values())) != len(names) or results != self.answers:
             raise CommandFailed(

@@ -73,7 +73,7 @@ def in_container(project: Path, sessions: Sessions) -> str:
     return _noxfile(project, sessions, imports, inner, ("checks(session)",))
 
 
-def done(output: str) -> dict[str, str]:
+def parse_results(output: str) -> dict[str, str]:
     """Return the results that the parallel sessions printed, by number."""
     return dict(_RESULT.findall(output.replace("\r", "")))
 

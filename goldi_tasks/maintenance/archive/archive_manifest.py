@@ -43,7 +43,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ArchivePart:
     """A cache in an archive: a `dir` with its name in paths.py, or a cache `mount` of the builder with its id."""
 
     kind: PartKind
@@ -62,7 +62,7 @@ class Manifest:
 
     key: str
     platform: str
-    parts: Sequence[Part]
+    parts: Sequence[ArchivePart]
 
     @property
     def bytes(self) -> int:
@@ -70,7 +70,7 @@ class Manifest:
         return sum(part.bytes for part in self.parts)
 
 
-def member(number: int, part: Part, path: str) -> str:
+def member(number: int, part: ArchivePart, path: str) -> str:
     """Return the name of a tar member: that of `path` in the cache `part`, which is the `number`-th of the archive."""
     return f"caches/{part.name}/{path}" if part.kind == "dir" else f"mounts/{number}/{path}"
 
@@ -123,7 +123,7 @@ def _has_entries(part: object) -> bool:
     return isinstance(part, dict) and isinstance(part.get("entries"), list)
 
 
-def _parse_part(part: Any) -> Part:
+def _parse_part(part: Any) -> ArchivePart:
     """Validate a cache from the JSON of a manifest. Raises CacheRefused."""
     if not _has_entries(part):
         refuse("its manifest cannot be read")
@@ -132,7 +132,7 @@ def _parse_part(part: Any) -> Part:
         refuse("it contains a cache without a valid name")
     entries = [_parse_row(row) for row in part["entries"]]
     _check_paths(entries)
-    return Part(kind, name, entries)
+    return ArchivePart(kind, name, entries)
 
 
 def _parse_row(row: Any) -> Entry:
@@ -153,7 +153,7 @@ def _parse_row(row: Any) -> Entry:
             refuse("it contains a file with an invalid size or digest")
         return Entry(kind, path, mode, mtime, size, digest, uid=uid, gid=gid)
     target = kind_fields[0] if kind == "l" else ""
-    if kind == "l" and not (is_text(target) and len(target) <= PATH and link_rules.inside(path, target)):
+    if kind == "l" and not (is_text(target) and len(target) <= PATH and link_rules.stays_inside(path, target)):
         refuse("it contains a link that leads out of its cache")
     return Entry(kind, path, mode, mtime, target=target, uid=uid, gid=gid)
 
@@ -193,6 +193,6 @@ def _matches(text: object, pattern: re.Pattern[str]) -> bool:
     return isinstance(text, str) and bool(pattern.fullmatch(text))
 
 
-def together(parts: Iterable[Part]) -> str:
+def join_names(parts: Iterable[ArchivePart]) -> str:
     """Return the names of caches, joined with commas."""
     return ", ".join(part.name if part.kind == "dir" else f"the mount {part.name}" for part in parts)

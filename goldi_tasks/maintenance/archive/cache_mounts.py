@@ -37,7 +37,7 @@ _RECORD_MOUNT = re.compile(r'^Description:\s*cached mount .* with id "/(.+)"\s*$
 
 
 @dataclass(frozen=True)
-class Mount:
+class CacheMount:
     """A cache mount: its id, its target in the project's build, and its other options as `key=value`."""
 
     id: str
@@ -45,7 +45,7 @@ class Mount:
     options: tuple[str, ...] = ()
 
 
-def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mount]:
+def parse_mounts(text: str, args: Mapping[str, str], platform: str) -> dict[str, CacheMount]:
     """Return the cache mounts of the Dockerfile `text`, by id, with the build arguments `args` on `platform`.
 
     Without those whose id only the builder knows, and those whose initial content comes from another stage.
@@ -55,7 +55,7 @@ def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mou
     predefined |= {name.replace("TARGET", "BUILD"): value for name, value in predefined.items()}
     instructions = list(parse.instructions(text))
     variables = _resolve_arguments(instructions, {**predefined, **args})
-    mounts: dict[str, Mount] = {}
+    mounts: dict[str, CacheMount] = {}
     for instruction in instructions:
         flags = instruction.flags if instruction.word == "RUN" else []
         for mount in (_parse_mount(options, variables) for name, options in flags if name == "mount"):
@@ -64,7 +64,7 @@ def declared(text: str, args: Mapping[str, str], platform: str) -> dict[str, Mou
     return mounts
 
 
-def dockerfile(base: str, mounts: Iterable[Mount], verb: str, token: str) -> str:
+def dockerfile(base: str, mounts: Iterable[CacheMount], verb: str, token: str) -> str:
     """Return a Dockerfile whose only step runs the agent with the command `verb` and with `mounts` mounted.
 
     A new `token` changes the step, so that the builder does not take its result from the build cache.
@@ -77,21 +77,30 @@ def dockerfile(base: str, mounts: Iterable[Mount], verb: str, token: str) -> str
     return f"FROM {base}\nUSER 0:0\nRUN --network=none {' '.join(flags)} {json.dumps(argv)}\n"
 
 
-def build(docker: Docker, folder: Path, output: str, progress: str) -> Command:
+def build_command(docker: Docker, folder: Path, output: str, progress: str) -> Command:
     """Return the command that builds `folder`: the Dockerfile, an empty `context`, and `in` with the agent's files."""
-    argv = ("docker", "buildx", *output_options.builder(docker), "build", "--progress", progress, "--output", output)
+    argv = (
+        "docker",
+        "buildx",
+        *output_options.builder_flags(docker),
+        "build",
+        "--progress",
+        progress,
+        "--output",
+        output,
+    )
     files = ("--file", str(folder / "Dockerfile"), "--build-context", f"{MARK}={folder / 'in'}")
     return Command((*argv, *files, str(folder / "context")))
 
 
-def listed(docker: Docker) -> Command:
+def disk_usage_command(docker: Docker) -> Command:
     """Return the command that lists the records of the builder's cache."""
-    return Command(("docker", "buildx", *output_options.builder(docker), "du", "--verbose"))
+    return Command(("docker", "buildx", *output_options.builder_flags(docker), "du", "--verbose"))
 
 
-def forgotten(docker: Docker, record: str) -> Command:
+def prune_command(docker: Docker, record: str) -> Command:
     """Return the command that deletes a record from the builder's cache, if no other record depends on it."""
-    argv = ("docker", "buildx", *output_options.builder(docker), "prune", "--all", "--force")
+    argv = ("docker", "buildx", *output_options.builder_flags(docker), "prune", "--all", "--force")
     return Command((*argv, "--filter", f"id={record}"))
 
 
@@ -100,7 +109,7 @@ def filled(text: str) -> set[str]:
     return {match[1] for record in _split_records(text) if (match := _RECORD_MOUNT.search(record))}
 
 
-def left(text: str, before: str) -> list[str]:
+def find_helper_records(text: str, before: str) -> list[str]:
     """Return the ids of the records that helper builds created, from the output of `listed` after and `before` them.
 
     Empty if their deletion would delete a cache mount: then the builder's garbage collection deletes the records.
@@ -134,7 +143,7 @@ def _split_records(text: str) -> Iterator[str]:
     return (record for record in text.split("\n\n") if record.startswith("ID:"))
 
 
-def _parse_mount(flag: str, variables: Mapping[str, str]) -> Mount | None:
+def _parse_mount(flag: str, variables: Mapping[str, str]) -> CacheMount | None:
     """Parse the `--mount` flag of a RUN; None if it is not a cache mount, or has a variable or value unknown here."""
     fields = {key.lower(): value for key, _, value in (field.partition("=") for field in flag.split(","))}
     target = fields.get("target", fields.get("dst", fields.get("destination", "")))
@@ -146,7 +155,7 @@ def _parse_mount(flag: str, variables: Mapping[str, str]) -> Mount | None:
         return None
     if not all(re.fullmatch(r"\w+=\w+", option) for option in options):
         return None
-    return Mount(name if "id" in fields else posixpath.normpath(name), target, options)
+    return CacheMount(name if "id" in fields else posixpath.normpath(name), target, options)
 
 
 def _resolve_arguments(instructions: Iterable[parse.Instruction], args: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 
-def inside(path: str, target: str) -> bool:
+def stays_inside(path: str, target: str) -> bool:
     """Return whether a link at `path` of a cache with this `target` stays in the cache, also through other links.
 
     So `..` is only allowed at the beginning of `target`: after the name of another link it is the parent of that
@@ -14,7 +14,7 @@ def inside(path: str, target: str) -> bool:
     return bool(target) and components[0] != "" and ".." not in components[levels_up:] and levels_up <= path.count("/")
 
 
-def kept(path: str, target: str, places: Iterable[str]) -> str | None:
+def get_saved_target(path: str, target: str, places: Iterable[str]) -> str | None:
     """Return the target to save for a link at `path`, None if the link leads out of the cache.
 
     `places` are the paths of the cache on the host and in containers: an absolute link into one of them becomes
@@ -25,4 +25,4 @@ def kept(path: str, target: str, places: Iterable[str]) -> str | None:
             rest = target[len(place.rstrip("/")) :].strip("/")
             target = "../" * path.count("/") + rest or "."
             break
-    return target if inside(path, target) else None
+    return target if stays_inside(path, target) else None

@@ -14,23 +14,23 @@ from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import CommandFailed, Interrupted, NoSpace, is_disk_full
 from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, link_rules, mount_agent, reader
 from goldi_tasks.maintenance.archive.archive_manifest import Entry
-from goldi_tasks.maintenance.archive.cache_mounts import Mount
+from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
 from goldi_tasks.maintenance.archive.packer import CHUNK
 
 _FULL = NoSpace("the builder's disk is full", "Free some, see `docker system df`")
 # The number of a mount, and its entries.
-Taken = Generator[tuple[int, reader.Found], None, None]
+Taken = Generator[tuple[int, reader.EntryStream], None, None]
 # The builder deletes a record only when no other depends on it, so each round deletes the next layer of records.
 _ROUNDS = 4
 
 
-def filled(docker: Docker, declared: Sequence[Mount]) -> list[Mount]:
+def filled(docker: Docker, declared: Sequence[CacheMount]) -> list[CacheMount]:
     """Return those of the `declared` mounts that exist in the builder. Raises CommandFailed."""
-    ids = cache_mounts.filled(process.capture(cache_mounts.listed(docker)))
+    ids = cache_mounts.filled(process.capture(cache_mounts.disk_usage_command(docker)))
     return [mount for mount in declared if mount.id in ids]
 
 
-def take(docker: Docker, base: str, mounts: Sequence[Mount], skipped: reader.Left) -> Taken:
+def take(docker: Docker, base: str, mounts: Sequence[CacheMount], skipped: reader.LeftOut) -> Taken:
     """Yield the number of each of `mounts` with its entries, read from a helper build on the image `base`.
 
     Entries that are not saved are counted in `skipped`. Raises CommandFailed, NoSpace, CacheRefused.
@@ -40,14 +40,14 @@ def take(docker: Docker, base: str, mounts: Sequence[Mount], skipped: reader.Lef
         folder.mkdir()
         _write_context(folder, base, mounts, "take")
         try:
-            with process.pipe(cache_mounts.build(docker, folder, "type=tar,dest=-", "quiet")) as output:
+            with process.pipe(cache_mounts.build_command(docker, folder, "type=tar,dest=-", "quiet")) as output:
                 yield from _read_mounts(output, mounts, skipped)
         except tarfile.TarError as error:
             problem = f"the cache mounts cannot be read from the builder: {error}"
             raise CommandFailed(problem, 1, "Save without them: --no-mounts") from error
 
 
-def give(docker: Docker, base: str, mounts: Sequence[Mount], folder: Path) -> None:
+def give(docker: Docker, base: str, mounts: Sequence[CacheMount], folder: Path) -> None:
     """Unpack `in/mounts.tar` of `folder` into `mounts`, with a helper build on the image `base`.
 
     Raises CommandFailed, NoSpace, Interrupted.
@@ -56,7 +56,9 @@ def give(docker: Docker, base: str, mounts: Sequence[Mount], folder: Path) -> No
     chunks: list[str] = []
     with _deleting_records(docker):
         try:
-            with process.stream(cache_mounts.build(docker, folder, "type=cacheonly", "plain"), quiet=True) as stream:
+            with process.stream(
+                cache_mounts.build_command(docker, folder, "type=cacheonly", "plain"), quiet=True
+            ) as stream:
                 chunks.extend(stream)
         except CommandFailed as error:
             output = "".join(chunks)
@@ -66,7 +68,7 @@ def give(docker: Docker, base: str, mounts: Sequence[Mount], folder: Path) -> No
             raise CommandFailed(f"the builder's cache mounts cannot be filled: {last.strip()}", error.code) from None
 
 
-def _write_context(folder: Path, base: str, mounts: Sequence[Mount], verb: str) -> None:
+def _write_context(folder: Path, base: str, mounts: Sequence[CacheMount], verb: str) -> None:
     """Write the Dockerfile and build contexts of a helper build that runs the agent with the command `verb`."""
     for name in ("in", "context"):
         (folder / name).mkdir(exist_ok=True)
@@ -78,21 +80,23 @@ def _write_context(folder: Path, base: str, mounts: Sequence[Mount], verb: str) 
 @contextmanager
 def _deleting_records(docker: Docker) -> Iterator[None]:
     """Run the block, then delete the builder's records of its helper builds, and of earlier killed ones."""
-    before = process.capture(cache_mounts.listed(docker))
+    before = process.capture(cache_mounts.disk_usage_command(docker))
     try:
         yield
     finally:
         # After a second Ctrl-C the next save or restore deletes the remaining records.
         with suppress(CommandFailed, Interrupted):
             for _ in range(_ROUNDS):
-                records = cache_mounts.left(process.capture(cache_mounts.listed(docker)), before)
+                records = cache_mounts.find_helper_records(
+                    process.capture(cache_mounts.disk_usage_command(docker)), before
+                )
                 for record in records:
-                    process.capture(cache_mounts.forgotten(docker, record))
+                    process.capture(cache_mounts.prune_command(docker, record))
                 if not records:
                     break
 
 
-def _read_mounts(output: IO[bytes], mounts: Sequence[Mount], skipped: reader.Left) -> Taken:
+def _read_mounts(output: IO[bytes], mounts: Sequence[CacheMount], skipped: reader.LeftOut) -> Taken:
     """Yield each mount's number and entries from the agent's tar, which is in the image tar `output`."""
     with tarfile.open(fileobj=output, mode="r|", bufsize=1 << 20) as image:
         for member in image:
@@ -109,8 +113,8 @@ def _read_mounts(output: IO[bytes], mounts: Sequence[Mount], skipped: reader.Lef
 
 
 def _read_entries(
-    tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo], mount: Mount, skipped: reader.Left
-) -> reader.Found:
+    tar: tarfile.TarFile, infos: Iterator[tarfile.TarInfo], mount: CacheMount, skipped: reader.LeftOut
+) -> reader.EntryStream:
     """Yield the entries of a mount with their content; those that are not saved are counted in `skipped`.
 
     The content of a directory that is not saved is not saved either.
@@ -121,7 +125,7 @@ def _read_entries(
         if path.rpartition("/")[0] not in folders or not archive_manifest.path_is_sound(path):
             skipped.add("with a name that is no text, or too long")
             continue
-        target = link_rules.kept(path, info.linkname, (mount.target,)) if info.issym() else ""
+        target = link_rules.get_saved_target(path, info.linkname, (mount.target,)) if info.issym() else ""
         if target is None or not archive_manifest.is_text(target):
             skipped.add("that are links out of their cache")
             continue

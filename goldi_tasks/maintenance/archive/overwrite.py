@@ -28,7 +28,7 @@ def find_loss(file: str, key: str) -> str:
         if not path.stat().st_size:
             return ""
         try:
-            saved_by = unpacker.Unpack(archive).manifest.key
+            saved_by = unpacker.ArchiveReader(archive).manifest.key
         except CacheRefused:
             return "" if _is_ours(archive) else f"{path} is a file that was not written by cache.save"
     # The part of a key after the last "-" is a hash of the project's path, which differs between runs of a CI.

@@ -24,7 +24,7 @@ CHUNK = 1 << 18
 _LEVEL = 1
 
 
-class Pack:
+class ArchiveWriter:
     """A writer of an archive to the file `output`; `bytes` is the number of bytes written so far."""
 
     def __init__(self, output: IO[bytes]) -> None:

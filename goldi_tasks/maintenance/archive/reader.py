@@ -22,7 +22,7 @@ _MAX_MTIME = (1 << 33) - 1
 
 
 @dataclass
-class Left:
+class LeftOut:
     """The number of entries that were not saved, by reason."""
 
     reasons: dict[str, int] = field(default_factory=dict)
@@ -32,10 +32,10 @@ class Left:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-Found = Generator[tuple[Entry, Iterator[bytes]], None, None]
+EntryStream = Generator[tuple[Entry, Iterator[bytes]], None, None]
 
 
-def tree(top: int, skip: frozenset[str], places: tuple[str, ...], skipped: Left) -> Found:
+def tree(top: int, skip: frozenset[str], places: tuple[str, ...], skipped: LeftOut) -> EntryStream:
     """Yield every entry below the open directory `top` with its content, a directory before its content.
 
     Names at the top that are in `skip` or begin with `.goldi-` are ignored. `places` are the paths of the directory on
@@ -94,7 +94,7 @@ def _list_names(handle: int, skip: frozenset[str] | None = None) -> list[str]:
 
 
 def _open_entry(
-    handle: int, path: str, places: tuple[str, ...], skipped: Left, device: int
+    handle: int, path: str, places: tuple[str, ...], skipped: LeftOut, device: int
 ) -> tuple[Entry | None, int]:
     """Return the entry at `path`, whose parent directory is open as `handle`, and its file descriptor: -1 for a link.
 
@@ -103,7 +103,7 @@ def _open_entry(
     name = path.rpartition("/")[2]
     status = os.stat(name, dir_fd=handle, follow_symlinks=False)
     if stat.S_ISLNK(status.st_mode):
-        target = link_rules.kept(path, os.readlink(name, dir_fd=handle), places)
+        target = link_rules.get_saved_target(path, os.readlink(name, dir_fd=handle), places)
         if target is None or not archive_manifest.is_text(target) or len(target) > archive_manifest.PATH:
             skipped.add("that are links out of their cache")
             return None, -1

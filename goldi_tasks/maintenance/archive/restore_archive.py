@@ -9,14 +9,14 @@ from pathlib import Path
 
 from goldi_tasks import ownership
 from goldi_tasks.cache import cache_directories
-from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, walk
+from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, empty_directory
 from goldi_tasks.errors import CacheRefused, NoSpace
 from goldi_tasks.maintenance import progress_line
 from goldi_tasks.maintenance.archive import archive_manifest, mount_transfer, staging, tar_headers, writer
-from goldi_tasks.maintenance.archive.archive_manifest import Entry, Part
-from goldi_tasks.maintenance.archive.cache_mounts import Mount
-from goldi_tasks.maintenance.archive.save_archive import Builder, failure, skipped
-from goldi_tasks.maintenance.archive.unpacker import Unpack, opened
+from goldi_tasks.maintenance.archive.archive_manifest import ArchivePart, Entry
+from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
+from goldi_tasks.maintenance.archive.save_archive import MountBuilder, failure, skipped
+from goldi_tasks.maintenance.archive.unpacker import ArchiveReader, opened
 from goldi_tasks.paths import BY_NAME, TAG_FILE, Cache, build_cache
 from goldi_tasks.settings import Settings
 from goldi_tasks.units import format_size
@@ -36,12 +36,14 @@ class Restored:
     """
 
     key: str
-    parts: Sequence[Part]
-    not_restored: Sequence[Part]
+    parts: Sequence[ArchivePart]
+    not_restored: Sequence[ArchivePart]
     seconds: float
 
 
-def restore(settings: Settings, names: Sequence[str], platform: str, builder: Builder | None, file: Path) -> Restored:
+def restore(
+    settings: Settings, names: Sequence[str], platform: str, builder: MountBuilder | None, file: Path
+) -> Restored:
     """Restore from `file` the caches in `names`, all for (), and the cache mounts that `builder` declares.
 
     Raises CacheRefused for an invalid archive or a cache that cannot be replaced, NoSpace, CommandFailed, Interrupted;
@@ -49,7 +51,7 @@ def restore(settings: Settings, names: Sequence[str], platform: str, builder: Bu
     """
     start = time.monotonic()
     with ExitStack() as stack:
-        archive = Unpack(stack.enter_context(opened(file)))
+        archive = ArchiveReader(stack.enter_context(opened(file)))
         _check_archive(archive, platform)
         parts = archive.manifest.parts
         places = {number: _find_place(settings, part) for number, part in enumerate(parts) if part.kind == "dir"}
@@ -75,7 +77,7 @@ def restore(settings: Settings, names: Sequence[str], platform: str, builder: Bu
 
 
 @dataclass(frozen=True)
-class Place:
+class RestoreTarget:
     """Where a cache is restored: `only` is the project's directory in the cache's `folder`, "" for a shared cache."""
 
     cache: Cache
@@ -92,10 +94,10 @@ class _Restoration:
     def __init__(self, settings: Settings, stack: ExitStack) -> None:
         self.settings, self.stack = settings, stack
         self.locked: dict[Path, int] = {}
-        self.staged: list[tuple[Place, staging.Stage]] = []
-        self.mounts_staging: tuple[staging.Stage, int] | None = None
+        self.staged: list[tuple[RestoreTarget, staging.StagingDirectory]] = []
+        self.mounts_staging: tuple[staging.StagingDirectory, int] | None = None
 
-    def check_space(self, parts: Sequence[Part]) -> None:
+    def check_space(self, parts: Sequence[ArchivePart]) -> None:
         """Raise NoSpace if a file system has too little free space for `parts`."""
         roots = self.settings.roots
         needed: dict[int, int] = {}
@@ -111,7 +113,7 @@ class _Restoration:
                 problem = f"{roots.of(cache)} has {format_size(free[device])} free, too little for the archive"
                 raise NoSpace(problem, "Free some, see `inv cache.status`, or restore less with --name")
 
-    def stage_directory(self, place: Place) -> Sink:
+    def stage_directory(self, place: RestoreTarget) -> Sink:
         """Create the staging directory of a cache, and return the function that writes entries to it."""
         cache_directories.ensure(self.settings.roots, place.folder / place.only)
         top = self._lock(place.folder)
@@ -156,7 +158,7 @@ class _Restoration:
 
         return {number: create_sink(mount) for mount, number in enumerate(numbers)}
 
-    def fill_mounts(self, builder: Builder, mounts: Sequence[Mount]) -> None:
+    def fill_mounts(self, builder: MountBuilder, mounts: Sequence[CacheMount]) -> None:
         """Unpack the tar into the builder's `mounts`. Raises CommandFailed, NoSpace, Interrupted."""
         assert self.mounts_staging  # noqa: S101 - stage_mounts was called before; mypy cannot know
         directory, handle = self.mounts_staging
@@ -180,7 +182,7 @@ class _Restoration:
         return self.locked[folder]
 
 
-def _check_archive(archive: Unpack, platform: str) -> None:
+def _check_archive(archive: ArchiveReader, platform: str) -> None:
     """Raise CacheRefused for another platform, an unknown cache, or a name that a restore must not write."""
     if archive.manifest.platform != platform:
         archive_manifest.refuse(f"it was saved on {archive.manifest.platform}, and this is {platform}")
@@ -194,18 +196,18 @@ def _check_archive(archive: Unpack, platform: str) -> None:
             archive_manifest.refuse(f"it contains a {TAG_FILE} for a cache that has one")
 
 
-def _find_place(settings: Settings, part: Part) -> Place:
+def _find_place(settings: Settings, part: ArchivePart) -> RestoreTarget:
     cache = BY_NAME[part.name]
-    return Place(cache, settings.roots.folder(cache), settings.key if cache.scope == "project" else "")
+    return RestoreTarget(cache, settings.roots.folder(cache), settings.key if cache.scope == "project" else "")
 
 
-def _check_place(place: Place, top: int) -> None:
+def _check_place(place: RestoreTarget, top: int) -> None:
     """Raise CacheRefused if we lack the permission to delete the current content of a cache."""
     if os.geteuid() == 0:
         return
     handle, tally = os.open(place.only or ".", DIRECTORY, dir_fd=top), Tally()
     try:
-        walk(handle, str(place.folder / place.only), tally, act=False, owner=ownership.owner()[0])
+        empty_directory(handle, str(place.folder / place.only), tally, act=False, owner=ownership.owner()[0])
     finally:
         os.close(handle)
     if tally.foreign or tally.unreadable:
@@ -213,10 +215,10 @@ def _check_place(place: Place, top: int) -> None:
         raise CacheRefused(problem, f"Remove them with `inv cache.clear --name {place.cache.name}`")
 
 
-def _unpack(archive: Unpack, sinks: dict[int, Sink]) -> None:
+def _unpack(archive: ArchiveReader, sinks: dict[int, Sink]) -> None:
     """Pass every entry to the sink of its part. All of the archive is read, so that all of it is verified."""
     parts = archive.manifest.parts
-    with progress_line.shown(archive.manifest.bytes) as report_progress:
+    with progress_line.show_progress(archive.manifest.bytes) as report_progress:
         for number, entry, content in archive.contents():
             if sink := sinks.get(number):
                 sink(entry, content)

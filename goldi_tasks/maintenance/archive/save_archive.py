@@ -18,9 +18,9 @@ from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import CacheRefused, NoSpace, is_disk_full
 from goldi_tasks.maintenance import progress_line
 from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, mount_transfer, reader, staging
-from goldi_tasks.maintenance.archive.archive_manifest import Manifest, Part
-from goldi_tasks.maintenance.archive.cache_mounts import Mount
-from goldi_tasks.maintenance.archive.packer import Pack
+from goldi_tasks.maintenance.archive.archive_manifest import ArchivePart, Manifest
+from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
+from goldi_tasks.maintenance.archive.packer import ArchiveWriter
 from goldi_tasks.paths import CACHES, TAG_FILE, Cache
 from goldi_tasks.settings import Settings, image_names
 
@@ -31,24 +31,24 @@ _NOT_SAVED = ("goldilocks-venv", "goldilocks-node-modules")
 
 
 @dataclass(frozen=True)
-class Builder:
+class MountBuilder:
     """Access to cache mounts: the engine, a base image with Python, and the mounts that the Dockerfiles declare."""
 
     docker: Docker
     base: str
-    declared: Sequence[Mount]
+    declared: Sequence[CacheMount]
 
 
-def find_builder(settings: Settings) -> Builder:
+def find_builder(settings: Settings) -> MountBuilder:
     """Return the engine, base image and cache mounts of the project. Raises what bake and the engine raise."""
-    docker, mounts = system_info.docker(), dict[str, Mount]()
+    docker, mounts = system_info.docker(), dict[str, CacheMount]()
     command = builds.print_command(settings, build_request.public(bakefile.load(settings)))
     for target in json.loads(process.capture(command, cwd=settings.project))["target"].values():
         with suppress(OSError, control_files.NotUnderstood):
             text = control_files.find(settings.project, target).text
-            mounts |= cache_mounts.declared(text, target.get("args", {}), docker.platform)
+            mounts |= cache_mounts.parse_mounts(text, target.get("args", {}), docker.platform)
     base = image_names.base_images(settings, settings.made_images)["PYTHON_IMAGE"]
-    return Builder(docker, base, tuple(mounts.values()))
+    return MountBuilder(docker, base, tuple(mounts.values()))
 
 
 @dataclass(frozen=True)
@@ -57,27 +57,27 @@ class Saved:
 
     file: str
     bytes: int
-    parts: Sequence[Part]
+    parts: Sequence[ArchivePart]
     left_out: dict[str, int]
     seconds: float
 
 
-def usual(project: bool) -> tuple[Cache, ...]:
+def list_default_caches(project: bool) -> tuple[Cache, ...]:
     """Return the caches that are saved by default; with `project` without those that projects share."""
     return tuple(
         cache for cache in CACHES if cache.name not in _NOT_SAVED and not (project and cache.scope == "shared")
     )
 
 
-def save(settings: Settings, caches: Sequence[Cache], platform: str, builder: Builder | None, file: str) -> Saved:
+def save(settings: Settings, caches: Sequence[Cache], platform: str, builder: MountBuilder | None, file: str) -> Saved:
     """Save `caches` of the project and the cache mounts that `builder` declares to `file`, or `-` for standard output.
 
     Raises CacheRefused, NoSpace, CommandFailed, Interrupted.
     """
-    start, left_out, parts = time.monotonic(), reader.Left(), list[Part]()
+    start, left_out, parts = time.monotonic(), reader.LeftOut(), list[ArchivePart]()
     try:
-        with written(file) as output, progress_line.shown() as report_progress:
-            pack = Pack(output)
+        with written(file) as output, progress_line.show_progress() as report_progress:
+            pack = ArchiveWriter(output)
             for cache in caches:
                 _save_directory(settings, cache, pack, parts, left_out, report_progress)
             if builder and (filled := mount_transfer.filled(builder.docker, builder.declared)):
@@ -123,7 +123,7 @@ def written(file: str) -> Iterator[IO[bytes]]:
             os.ftruncate(handle, 0)
             yield output
             output.flush()
-            atomic.give(draft, ownership.owner())
+            atomic.change_owner(draft, ownership.owner())
             draft.replace(path)
         except BaseException:
             draft.unlink(missing_ok=True)
@@ -136,10 +136,10 @@ def written(file: str) -> Iterator[IO[bytes]]:
 def _save_directory(
     settings: Settings,
     cache: Cache,
-    pack: Pack,
-    parts: list[Part],
-    left_out: reader.Left,
-    report_progress: progress_line.Tell,
+    pack: ArchiveWriter,
+    parts: list[ArchivePart],
+    left_out: reader.LeftOut,
+    report_progress: progress_line.ReportProgress,
 ) -> None:
     """Write a cache of the project to `pack` and add it to `parts`, if it exists. Raises CacheRefused."""
     folder = settings.roots.folder(cache)
@@ -172,15 +172,15 @@ def _list_paths(settings: Settings, cache: Cache) -> tuple[str, ...]:
 
 
 def _save_part(
-    pack: Pack,
-    parts: list[Part],
+    pack: ArchiveWriter,
+    parts: list[ArchivePart],
     kind: archive_manifest.PartKind,
     name: str,
-    entries: reader.Found,
-    report_progress: progress_line.Tell,
+    entries: reader.EntryStream,
+    report_progress: progress_line.ReportProgress,
 ) -> None:
     """Write `entries` to `pack`, and add their cache to `parts` unless it is empty. Raises CacheRefused."""
-    number, part = len(parts), Part(kind, name, [])
+    number, part = len(parts), ArchivePart(kind, name, [])
     saved = []
     with closing(entries):
         for entry, content in entries:
@@ -190,4 +190,4 @@ def _save_part(
                 raise CacheRefused(str(error), "Save again when nothing writes to that cache") from error
             report_progress(name, entry.size)
     if saved:
-        parts.append(Part(kind, name, saved))
+        parts.append(ArchivePart(kind, name, saved))

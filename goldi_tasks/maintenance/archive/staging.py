@@ -15,7 +15,7 @@ from typing import Any
 from goldi_tasks import locks, ownership
 from goldi_tasks.atomic import exchange
 from goldi_tasks.cache import cache_directories
-from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, walk
+from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, empty_directory
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.maintenance.archive.reader import names_in
 
@@ -26,7 +26,7 @@ _FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 
 
 @dataclass(frozen=True)
-class Stage:
+class StagingDirectory:
     """An open staging directory: its path and its file descriptor."""
 
     path: Path
@@ -39,17 +39,17 @@ def locked(folder: Path) -> Iterator[int | None]:
 
     An interrupted restore in it is finished or undone. Raises CacheRefused.
     """
-    with cache_directories.opened(folder) as top:
+    with cache_directories.open_directory(folder) as top:
         if top is not None:
             locks.acquire(top)
-            cache_directories.check_ours(folder, top)
+            cache_directories.check_owner_and_tag(folder, top)
             for name in [name for name in names_in(top) if name.startswith(PREFIX)]:
                 _recover(top, folder, name)
         yield top
 
 
 @contextmanager
-def staged(folder: Path, top: int, name: str) -> Iterator[Stage]:
+def staged(folder: Path, top: int, name: str) -> Iterator[StagingDirectory]:
     """Create a staging directory in the cache directory `folder`, open as `top`; delete it in the end."""
     try:
         _mkdir(f"{PREFIX}{name}", top)
@@ -57,14 +57,14 @@ def staged(folder: Path, top: int, name: str) -> Iterator[Stage]:
         try:
             for subdirectory in (_NEW, _OLD):
                 _mkdir(subdirectory, handle)
-            yield Stage(folder / f"{PREFIX}{name}", handle)
+            yield StagingDirectory(folder / f"{PREFIX}{name}", handle)
         finally:
             os.close(handle)
     finally:
         _recover(top, folder, f"{PREFIX}{name}")
 
 
-def commit(staging: Stage, top: int, only: str, *, keep: frozenset[str], others: bool) -> None:
+def commit(staging: StagingDirectory, top: int, only: str, *, keep: frozenset[str], others: bool) -> None:
     """Replace the content of the directory `only` in the cache directory `top`, "" for that itself, by the staged one.
 
     Names in `keep` stay; with `others` also all names that are not staged. Raises CacheRefused, with the cache
@@ -89,7 +89,7 @@ def commit(staging: Stage, top: int, only: str, *, keep: frozenset[str], others:
         os.close(target)
 
 
-def new(staging: Stage) -> int:
+def new(staging: StagingDirectory) -> int:
     """Open the directory to unpack into, and return its file descriptor."""
     return os.open(_NEW, DIRECTORY, dir_fd=staging.handle)
 
@@ -151,7 +151,7 @@ def _recover(top: int, folder: Path, name: str) -> None:
                 finally:
                     os.close(target)
             os.unlink(_JOURNAL, dir_fd=handle)
-        walk(handle, str(folder / name), Tally(), act=True, owner=ownership.owner()[0])
+        empty_directory(handle, str(folder / name), Tally(), act=True, owner=ownership.owner()[0])
     except OSError as error:
         problem = f"the restore in {folder / name} cannot be finished or removed: {error.strerror}"
         raise CacheRefused(problem, "Remove it yourself") from error

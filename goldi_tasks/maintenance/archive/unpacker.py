@@ -17,7 +17,7 @@ from goldi_tasks.maintenance.archive.packer import CHUNK, MANIFEST, OURS, SKIPPE
 _MAX_MANIFEST, _MAX_RATIO, _FREE_BYTES = 1 << 29, 250, 1 << 24
 
 
-class Unpack:
+class ArchiveReader:
     """A reader of the archive in the open `file`. Raises CacheRefused if it is no archive, or unpacks to too much."""
 
     def __init__(self, file: IO[bytes]) -> None:

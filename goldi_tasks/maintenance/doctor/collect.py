@@ -6,14 +6,14 @@ from threading import Thread
 from typing import Any
 
 
-class Late:
+class TimedOut:
     """The value of a call that has not returned in time."""
 
 
-LATE = Late()
+TIMED_OUT = TimedOut()
 
 
-def together(questions: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, Any]:
+def call_in_parallel(questions: Mapping[str, Callable[[], Any]], seconds: float) -> dict[str, Any]:
     """Call each of `questions` in a thread for at most `seconds` in all.
 
     Returns by name what each returned, the exception that it raised, or LATE if it is still running.
@@ -34,4 +34,4 @@ def together(questions: Mapping[str, Callable[[], Any]], seconds: float) -> dict
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
     finished = dict(answers)
-    return {name: finished.get(name, LATE) for name in questions}
+    return {name: finished.get(name, TIMED_OUT) for name in questions}

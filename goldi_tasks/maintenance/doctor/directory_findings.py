@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 
 from goldi_tasks.maintenance.doctor.facts import Answers, Folder
-from goldi_tasks.maintenance.doctor.finding import Finding, Mend
+from goldi_tasks.maintenance.doctor.finding import Finding, Fix
 from goldi_tasks.paths import TAG_FILE
 
 _REMEDY = "Remove it, or choose another root with GOLDI_CACHE_ROOT"
@@ -17,7 +17,7 @@ def findings(answers: Answers) -> Iterator[Finding]:
     """Yield what is wrong with each cache directory, then with the files in it and in the project."""
     if missing := [str(folder.path) for folder in answers.folders if folder.mode is None]:
         what = f"missing cache directories: {_join(missing)}"
-        yield Finding("folder-missing", "note", what, "Run `inv cache.setup`", Mend("make"))
+        yield Finding("folder-missing", "note", what, "Run `inv cache.setup`", Fix("make"))
     for folder in answers.folders:
         if folder.mode is not None:
             yield from _folder(folder, folder.mode, answers.owner)
@@ -43,7 +43,7 @@ def _folder(folder: Folder, mode: int, owner: int) -> Iterator[Finding]:
 
 
 def _own_directory(folder: Folder, mode: int) -> Iterator[Finding]:
-    fix = Mend("chmod", folder.name) if folder.tagged else None
+    fix = Fix("chmod", folder.name) if folder.tagged else None
     chmod = f"Run `chmod 0700 {shlex.quote(str(folder.path))}`"
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         what = f"other users can write to {folder.path}: it is not used, since they could have changed its files"
@@ -68,7 +68,7 @@ def _leftovers(folder: Folder) -> Finding:
         remedy = f"Run `{shlex.join(['sudo', 'chown', '-hR', str(folder.uid), str(folder.path)])}`"
         return Finding("folder-leftovers", "warning", what, remedy)
     remedy = f"Clear it with `inv cache.clear --name {folder.name}`, or remove only those files"
-    return Finding("folder-leftovers", "warning", what, remedy, Mend("remove", folder.name))
+    return Finding("folder-leftovers", "warning", what, remedy, Fix("remove", folder.name))
 
 
 def _join(names: list[str]) -> str:

@@ -6,14 +6,14 @@ from typing import Any, Literal
 
 from goldi_tasks.errors import Unhealthy
 from goldi_tasks.invocation import as_typed
-from goldi_tasks.maintenance.clear_report import shown
+from goldi_tasks.maintenance.clear_report import escape_unprintable
 
 Severity = Literal["error", "warning", "note"]
 HEADINGS: dict[Severity, str] = {"error": "errors", "warning": "warnings", "note": "notes"}
 
 
 @dataclass(frozen=True)
-class Mend:
+class Fix:
     """What `--fix` does: `make` missing directories, `chmod` one, `remove` other users' files, or write .env (`env`).
 
     `name` is the name of the cache, "" for all.
@@ -31,19 +31,19 @@ class Finding:
     severity: Severity
     what: str
     remedy: str = ""
-    fix: Mend | None = None
+    fix: Fix | None = None
 
 
-def lines(findings: Sequence[Finding]) -> Iterator[str]:
+def format_findings(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield lines for people: errors first, each finding with its remedy."""
     for severity, heading in HEADINGS.items():
         selected = [finding for finding in findings if finding.severity == severity]
         if selected:
             yield f"{heading}:"
         for finding in selected:
-            yield shown(f"  {finding.id}: {as_typed(finding.what)}")
+            yield escape_unprintable(f"  {finding.id}: {as_typed(finding.what)}")
             if finding.remedy:
-                yield shown(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.fix else ''}")
+                yield escape_unprintable(f"    {as_typed(finding.remedy)}{' (--fix does it)' if finding.fix else ''}")
     if not findings:
         yield "nothing wrong"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, GoldiError
 from goldi_tasks.maintenance import clear_caches
-from goldi_tasks.maintenance.doctor.finding import Finding, Mend
+from goldi_tasks.maintenance.doctor.finding import Finding, Fix
 from goldi_tasks.paths import BY_NAME, CACHES, Roots
 from goldi_tasks.units import format_size
 
 
-def mend(
+def apply_fixes(
     findings: Iterable[Finding], roots: Roots, images: Sequence[str], write_env: Callable[[], None], *, dry: bool
 ) -> Iterator[str]:
     """Apply the fixes of the findings; yield a line for each that says what was done, or why it failed.
@@ -30,7 +30,7 @@ def mend(
             yield f"could not {_describe(fix, roots)}: {error}"
 
 
-def _apply(fix: Mend, roots: Roots, images: Sequence[str], write_env: Callable[[], None]) -> str:
+def _apply(fix: Fix, roots: Roots, images: Sequence[str], write_env: Callable[[], None]) -> str:
     if fix.how == "make":
         missing = [cache for cache in CACHES if not os.path.lexists(roots.folder(cache))]
         cache_directories.set_up(roots, missing)
@@ -44,16 +44,16 @@ def _apply(fix: Mend, roots: Roots, images: Sequence[str], write_env: Callable[[
 
 
 def _chmod(folder: Path) -> str:
-    with cache_directories.opened(folder) as handle:
+    with cache_directories.open_directory(folder) as handle:
         if handle is None:
             raise CacheRefused(f"{folder} is gone")
-        cache_directories.check_ours(folder, handle)
+        cache_directories.check_owner_and_tag(folder, handle)
         os.fchmod(handle, stat.S_IMODE(os.fstat(handle).st_mode) & ~0o022 | 0o700)
     return f"only you can write to {folder} now"
 
 
-def _remove(fix: Mend, roots: Roots, images: Sequence[str]) -> str:
-    row = clear_caches.Row(BY_NAME[fix.name], roots.folder(BY_NAME[fix.name]))
+def _remove(fix: Fix, roots: Roots, images: Sequence[str]) -> str:
+    row = clear_caches.CacheClearing(BY_NAME[fix.name], roots.folder(BY_NAME[fix.name]))
     clear_caches.clear(row, images, strangers=True)
     if row.refused:
         raise CacheRefused(row.refused)
@@ -68,7 +68,7 @@ def _remove(fix: Mend, roots: Roots, images: Sequence[str]) -> str:
     return f"removed files of other users from {row.path}{container}, {format_size(row.tally.freed)}"
 
 
-def _describe(fix: Mend, roots: Roots) -> str:
+def _describe(fix: Fix, roots: Roots) -> str:
     folder = roots.folder(BY_NAME[fix.name]) if fix.name else ""
     return {
         "make": "create the missing cache directories",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from goldi_tasks import ownership
 from goldi_tasks.cache import cache_directories, file_system
-from goldi_tasks.cache.safe_delete import TAG, Tally, walk
-from goldi_tasks.maintenance.doctor.collect import LATE, together
+from goldi_tasks.cache.safe_delete import TAG, Tally, empty_directory
+from goldi_tasks.maintenance.doctor.collect import TIMED_OUT, call_in_parallel
 from goldi_tasks.maintenance.doctor.facts import Folder, Root, Space
 from goldi_tasks.paths import BY_NAME, CACHES, Cache, Roots
 from goldi_tasks.settings import Settings
@@ -58,36 +58,36 @@ def _folder(cache: Cache, path: Path) -> Folder:
         return Folder(cache.name, path, status.st_mode, status.st_uid)
     tally = Tally()
     # After a timeout the tally holds what was found so far.
-    outcome = together({"": lambda: _search(path, tally)}, LOOK)[""]
+    outcome = call_in_parallel({"": lambda: _search(path, tally)}, LOOK)[""]
     names = [entry.name for entry in os.scandir(path)] if os.access(path, os.R_OK | os.X_OK) else [""]
     return Folder(
         cache.name,
         path,
         status.st_mode,
         status.st_uid,
-        tagged=cache_directories.tagged(path),
+        tagged=cache_directories.has_cache_tag(path),
         empty=not set(names) - {TAG},
         strangers=tuple(tally.foreign),
         unread=tuple(tally.unreadable),
-        whole=outcome is not LATE,
+        whole=outcome is not TIMED_OUT,
     )
 
 
 def _search(path: Path, tally: Tally) -> None:
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        walk(handle, str(path), tally, act=False, owner=ownership.owner()[0])
+        empty_directory(handle, str(path), tally, act=False, owner=ownership.owner()[0])
     finally:
         os.close(handle)
 
 
-def unknown(cache_roots: Roots) -> tuple[Path, ...]:
+def find_unknown_directories(cache_roots: Roots) -> tuple[Path, ...]:
     """Return directories that are named like build caches and are no known cache."""
     paths = (path for root in cache_roots.all for path in root.glob(".buildx-cache-*"))
     return tuple(sorted(path for path in paths if path.name not in BY_NAME))
 
 
-def leftovers(settings: Settings) -> tuple[Path, ...]:
+def find_foreign_files(settings: Settings) -> tuple[Path, ...]:
     """Return paths in the project that tools created as a user that is neither its owner nor the caches' owner."""
     owners = {settings.project.stat().st_uid, ownership.owner()[0]}
     paths = {settings.project / name for name in _TOOL_PATHS} | {

@@ -15,7 +15,7 @@ from goldi_tasks.compose import compose_arguments
 from goldi_tasks.engine import emulation
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
 from goldi_tasks.maintenance.doctor import host_facts
-from goldi_tasks.maintenance.doctor.collect import LATE, together
+from goldi_tasks.maintenance.doctor.collect import TIMED_OUT, call_in_parallel
 from goldi_tasks.maintenance.doctor.facts import Answers, Registry, Space
 from goldi_tasks.maintenance.doctor.registry_findings import HUB, host
 from goldi_tasks.paths import CACHES, Roots
@@ -28,30 +28,32 @@ PATIENCE, ALL, NEAR = 4.0, 8.0, 1.5
 _MACHINE_VARIABLES = ("GOLDI_PROJECT", "GOLDI_PROJECT_KEY", "GOLDI_UID", "GOLDI_GID")
 
 
-def everything(cache_roots: Roots, settings: Settings | None) -> Answers:
+def collect_answers(cache_roots: Roots, settings: Settings | None) -> Answers:
     """Return all answers; without `settings`, outside a project, those about the project are missing."""
     questions: dict[str, Callable[[], Any]] = {
         "the file systems": lambda: host_facts.roots(cache_roots),
         "the cache directories": lambda: host_facts.folders(cache_roots),
-        "other directories": lambda: host_facts.unknown(cache_roots),
+        "other directories": lambda: host_facts.find_unknown_directories(cache_roots),
         "binfmt_misc": emulation.handlers,
         "SELinux": lambda: _read(Path("/sys/fs/selinux/enforce")) == "1",
         "docker": lambda: _docker(cache_roots),
     }
     if settings:
         project = settings
-        questions["the project"] = lambda: host_facts.leftovers(project)
+        questions["the project"] = lambda: host_facts.find_foreign_files(project)
         questions["the registries"] = lambda: _registries(project)
         questions["the volumes"] = lambda: _volumes(project)
-    outcomes = together(questions, ALL)
+    outcomes = call_in_parallel(questions, ALL)
     for answer in outcomes.values():
         if isinstance(answer, Exception) and not isinstance(answer, GoldiError | OSError):
             raise answer
     answers = {
-        name: answer for name, answer in outcomes.items() if answer is not LATE and not isinstance(answer, Exception)
+        name: answer
+        for name, answer in outcomes.items()
+        if answer is not TIMED_OUT and not isinstance(answer, Exception)
     }
     docker = answers.get("docker", {})
-    late = tuple(name for name, answer in outcomes.items() if answer is LATE) + docker.pop("late", ())
+    late = tuple(name for name, answer in outcomes.items() if answer is TIMED_OUT) + docker.pop("late", ())
     return Answers(
         owner=ownership.owner()[0],
         roots=answers.get("the file systems", ()),
@@ -74,7 +76,7 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         system_info.client()
     except NoDocker as error:
         return {"problem": error}
-    outcomes = together(
+    outcomes = call_in_parallel(
         {
             "the engine": lambda: system_info.engine_info(_ask),
             "buildx": lambda: system_info.plugin_version("buildx", _ask),
@@ -93,7 +95,7 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         )
         return {"problem": problem, "compose": _answer_or(outcomes["compose"], None)}
     buildx, builders = _answer_or(outcomes["buildx"], ()), _answer_or(outcomes["the builders"], [])
-    docker = system_info.put_together(info, buildx, builders)
+    docker = system_info.parse_system_info(info, buildx, builders)
     name = next((name for name, _, current in builders if current), "default")
     inspect = _answer_or(outcomes["the builder"], "")
     if not docker.exports_local and system_info.BUILDER in docker.builders:
@@ -101,7 +103,7 @@ def _docker(cache_roots: Roots) -> dict[str, Any]:
         inspect = _ask_or_blank(Command(("docker", "buildx", "inspect", name)))
     late = ("the builder",) if buildx and not inspect else ()
     # Starting it is no harm: the next build would start it too.
-    start_error = _start(name) if docker.container and inspect and not builder_model.runs(inspect) else ""
+    start_error = _start(name) if docker.container and inspect and not builder_model.is_running(inspect) else ""
     return {
         "info": info,
         "docker": docker,
@@ -120,16 +122,16 @@ def _start(name: str) -> str:
     try:
         output = _ask(Command(("docker", "buildx", "inspect", "--bootstrap", name)))
     except CommandFailed as error:
-        return "" if error.code == process.LATE else builder_model.boot_failure(error.problem)
-    return "" if builder_model.runs(output) else builder_model.boot_failure(output)
+        return "" if error.code == process.TIMEOUT_EXIT_CODE else builder_model.boot_failure(error.problem)
+    return "" if builder_model.is_running(output) else builder_model.boot_failure(output)
 
 
 def _ask(command: Command) -> str:
-    return process.ask(command, PATIENCE)
+    return process.capture_within(command, PATIENCE)
 
 
 def _answer_or(answer: Any, default: Any) -> Any:
-    return default if answer is LATE or isinstance(answer, Exception) else answer
+    return default if answer is TIMED_OUT or isinstance(answer, Exception) else answer
 
 
 def _ask_or_blank(command: Command) -> str:
@@ -195,10 +197,10 @@ def _volumes(settings: Settings) -> dict[str, str]:
 def _registries(settings: Settings) -> tuple[Registry, ...]:
     """Return the registries of the base images, and Docker Hub."""
     images = list(base_images(settings, settings.made_images).values())
-    local = together({image: lambda image=image: _is_local(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
+    local = call_in_parallel({image: lambda image=image: _is_local(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
     missing = {host(image): image for image in images if local[image] is False}
     hosts = {host(image) for image in images if host(image) != "localhost"} | {HUB}
-    reachable = together({name: lambda name=name: _is_reachable(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
+    reachable = call_in_parallel({name: lambda name=name: _is_reachable(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
     return tuple(Registry(name, reachable[name] is True, missing.get(name, "")) for name in sorted(hosts))
 
 

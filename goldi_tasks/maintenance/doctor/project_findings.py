@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from goldi_tasks.maintenance.doctor.facts import Answers
-from goldi_tasks.maintenance.doctor.finding import Finding, Mend
+from goldi_tasks.maintenance.doctor.finding import Finding, Fix
 
 
 def findings(answers: Answers) -> Iterator[Finding]:
@@ -23,9 +23,9 @@ def findings(answers: Answers) -> Iterator[Finding]:
 def _env(env: Mapping[str, str], settings: Mapping[str, str]) -> Iterator[Finding]:
     if "GOLDI_CACHE_ROOT" not in env:
         what = "the project's .env does not say where the caches are: plain `docker compose` uses its default"
-        yield Finding("env-missing", "note", what, "Run `inv cache.setup`", Mend("env"))
+        yield Finding("env-missing", "note", what, "Run `inv cache.setup`", Fix("env"))
         return
     for name in settings:
         if env.get(name) != settings[name]:
             what = f"the project's .env has {name}={env.get(name, '')}, but it should be {settings[name]}"
-            yield Finding("env-stale", "warning", what, "Run `inv cache.setup`", Mend("env"))
+            yield Finding("env-stale", "warning", what, "Run `inv cache.setup`", Fix("env"))

@@ -10,7 +10,7 @@ from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, NoDocker, NoEngine, NoPermission
 
 
-def mounted() -> frozenset[Path] | None:
+def list_mounted_directories() -> frozenset[Path] | None:
     """Return the directories of this machine that running containers have mounted; without an engine, none.
 
     Returns None if the engine denies access. Raises CommandFailed.
@@ -31,7 +31,7 @@ def mounted() -> frozenset[Path] | None:
         return _list_mounts()
 
 
-def holds(sources: Iterable[Path] | None, path: Path) -> bool:
+def is_mounted(sources: Iterable[Path] | None, path: Path) -> bool:
     """Return whether a container has mounted `path`, a directory below it, or its parent; True if `sources` is None.
 
     A mount of a higher directory, such as the whole cache root, is not a use of the caches.

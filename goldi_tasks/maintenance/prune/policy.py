@@ -11,7 +11,7 @@ from typing import Literal
 from goldi_tasks.cache.last_use import FRESH
 from goldi_tasks.cache.safe_delete import KEY
 from goldi_tasks.maintenance.prune import tool_commands
-from goldi_tasks.maintenance.usage.sizes import Part, Size
+from goldi_tasks.maintenance.usage.sizes import CacheUsage, ProjectSize
 from goldi_tasks.paths import BY_NAME
 from goldi_tasks.units import format_age, format_size
 
@@ -34,7 +34,7 @@ class Limits:
 
 
 @dataclass
-class Row:
+class PruneRow:
     """Something to remove: `key` is the project's key or the directory's name, "" for the whole cache.
 
     `bytes` is what it can free at most. After the prune `freed` is what it freed, `kept` why it stays, `failed` the
@@ -59,19 +59,21 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asked:
+class PruneRequest:
     """A request to prune: the limits, the names of the caches (() for all), and the key of the current project."""
 
     limits: Limits
     names: tuple[str, ...] = ()
     current: str = ""
 
-    def has(self, size: Size) -> bool:
+    def has(self, size: CacheUsage) -> bool:
         """Return whether a cache is to be pruned: it is named, and ours."""
         return size.exists and not size.refused and (not self.names or size.name in self.names)
 
 
-def choose(sizes: Sequence[Size], request: Asked, now: float, is_gone: Callable[[str], bool]) -> list[Row]:
+def choose_rows(
+    sizes: Sequence[CacheUsage], request: PruneRequest, now: float, is_gone: Callable[[str], bool]
+) -> list[PruneRow]:
     """Return the rows: tools' commands, old directories and those of deleted projects, then the excess, oldest first.
 
     `is_gone` is called with a project's key and returns whether the project was deleted.
@@ -81,20 +83,20 @@ def choose(sizes: Sequence[Size], request: Asked, now: float, is_gone: Callable[
     return [*rows, *_excess(selected, request, now, rows)] if request.limits.size else rows
 
 
-def _tools(sizes: Sequence[Size], limits: Limits) -> Iterator[Row]:
+def _tools(sizes: Sequence[CacheUsage], limits: Limits) -> Iterator[PruneRow]:
     """Yield a row for each shared cache: its tool's command; for pip, which has none, the age of its files."""
     for size in sizes:
         # An empty cache has one file, its tag.
         if size.scope == "project" or size.files <= 1:
             continue
-        row = Row("tool", size.name, "", bytes=size.bytes, files=size.files, last_use=size.last_use)
+        row = PruneRow("tool", size.name, "", bytes=size.bytes, files=size.files, last_use=size.last_use)
         if size.name in tool_commands.COMMANDS:
             yield replace(row, why=f"`{' '.join(tool_commands.COMMANDS[size.name])}` removes unused entries")
         elif size.name == "pip-cache" and limits.age:
             yield replace(row, how="files", why=f"files that were not used for {format_age(limits.age)}")
 
 
-def _old(size: Size, request: Asked, now: float, is_gone: Callable[[str], bool]) -> Iterator[Row]:
+def _old(size: CacheUsage, request: PruneRequest, now: float, is_gone: Callable[[str], bool]) -> Iterator[PruneRow]:
     for part in size.projects:
         if part.key.startswith(TRASH):
             yield _row(size, part, "left by an interrupted prune")
@@ -106,7 +108,9 @@ def _old(size: Size, request: Asked, now: float, is_gone: Callable[[str], bool])
             yield _row(size, part, f"not used for {format_age(now - part.last_use)}")
 
 
-def _excess(sizes: Sequence[Size], request: Asked, now: float, rows: Sequence[Row]) -> Iterator[Row]:
+def _excess(
+    sizes: Sequence[CacheUsage], request: PruneRequest, now: float, rows: Sequence[PruneRow]
+) -> Iterator[PruneRow]:
     """Yield further directories until the rest is within the size limit."""
     removed_keys = {(row.what, row.key) for row in rows if row.how == "remove"}
     rest = sum(size.bytes for size in sizes) - sum(row.bytes for row in rows if row.how == "remove")
@@ -117,22 +121,22 @@ def _excess(sizes: Sequence[Size], request: Asked, now: float, rows: Sequence[Ro
             yield _row(size, part, f"{OVER_LIMIT} {format_size(request.limits.size)}; {_last_use(part, now)}")
 
 
-def over(sizes: Sequence[Size], request: Asked, rows: Sequence[Row]) -> int:
+def compute_excess(sizes: Sequence[CacheUsage], request: PruneRequest, rows: Sequence[PruneRow]) -> int:
     """Return the bytes by which the caches exceed the size limit after the prune."""
     freed = sum(row.freed for row in rows if row.what in BY_NAME)
     total = sum(size.bytes for size in sizes if request.has(size)) - freed
     return max(0, total - request.limits.size) if request.limits.size else 0
 
 
-def _is_removable(size: Size, part: Part, request: Asked, now: float) -> bool:
+def _is_removable(size: CacheUsage, part: ProjectSize, request: PruneRequest, now: float) -> bool:
     """Return whether a project's directory may be removed at all."""
     is_current = part.key == request.current and size.name not in request.names
     return bool(KEY.fullmatch(part.key)) and not is_current and now - part.last_use > FRESH
 
 
-def _row(size: Size, part: Part, why: str) -> Row:
-    return Row("remove", size.name, why, part.key, part.bytes, part.files, part.last_use)
+def _row(size: CacheUsage, part: ProjectSize, why: str) -> PruneRow:
+    return PruneRow("remove", size.name, why, part.key, part.bytes, part.files, part.last_use)
 
 
-def _last_use(part: Part, now: float) -> str:
+def _last_use(part: ProjectSize, now: float) -> str:
     return f"last used {format_age(max(0.0, now - part.last_use))} ago"

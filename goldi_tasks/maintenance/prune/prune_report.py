@@ -5,24 +5,24 @@ from dataclasses import asdict
 from typing import Any
 
 from goldi_tasks.invocation import as_typed
-from goldi_tasks.maintenance.clear_report import shown
+from goldi_tasks.maintenance.clear_report import escape_unprintable
 from goldi_tasks.maintenance.prune.execute import Prune, freed
-from goldi_tasks.maintenance.prune.policy import Row
+from goldi_tasks.maintenance.prune.policy import PruneRow
 from goldi_tasks.maintenance.usage import usage_report
 from goldi_tasks.units import format_size
 
 
-def before(rows: Iterable[Row]) -> Iterator[str]:
+def format_planned(rows: Iterable[PruneRow]) -> Iterator[str]:
     """Yield the lines of each row: the bytes that it can free at most, its name, and the reason."""
     for row in rows:
-        head = f"{format_size(row.bytes):>10}  {shown(row.title)}"
+        head = f"{format_size(row.bytes):>10}  {escape_unprintable(row.title)}"
         yield from _fit(head, row.why)
 
 
-def after(row: Row) -> Iterator[str]:
+def format_finished(row: PruneRow) -> Iterator[str]:
     """Yield the lines of a finished row."""
     outcome = f"left alone: {row.kept}" if row.kept else f"incomplete: {row.failed}" if row.failed else "freed"
-    yield from _fit(f"{format_size(row.freed):>10}  {shown(row.title)}", shown(outcome))
+    yield from _fit(f"{format_size(row.freed):>10}  {escape_unprintable(row.title)}", escape_unprintable(outcome))
 
 
 def total(plan: Prune, over: int, *, dry: bool) -> Iterator[str]:

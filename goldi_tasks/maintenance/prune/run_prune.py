@@ -33,8 +33,8 @@ def prune(
         limit_settings.max_age if age is None else units.age(age, "--age"),
         limit_settings.max_size if size is None else units.size(size, "--size"),
     )
-    cache_names = tuple(cache.name for cache in clear_caches.chosen(names, every=not names)) if names else ()
-    request = policy.Asked(limits, cache_names, settings.key if settings else "")
+    cache_names = tuple(cache.name for cache in clear_caches.select_caches(names, every=not names)) if names else ()
+    request = policy.PruneRequest(limits, cache_names, settings.key if settings else "")
     out = sys.stdout
     # With --json only JSON goes to standard output.
     with redirect_stdout(sys.stderr if json else out):
@@ -44,19 +44,20 @@ def prune(
             )
         if builder and not names:
             _add_builder(plan)
-        _print_lines(prune_report.before(plan.rows))
+        _print_lines(prune_report.format_planned(plan.rows))
         interrupted = True
         try:
             if plan.rows and not dry:
                 print(flush=True)
                 plan.act(
-                    lambda row: _print_lines(prune_report.after(row)), lambda line: _print_lines([f"goldi: {line}"])
+                    lambda row: _print_lines(prune_report.format_finished(row)),
+                    lambda line: _print_lines([f"goldi: {line}"]),
                 )
             interrupted = False
         except KeyboardInterrupt:
             raise Interrupted from None
         finally:
-            over = 0 if dry or interrupted else policy.over(plan.sizes, request, plan.rows)
+            over = 0 if dry or interrupted else policy.compute_excess(plan.sizes, request, plan.rows)
             _print_lines(prune_report.total(plan, over, dry=dry))
             if json:
                 print(

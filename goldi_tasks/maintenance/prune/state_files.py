@@ -13,7 +13,7 @@ from pathlib import Path
 from goldi_tasks import state
 from goldi_tasks.cache.last_use import FRESH
 from goldi_tasks.cache.safe_delete import KEY
-from goldi_tasks.maintenance.prune.policy import Asked, Row
+from goldi_tasks.maintenance.prune.policy import PruneRequest, PruneRow
 from goldi_tasks.units import format_age
 
 WHAT = "notes"
@@ -32,7 +32,7 @@ class Notes:
     last_use: float
 
 
-def choose(request: Asked, now: float, is_gone: Callable[[str], bool]) -> list[Row]:
+def choose(request: PruneRequest, now: float, is_gone: Callable[[str], bool]) -> list[PruneRow]:
     """Return a row for each project whose state files are to be removed; `is_gone` takes the key of a project."""
     rows = []
     for notes in _read_all():
@@ -44,7 +44,7 @@ def choose(request: Asked, now: float, is_gone: Callable[[str], bool]) -> list[R
             why = f"not used for {format_age(now - notes.last_use)}"
         else:
             continue
-        rows.append(Row("state", WHAT, why, notes.key, notes.bytes, notes.files, notes.last_use))
+        rows.append(PruneRow("state", WHAT, why, notes.key, notes.bytes, notes.files, notes.last_use))
     return rows
 
 
@@ -53,7 +53,7 @@ def paths(key: str) -> tuple[Path, ...]:
     return tuple(path for name in _SUBDIRECTORIES for path in _list(name) if _key(path) == key)
 
 
-def remove(row: Row) -> None:
+def remove(row: PruneRow) -> None:
     """Remove the state files of the project of `row`, and set its `freed` or `failed`."""
     try:
         for path in paths(row.key):

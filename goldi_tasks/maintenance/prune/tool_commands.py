@@ -53,7 +53,7 @@ def _list_local(images: Sequence[str]) -> list[str]:
 def _run_in_container(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) -> bool:
     """Run the command; return False if the image or the program in it is missing. Raises CommandFailed, Interrupted."""
     name = f"goldi-prune-{uuid.uuid4().hex[:12]}"
-    user = "{}:{}".format(*rootless.numbers(ownership.owner()))
+    user = "{}:{}".format(*rootless.map_owner(ownership.owner()))
     files = _pre_commit_configs(folder) if cache.name == "pre-commit-cache" else []
     try:
         process.capture(run_arguments.tool(image, name, user, cache, folder.resolve(), files, argv))

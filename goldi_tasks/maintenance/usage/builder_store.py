@@ -18,7 +18,7 @@ _MOUNT = re.compile(r'cached mount (?P<target>\S+) from .*?(?: with id "(?P<id>[
 
 
 @dataclass(frozen=True)
-class Mount:
+class StoredMount:
     """A cache mount: its id, its target in the step that created it, bytes, last use, and the id of its record.
 
     `last_use` is in seconds since the epoch, as exact as buildx prints it ("3 weeks ago"); 0 for never.
@@ -41,13 +41,13 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Store:
+class BuildCache:
     """The build cache of the current builder: its bytes, and those that a prune could free at most."""
 
     bytes: int
     reclaimable: int
     records: tuple[Record, ...]
-    mounts: tuple[Mount, ...]
+    mounts: tuple[StoredMount, ...]
 
     def prunable(self, now: float, age: float, keep: int) -> int:
         """Return the bytes that a prune by these limits could free at most; a limit of 0 is none."""
@@ -56,7 +56,7 @@ class Store:
         return min(self.reclaimable, max(old, over))
 
 
-def look() -> Store:
+def read_build_cache() -> BuildCache:
     """Read the build cache of the current builder. Raises NoDocker, NoEngine, NoPermission, CommandFailed."""
     system_info.client()
     try:
@@ -91,13 +91,13 @@ def _keep_flag() -> str:
     return "--reserved-space" if "--reserved-space" in usage else "--keep-storage"
 
 
-def parse(output: str, now: float) -> Store:
+def parse(output: str, now: float) -> BuildCache:
     """Parse the output of `docker buildx du --verbose`."""
     blocks = [dict(_fields(block)) for block in output.split("\n\n")]
     records = [block for block in blocks if "ID" in block]
     totals = {key: size(value) for block in blocks if "ID" not in block for key, value in block.items()}
     mounts = [_mount(block, now) for block in records if block.get("Type") == "exec.cachemount"]
-    return Store(
+    return BuildCache(
         totals.get("Total", sum(size(block.get("Size", "")) for block in records)),
         totals.get("Reclaimable", 0),
         tuple(_record(block, now) for block in records),
@@ -133,13 +133,15 @@ def _parse_time(text: str) -> float:
         return 0.0
 
 
-def _mount(block: dict[str, str], now: float) -> Mount:
+def _mount(block: dict[str, str], now: float) -> StoredMount:
     description = block.get("Description", "")
     match = _MOUNT.match(description)
     target = match["target"] if match else description
     # The Dockerfile frontend sets the id to the target with a leading slash if the mount names none.
     mount_id = (match["id"] or target) if match else block["ID"]
-    return Mount(mount_id, target, size(block.get("Size", "")), since(block.get("Last used", ""), now), block["ID"])
+    return StoredMount(
+        mount_id, target, size(block.get("Size", "")), since(block.get("Last used", ""), now), block["ID"]
+    )
 
 
 def size(text: str) -> int:

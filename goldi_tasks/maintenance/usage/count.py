@@ -29,7 +29,7 @@ _OPTIONS = ("-x", "-0", "-B1", "--time", "--time-style=+%s", "--max-depth=1")
 
 
 @dataclass
-class Found:
+class DirectoryUsage:
     """A directory's content: bytes on disk, number of files, newest change in seconds since the epoch (0: none)."""
 
     bytes: int = 0
@@ -41,8 +41,8 @@ class Found:
 class Counted:
     """The content of a directory and, by name, of its subdirectories; and the directories that could not be read."""
 
-    whole: Found = field(default_factory=Found)
-    parts: dict[str, Found] = field(default_factory=dict)
+    whole: DirectoryUsage = field(default_factory=DirectoryUsage)
+    parts: dict[str, DirectoryUsage] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -118,7 +118,7 @@ class _FileCounter:
                 return
             counted.whole.files, subdirectories = self._count_entries(folder, str(folder), counted)
             for path in subdirectories:
-                part = counted.parts[os.path.basename(path)] = Found()  # noqa: PTH119 - a million of them
+                part = counted.parts[os.path.basename(path)] = DirectoryUsage()  # noqa: PTH119 - a million of them
                 part.files = self._count_tree(folder, path, counted)
                 counted.whole.files += part.files
 

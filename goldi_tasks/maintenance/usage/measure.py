@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 from goldi_tasks.errors import GoldiError
 from goldi_tasks.maintenance.usage import builder_store, sizes
-from goldi_tasks.maintenance.usage.builder_store import Store
-from goldi_tasks.maintenance.usage.sizes import Size
+from goldi_tasks.maintenance.usage.builder_store import BuildCache
+from goldi_tasks.maintenance.usage.sizes import CacheUsage
 from goldi_tasks.paths import Roots
 
 
-def look(roots: Roots) -> tuple[list[Size], Store | None, str]:
+def measure_usage(roots: Roots) -> tuple[list[CacheUsage], BuildCache | None, str]:
     """Return the caches, the build cache (None if no engine answers), and a remark ("" if there is none)."""
     with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(builder_store.look)
+        reading = pool.submit(builder_store.read_build_cache)
         with progress() as report_count:
             caches = sizes.measure(roots, report_count)
         try:

@@ -8,11 +8,11 @@ from pathlib import Path
 from goldi_tasks import ownership
 from goldi_tasks.cache import cache_directories, last_use
 from goldi_tasks.cache.file_system import file_system
-from goldi_tasks.cache.safe_delete import DIRECTORY, KEY, Tally, walk
+from goldi_tasks.cache.safe_delete import DIRECTORY, KEY, Tally, empty_directory
 from goldi_tasks.errors import CacheRefused
-from goldi_tasks.maintenance.clear_report import shown
+from goldi_tasks.maintenance.clear_report import escape_unprintable
 from goldi_tasks.maintenance.usage import count
-from goldi_tasks.maintenance.usage.count import Counted, Found
+from goldi_tasks.maintenance.usage.count import Counted, DirectoryUsage
 from goldi_tasks.paths import CACHES, Cache, Roots
 
 
@@ -26,7 +26,7 @@ class Disk:
 
 
 @dataclass(frozen=True)
-class Part:
+class ProjectSize:
     """The directory of a project in a cache. `project` is the path of the project, "" if unknown."""
 
     key: str
@@ -37,7 +37,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Size:
+class CacheUsage:
     """A cache directory: bytes on disk and files in it; links count as themselves.
 
     `last_use` is the newest change in it, or the last time it was handed to a build or container, in seconds since the
@@ -56,14 +56,14 @@ class Size:
     disk: Disk = Disk("", 0, 0)
     refused: str = ""
     unreadable: tuple[str, ...] = ()
-    projects: tuple[Part, ...] = ()
+    projects: tuple[ProjectSize, ...] = ()
 
 
 def _ignore(files: int) -> None:
     """Do nothing with the count."""
 
 
-def measure(roots: Roots, report_count: Callable[[int], None] = _ignore, *, fast: bool = True) -> list[Size]:
+def measure(roots: Roots, report_count: Callable[[int], None] = _ignore, *, fast: bool = True) -> list[CacheUsage]:
     """Measure every known cache; `report_count` is called with the number of files counted so far.
 
     Unless `fast`, or where `du` cannot be used, one process reads the status of every file.
@@ -77,42 +77,42 @@ def measure(roots: Roots, report_count: Callable[[int], None] = _ignore, *, fast
     return [_measure(cache, folder, counted.get(folder), mountinfo) for cache, folder in folders.items()]
 
 
-def one(cache: Cache, folder: Path) -> Found:
+def measure_cache(cache: Cache, folder: Path) -> DirectoryUsage:
     """Measure a single cache."""
     counted = count.count([folder], _ignore).get(folder)
     if counted:
         return counted.whole
-    with cache_directories.opened(folder) as handle:
-        return _walk_parts(cache, folder, handle).whole if handle is not None else Found()
+    with cache_directories.open_directory(folder) as handle:
+        return _walk_parts(cache, folder, handle).whole if handle is not None else DirectoryUsage()
 
 
-def remarks(size: Size) -> list[str]:
+def remarks(size: CacheUsage) -> list[str]:
     """Return the remarks for people about a cache: why it is refused, and how much of it is unreadable."""
-    lines = [shown(size.refused)] if size.refused else []
+    lines = [escape_unprintable(size.refused)] if size.refused else []
     if size.unreadable:
-        lines.append(f"{shown(str(size.path))}: {len(size.unreadable)} directories cannot be read")
+        lines.append(f"{escape_unprintable(str(size.path))}: {len(size.unreadable)} directories cannot be read")
     return lines
 
 
-def _measure(cache: Cache, folder: Path, counted: Counted | None, mountinfo: str) -> Size:
+def _measure(cache: Cache, folder: Path, counted: Counted | None, mountinfo: str) -> CacheUsage:
     refused, disk = "", _disk(folder, mountinfo)
     try:
-        with cache_directories.opened(folder) as handle:
+        with cache_directories.open_directory(folder) as handle:
             if handle is None:
-                return Size(cache.name, cache.scope, folder, disk=disk)
+                return CacheUsage(cache.name, cache.scope, folder, disk=disk)
             counted = counted or _walk_parts(cache, folder, handle)
-            cache_directories.check_ours(folder, handle)
+            cache_directories.check_owner_and_tag(folder, handle)
     except CacheRefused as error:
         refused = error.problem
     except OSError as error:
         refused = f"{folder} cannot be read: {error.strerror}"
     counted = counted or Counted()
-    return Size(
+    return CacheUsage(
         cache.name,
         cache.scope,
         folder,
         exists=folder.is_dir() and not folder.is_symlink(),
-        tagged=cache_directories.tagged(folder),
+        tagged=cache_directories.has_cache_tag(folder),
         bytes=counted.whole.bytes,
         files=counted.whole.files,
         last_use=counted.whole.newest,
@@ -125,15 +125,15 @@ def _measure(cache: Cache, folder: Path, counted: Counted | None, mountinfo: str
     )
 
 
-def _part(name: str, usage: Found) -> Part:
-    project = last_use.place(name) if KEY.fullmatch(name) else None
-    return Part(name, str(project or ""), usage.bytes, usage.files, usage.newest)
+def _part(name: str, usage: DirectoryUsage) -> ProjectSize:
+    project = last_use.read_project_path(name) if KEY.fullmatch(name) else None
+    return ProjectSize(name, str(project or ""), usage.bytes, usage.files, usage.newest)
 
 
 def _walk_parts(cache: Cache, folder: Path, handle: int) -> Counted:
     """Measure the open directory and its subdirectories file by file."""
     whole = _walk(handle, folder)
-    counted = Counted(Found(whole.bytes, whole.files, whole.newest), unreadable=whole.unreadable)
+    counted = Counted(DirectoryUsage(whole.bytes, whole.files, whole.newest), unreadable=whole.unreadable)
     if cache.scope == "project":
         for name in sorted(os.listdir(handle)):
             try:
@@ -144,13 +144,13 @@ def _walk_parts(cache: Cache, folder: Path, handle: int) -> Counted:
                 tally = _walk(subdirectory, folder / name)
             finally:
                 os.close(subdirectory)
-            counted.parts[name] = Found(tally.bytes, tally.files, tally.newest)
+            counted.parts[name] = DirectoryUsage(tally.bytes, tally.files, tally.newest)
     return counted
 
 
 def _walk(handle: int, folder: Path) -> Tally:
     tally = Tally()
-    walk(handle, str(folder), tally, act=False, owner=ownership.owner()[0])
+    empty_directory(handle, str(folder), tally, act=False, owner=ownership.owner()[0])
     return tally
 
 

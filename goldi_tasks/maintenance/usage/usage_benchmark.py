@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from goldi_tasks import process
-from goldi_tasks.benchmark.limits import Limit, Report
+from goldi_tasks.benchmark.limits import Limit, LimitReport
 from goldi_tasks.benchmark.times import COMPILED, Times
 from goldi_tasks.cache import cache_directories
 from goldi_tasks.command import Command
@@ -20,7 +20,7 @@ _GOLDI = str(Path(sys.executable).with_name("goldi"))
 _FILES, _FOLDERS = 50, 40
 
 
-def measure(files: int, rounds: int, print_line: Callable[[str], None]) -> Report:
+def measure(files: int, rounds: int, print_line: Callable[[str], None]) -> LimitReport:
     """Measure `rounds` times over a temporary tree of so many files. Raises UnknownName if `files` is below 1."""
     if files < 1:
         raise UnknownName(f"{files} files measure nothing", "Set --files to 1 or more")
@@ -39,7 +39,7 @@ def measure(files: int, rounds: int, print_line: Callable[[str], None]) -> Repor
             for name, command in [("du", du), ("status", status)][:: 1 if current % 2 else -1]:
                 with times.timed(name):
                     process.capture(command)
-    return Report(rounds, os.cpu_count() or 1, times.medians(), LIMITS, "task", f"{files} files, read before.")
+    return LimitReport(rounds, os.cpu_count() or 1, times.medians(), LIMITS, "task", f"{files} files, read before.")
 
 
 def _create_files(root: Path, files: int) -> None:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from goldi_tasks.maintenance.clear_report import shown
-from goldi_tasks.maintenance.usage.builder_store import Store
-from goldi_tasks.maintenance.usage.sizes import Disk, Size, remarks
+from goldi_tasks.maintenance.clear_report import escape_unprintable
+from goldi_tasks.maintenance.usage.builder_store import BuildCache
+from goldi_tasks.maintenance.usage.sizes import CacheUsage, Disk, remarks
 from goldi_tasks.units import format_age, format_size
 
 _BAR = 12
@@ -16,7 +16,7 @@ _FIGURES = 34
 
 
 @dataclass(frozen=True)
-class Line:
+class UsageLine:
     """A row of the table; `used` is the last use in words."""
 
     name: str
@@ -26,7 +26,7 @@ class Line:
     style: str = ""
 
 
-def show(sizes: Sequence[Size], store: Store | None, remark: str, now: float, *, verbose: bool) -> None:
+def show(sizes: Sequence[CacheUsage], store: BuildCache | None, remark: str, now: float, *, verbose: bool) -> None:
     """Print the tables, no wider than the terminal, or than 80 columns if there is none."""
     # Imported here: 0.06 s.
     from rich.console import Console
@@ -42,18 +42,18 @@ def show(sizes: Sequence[Size], store: Store | None, remark: str, now: float, *,
 
 
 def tables(
-    sizes: Sequence[Size], store: Store | None, now: float, width: int, *, verbose: bool
+    sizes: Sequence[CacheUsage], store: BuildCache | None, now: float, width: int, *, verbose: bool
 ) -> Iterator[tuple[str, str]]:
     """Yield the lines of the tables, none longer than `width`, each with its style."""
     caches = list(_caches(sizes, now, verbose=verbose))
-    total = Line("all", sum(size.bytes for size in sizes), sum(size.files for size in sizes))
+    total = UsageLine("all", sum(size.bytes for size in sizes), sum(size.files for size in sizes))
     yield from _table([*caches, total], max((size.bytes for size in sizes), default=0), width)
     if store:
         yield "", ""
         yield from _table(list(_store(store, now)), store.bytes, width)
 
 
-def as_json(sizes: Sequence[Size], store: Store | None, remark: str) -> dict[str, Any]:
+def as_json(sizes: Sequence[CacheUsage], store: BuildCache | None, remark: str) -> dict[str, Any]:
     """Return everything in plain types for scripts; the help text of the task documents the keys."""
     return {
         "bytes": sum(size.bytes for size in sizes),
@@ -74,30 +74,30 @@ def ago(seconds: float, now: float) -> str:
     return f"{format_age(max(0.0, now - seconds))} ago" if seconds > 0 else "never"
 
 
-def _caches(sizes: Sequence[Size], now: float, *, verbose: bool) -> Iterator[Line]:
+def _caches(sizes: Sequence[CacheUsage], now: float, *, verbose: bool) -> Iterator[UsageLine]:
     for size in sizes:
         if not size.exists:
-            yield Line(size.name, 0, None, "left alone" if size.refused else "not there", "dim")
+            yield UsageLine(size.name, 0, None, "left alone" if size.refused else "not there", "dim")
             continue
         used = "left alone" if size.refused else ago(size.last_use, now)
-        yield Line(size.name, size.bytes, size.files, used, "yellow" if size.refused else "")
+        yield UsageLine(size.name, size.bytes, size.files, used, "yellow" if size.refused else "")
         for part in size.projects if verbose else ():
-            yield Line(f"  {part.key}", part.bytes, part.files, ago(part.last_use, now), "dim")
+            yield UsageLine(f"  {part.key}", part.bytes, part.files, ago(part.last_use, now), "dim")
 
 
-def _store(store: Store, now: float) -> Iterator[Line]:
-    yield Line("builder", store.bytes, len(store.records), f"{format_size(store.reclaimable)} reclaimable")
+def _store(store: BuildCache, now: float) -> Iterator[UsageLine]:
+    yield UsageLine("builder", store.bytes, len(store.records), f"{format_size(store.reclaimable)} reclaimable")
     for mount in store.mounts:
         # A mount without an id in the Dockerfile has its target as id.
         has_id = mount.id.strip("/") not in ("", mount.target.strip("/"))
-        yield Line(
+        yield UsageLine(
             f"  mount {mount.id.lstrip('/') if has_id else mount.target}", mount.bytes, None, ago(mount.last_use, now)
         )
 
 
-def _table(lines: Sequence[Line], largest: int, width: int) -> Iterator[tuple[str, str]]:
+def _table(lines: Sequence[UsageLine], largest: int, width: int) -> Iterator[tuple[str, str]]:
     """Yield rows that fit into `width`: bars are left out first, then names are cut."""
-    names = [shown(line.name) for line in lines]
+    names = [escape_unprintable(line.name) for line in lines]
     has_bars = width > _FIGURES + 2 + _BAR + 16
     name_width = max(8, min(max(map(len, names)), width - _FIGURES - (2 + _BAR if has_bars else 0)))
     for name, line in zip(names, lines, strict=True):
@@ -114,16 +114,16 @@ def _bar(part: int, whole: int) -> str:
     return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
 
 
-def _disks(sizes: Sequence[Size]) -> Iterator[str]:
+def _disks(sizes: Sequence[CacheUsage]) -> Iterator[str]:
     """Yield the path, file system and free space of each cache root."""
     roots = dict.fromkeys((size.path.parent, size.disk.type) for size in sizes)
     for root, kind in roots:
         disk = next(size.disk for size in sizes if size.path.parent == root)
         free = f"{format_size(disk.free)} of {format_size(disk.capacity)} free"
-        yield f"{shown(str(root))}: {kind or 'file system'}, {free}"
+        yield f"{escape_unprintable(str(root))}: {kind or 'file system'}, {free}"
 
 
-def _cache(size: Size) -> dict[str, Any]:
+def _cache(size: CacheUsage) -> dict[str, Any]:
     return {
         "name": size.name,
         "scope": size.scope,
@@ -153,7 +153,7 @@ def _disk(disk: Disk) -> dict[str, Any]:
     return {"file_system": disk.type, "free": disk.free, "capacity": disk.capacity}
 
 
-def _builder(store: Store) -> dict[str, Any]:
+def _builder(store: BuildCache) -> dict[str, Any]:
     return {
         "bytes": store.bytes,
         "reclaimable": store.reclaimable,
