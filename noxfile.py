@@ -60,7 +60,7 @@ def host(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def quick(session: nox.Session) -> None:
-    """The tests that need no engine, in a minute; pytest's arguments may follow."""
+    """Run the tests that need no engine, in a minute; pytest's arguments may follow."""
     which = "not real"
     buildx = ("docker", "buildx", "version")
     if not shutil.which("docker") or subprocess.run(buildx, capture_output=True, check=False).returncode:
@@ -71,7 +71,7 @@ def quick(session: nox.Session) -> None:
 
 @nox.session
 def suite(session: nox.Session) -> None:
-    """All tiers of tests, on the engine that answers or on one that is started for it.
+    """Run all tiers of tests, on the engine that answers or on one that is started for them.
 
     `ci.check` is among them: as a step of the workflow, in a clean clone (tests/real/test_readme.py).
     """
@@ -86,13 +86,13 @@ def suite(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def campaign(session: nox.Session) -> None:
-    """Operations that are hit by faults, on an engine of its own, as root; options may follow, see --help."""
+    """Run operations under faults, on an engine of their own, as root; options may follow, see --help."""
     session.run(*CAMPAIGN, *(session.posargs or ("--rounds", "7")))
 
 
 @nox.session(name="long-campaign", default=False)
 def long_campaign(session: nox.Session) -> None:
-    """The same until 200 processes were killed, and 10,000 generated archives and settings; half an hour and more."""
+    """Run the campaign until 200 processes were killed, and 10,000 generated archives and settings: 30 minutes."""
     generated = sorted(map(str, Path("tests").glob("test_*.py")))
     known = [name for name in generated if "GOLDI_EXAMPLES" in Path(name).read_text(encoding="utf-8")]
     session.run("pytest", "--numprocesses=2", *known, env={"GOLDI_EXAMPLES": "10000"})
@@ -101,52 +101,52 @@ def long_campaign(session: nox.Session) -> None:
 
 @nox.session(name="long-engines", default=False)
 def long_engines(session: nox.Session) -> None:
-    """The real tests on another engine, as root: newest (unless said), rootless or podman, then pytest's arguments."""
+    """Run the real tests on another engine, as root: newest (the default), rootless or podman; pytest's arguments."""
     session.run("python", "-m", "tests.engines", *(session.posargs or ("newest",)))
 
 
 @nox.session(name="long-starts", default=False)
 def long_starts(session: nox.Session) -> None:
-    """200 rounds of eight starts at once, as root, under sudo and as a user; half an hour (-- --rounds 5)."""
+    """Run 200 rounds of eight starts at once, as root, under sudo and as a user: half an hour (-- --rounds 5)."""
     session.run("python", "-m", "tests.starts", *session.posargs)
 
 
 @nox.session(name="long-scaling", default=False)
 def long_scaling(session: nox.Session) -> None:
-    """A second machine: cold, from a registry's cache, from an archive; as root, some minutes (-- --rounds 3)."""
+    """Measure a second machine: cold, from a registry's cache, from an archive; as root, minutes (-- --rounds 3)."""
     session.run("python", "-m", "tests.scaling", *session.posargs)
 
 
 @nox.session(name="long-tests", default=False)
 def long_tests(session: nox.Session) -> None:
-    """What needs a second engine, or minutes: far builders, the wall, archives, two platforms, benchmarks: as root."""
+    """Run what needs a second engine or minutes: remote builders, proxy, archives, two platforms, benches; as root."""
     with engine(session):
         session.run("pytest", "-m", "by_hand", *session.posargs)
 
 
 @nox.session(name="long-green", default=False)
 def long_green(session: nox.Session) -> None:
-    """The test command in a fresh clone, and its result in tests/fresh_clone.jsonl (-- --runs 4 --busy)."""
+    """Run the test command in a fresh clone and add the result to tests/fresh_clone.jsonl (-- --runs 4 --busy)."""
     session.run("python", "-m", "tests.fresh_clone", *session.posargs)
 
 
 @nox.session(name="long-fingerprint", default=False)
 def long_fingerprint(session: nox.Session) -> None:
-    """Random projects and edits, each held against plain bake; results are recorded (-- --cases 100 --seed 1)."""
+    """Compare random projects and edits with plain bake and record the results (-- --cases 100 --seed 1)."""
     with engine(session):
         session.run("python", "-m", "tests.fingerprint", *session.posargs)
 
 
 @nox.session(name="long-platforms", default=False)
 def long_platforms(session: nox.Session) -> None:
-    """The reference app for amd64 and arm64, one of them emulated, as root; five minutes and more."""
+    """Build the reference app for amd64 and arm64, one of them emulated, as root: five minutes or more."""
     with engine(session):
         session.run("pytest", "-m", "real", "--capture=no", "tests/real/platforms.py", *session.posargs)
 
 
 @nox.session(venv_backend="venv")
 def example(session: nox.Session) -> None:
-    """The example app's own tests, with its own lock."""
+    """Run the example app's own tests, with its own lock."""
     session.chdir("examples/goldilocks")
     session.install("--quiet", "--no-compile", "--require-hashes", "--requirement", "requirements-dev.lock")
     session.run("pytest", *session.posargs)

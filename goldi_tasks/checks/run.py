@@ -40,7 +40,7 @@ def run_in_tools(
 
     `env` is the caller's environment, of which only variables for tools are passed on; all of `session_variables` is.
     If `patient`, the program handles Ctrl-C itself; if `logins`, it gets the logins of this machine's network. Raises
-    SettingsError, Interrupted, UnknownName, CheckLost, NotSeen, NoPermission, NoSpace, and what a build or docker
+    SettingsError, Interrupted, UnknownName, CheckLost, PathNotShared, NoPermission, NoSpace, and what a build or docker
     raises.
     """
     shared = environment.shared(settings)
@@ -117,7 +117,7 @@ def _state_error(shared: Path, error: OSError) -> GoldiError:
 def _interpret_reports(tool: str, tools: ToolsContainer, exit_code: int, reports: list[str], patient: bool) -> int:
     """Return the check's exit code from the reports in its file, since docker's `exit_code` may be another one.
 
-    Raises NotSeen, UnknownName, CheckLost, Interrupted.
+    Raises PathNotShared, UnknownName, CheckLost, Interrupted.
     """
     if exit_code == check_arguments.NOT_SHARED and not reports:
         problem = f"the engine does not see {tools.shared}: it is empty in containers"

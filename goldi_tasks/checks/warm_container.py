@@ -42,7 +42,10 @@ def is_alive(tools: ToolsContainer) -> bool:
 
 
 def start(tools: ToolsContainer) -> None:
-    """Start the container, unless it runs. Raises NoImage, NotSeen, NoSpace, NoEngine, NoPermission, CheckLost."""
+    """Start the container, unless it runs.
+
+    Raises NoImage, PathNotShared, NoSpace, NoEngine, NoPermission, CheckLost.
+    """
     from goldi_tasks import network  # 5 ms, only where a container is started
 
     _tidy(tools)

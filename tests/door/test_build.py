@@ -332,8 +332,8 @@ def test_the_builder_gets_the_projects_rules_of_what_it_keeps(stage: Stage) -> N
 def test_a_builder_that_is_there_is_left_or_reset(stage: Stage) -> None:
     stage.docker.answer("buildx ls", stdout=BUILDX_LS_GUIDE)
     stage.docker.answer("buildx inspect", stdout="Nodes:\nStatus: running\n")
-    assert "there already" in stage.goldi("build.builder", "--create").stdout
-    assert "goldilocks-builder is there\n" in stage.goldi("build.builder").stdout
+    assert "exists already" in stage.goldi("build.builder", "--create").stdout
+    assert "goldilocks-builder exists\n" in stage.goldi("build.builder").stdout
     assert all(is_question(argv) for argv in stage.docker.calls)
     assert stage.goldi("build.builder", "--reset").returncode == 0
     acts = [argv for argv in stage.docker.calls if not is_question(argv)]
