@@ -3,10 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import NoEngine, UnknownName, did_you_mean
+
+if TYPE_CHECKING:
+    # 10 ms that `--list` does not need.
+    from goldi_tasks.client.system_info import Docker
 
 PLATFORMS = ("linux/amd64", "linux/arm64")
 # A valid tag (distribution's `reference` package).
@@ -128,7 +131,7 @@ def public(bake_file: Mapping[str, Mapping[str, object]]) -> tuple[str, ...]:
     return tuple(name for name in bake_file.get("target", {}) if not name.startswith("_"))
 
 
-def check(request: BuildRequest, docker: Docker) -> None:
+def check(request: BuildRequest, docker: "Docker") -> None:
     """Check the platforms of a request. Raises UnknownName for an unknown one, NoEngine if the engine cannot do it."""
     for platform in request.platforms:
         if platform not in PLATFORMS:

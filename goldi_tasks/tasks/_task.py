@@ -4,11 +4,11 @@ import inspect
 import json as json_
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from invoke.exceptions import Exit
 
@@ -16,6 +16,9 @@ from goldi_tasks import invocation, process
 from goldi_tasks.errors import GoldiError, Interrupted, UnknownName
 from goldi_tasks.tasks import _output
 from goldi_tasks.tasks._arguments import CheckedTask
+
+if TYPE_CHECKING:
+    from goldi_tasks.settings import Settings
 
 
 class GoldiTask(CheckedTask):
@@ -78,6 +81,13 @@ def _parameter(name: str, default: object) -> inspect.Parameter:
     return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
 
 
+def load_settings() -> "Settings":
+    """Return the settings of the project around the current directory. Raises NotAProject, SettingsError."""
+    from goldi_tasks import settings  # 10 ms, which `--list` and `--help` do not need
+
+    return settings.load(Path.cwd())
+
+
 def after_dashes() -> list[str]:
     """Return the arguments after `--` as a list: invoke has them as one string only."""
     return sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
@@ -86,6 +96,12 @@ def after_dashes() -> list[str]:
 def print_json(value: object) -> None:
     """Print a value as JSON, for scripts."""
     print(json_.dumps(value, indent=2), flush=True)
+
+
+def print_result(value: object, lines: Iterable[str], *, json: bool, file: TextIO | None = None) -> None:
+    """Print `value` as JSON for scripts, or `lines` for people, to standard output or to `file`."""
+    for line in [json_.dumps(value, indent=2)] if json else lines:
+        print(line, file=file, flush=True)
 
 
 def print_lines(lines: Any, *, json: bool = False) -> None:
@@ -108,7 +124,4 @@ def benchmark(
         return
     with redirect_stdout(sys.stderr):
         report = measure(lambda step: print(f"goldi: {step}", flush=True))
-    if json:
-        print_json(formatter.as_json(report))
-    else:
-        print_lines(formatter.lines(report))
+    print_result(formatter.as_json(report), formatter.lines(report), json=json)

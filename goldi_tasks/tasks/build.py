@@ -13,11 +13,10 @@ from invoke.collection import Collection
 from invoke.context import Context
 
 from goldi_tasks import process
-from goldi_tasks import settings as project
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.errors import NotAProject
 from goldi_tasks.paths import TARGETS
-from goldi_tasks.tasks._task import benchmark, print_json, print_lines, task
+from goldi_tasks.tasks._task import benchmark, load_settings, print_json, print_lines, print_result, task
 
 _OPTIONS: dict[str, Any] = {
     "request": BuildRequest,
@@ -74,7 +73,7 @@ def push(c: Context, target: str = "production", *, json: bool = False, **option
     """Build an image and push it: with provenance, labels, and caches for those who build it next."""
     from goldi_tasks.bake import builds
 
-    scanner = builds.find_scanner(project.load(Path.cwd())) if options["sbom"] else ""
+    scanner = builds.find_scanner(load_settings()) if options["sbom"] else ""
     _build((target,), options, json=json, push=True, force=True, scanner=scanner)
 
 
@@ -91,7 +90,7 @@ def shell(c: Context, target: str = "tools", command: str = "", logins: bool = F
     from goldi_tasks.cache import container_mounts
     from goldi_tasks.client import rootless, run_arguments, system_info
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     container_mounts.create_mount_directories(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings, with_logins=logins) as secret_file:
@@ -105,7 +104,7 @@ def list_(c: Context, json: bool = False) -> None:
     """List the targets and groups of the bake file."""
     from goldi_tasks.bake import bakefile, builds
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     rows = bakefile.list_targets(settings, builds.variables(settings, BuildRequest(())))
     if json:
         print_json([{"name": name, "kind": kind, "of": members} for name, kind, members in rows])
@@ -119,7 +118,7 @@ def print_(c: Context, target: str = "default") -> None:
     """Print what bake makes of the bake file for a target or group, as JSON."""
     from goldi_tasks.bake import builds
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     print(process.capture(builds.print_command(settings, (target,)), cwd=settings.project), end="")
 
 
@@ -134,15 +133,12 @@ def history(c: Context, json: bool = False, number: int = 10, show: str = "") ->
     """List the last builds of this project: time, targets, result, duration, steps from the cache."""
     from goldi_tasks.bake import build_history
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     if show:
         print_json(build_history.find_record(settings, show))
         return
     records = list(build_history.read_records(settings, number))
-    if json:
-        print_json(records)
-        return
-    print_lines(build_history.format_records(records))
+    print_result(records, build_history.format_records(records), json=json)
 
 
 @task(
@@ -157,13 +153,10 @@ def size(c: Context, target: str = "production", json: bool = False, top: int = 
     from goldi_tasks.bake import image_size
     from goldi_tasks.bake.builders import configured
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     with configured.use_builder(settings):
         image_size_report = image_size.measure(settings, target, top)
-    if json:
-        print_json(image_size.as_json(image_size_report))
-        return
-    print_lines(image_size.table(image_size_report))
+    print_result(image_size.as_json(image_size_report), image_size.table(image_size_report), json=json)
 
 
 @task(
@@ -175,7 +168,7 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.bake import build_benchmark
     from goldi_tasks.bake.build_benchmark import build_table
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     dry_run_line = (
         f"would build the production image of a copy of {settings.project} {rounds} times in each of several ways"
     )
@@ -191,10 +184,11 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
 )
 def builder(c: Context, create: bool = False, reset: bool = False, json: bool = False) -> None:
     """Show the builder in use, and whether it answers; create or reset it."""
+    from goldi_tasks import settings as project
     from goldi_tasks.bake.builders import describe
 
     try:
-        settings = project.load(Path.cwd())
+        settings = load_settings()
     except NotAProject:
         settings = project.outside()
     if reset:
@@ -231,10 +225,7 @@ def binfmt(c: Context, install: bool = False, uninstall: bool = False, json: boo
         if install:
             emulators.install(DEFAULT_PATHS)
     platform_list = emulators.list_platforms()
-    if json:
-        print_json(platforms.as_json(platform_list))
-        return
-    print_lines(platforms.format_platforms(platform_list))
+    print_result(platforms.as_json(platform_list), platforms.format_platforms(platform_list), json=json)
 
 
 def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **values: Any) -> None:
@@ -247,7 +238,7 @@ def _build(targets: tuple[str, ...], options: dict[str, Any], *, json: bool, **v
         # Progress is not part of the JSON.
         with redirect_stdout(sys.stderr if json else sys.stdout):
             report = summaries.append if json else summary.show
-            builds.build_targets(project.load(Path.cwd()), request, report, here=False)
+            builds.build_targets(load_settings(), request, report, here=False)
     finally:
         for build_summary in summaries:
             print_json(summary.as_json(build_summary))

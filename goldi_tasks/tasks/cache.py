@@ -1,31 +1,33 @@
 """Create, inspect, repair, prune, save and restore the caches."""
 
-import json as json_
+from __future__ import annotations
+
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.collection import Collection
 from invoke.context import Context
 
 from goldi_tasks import inside_container, process
-from goldi_tasks import settings as project_settings
-from goldi_tasks.cache import cache_directories, file_system, usage_lock
-from goldi_tasks.client import system_info
 from goldi_tasks.errors import Interrupted, NotAProject
-from goldi_tasks.maintenance import clear_caches, clear_report, tool_images
 from goldi_tasks.paths import Roots
-from goldi_tasks.settings import Settings
-from goldi_tasks.settings.image_names import base_images
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._task import benchmark, print_json, print_lines, task
+from goldi_tasks.tasks._task import benchmark, load_settings, print_json, print_lines, print_result, task
+
+if TYPE_CHECKING:
+    from goldi_tasks.maintenance import clear_caches
+    from goldi_tasks.settings import Settings
 
 
 @task()
 def setup(c: Context) -> None:
     """Create every cache directory, and write their paths to .env for compose; may be run again at any time."""
+    from goldi_tasks.cache import cache_directories, file_system
+
     inside_container.expect_outside()
     roots = _roots()
     where = ", ".join([str(roots.root), *(f"{name} in {root}" for name, root in roots.others.items())])
@@ -58,7 +60,9 @@ def clear(
     json: bool = False,
 ) -> None:
     """Empty cache directories, by name or all; files of others are left alone."""
-    dry, key = dry_run or process.is_dry(), project_settings.load(Path.cwd()).key if project else ""
+    from goldi_tasks.maintenance import clear_caches, clear_report, tool_images
+
+    dry, key = dry_run or process.is_dry(), load_settings().key if project else ""
     caches = clear_caches.select_caches(tuple(name or ()), every=all, project=project)
     rows, number_done, images = (
         clear_caches.plan_clearing(_roots(), caches, key),
@@ -116,6 +120,8 @@ def prune(
 
 
 def _finish(rows: Sequence[clear_caches.CacheClearing], *, dry: bool, json: bool, interrupted: bool = False) -> None:
+    from goldi_tasks.maintenance import clear_report
+
     print_lines([clear_report.total(rows, dry=dry)], json=json)
     if json:
         print_json(clear_report.as_json(rows, dry=dry, interrupted=interrupted))
@@ -155,10 +161,7 @@ def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
 
     dry = dry_run or process.is_dry()
     results = verify_local.verify_caches(_roots(), dry=dry)
-    if json:
-        print_json([result.as_json() for result in results])
-    else:
-        print_lines(verify_local.format_reports(results))
+    print_result([result.as_json() for result in results], verify_local.format_reports(results), json=json)
     if failure := verify_local.failure(results, dry=dry):
         raise failure
 
@@ -171,6 +174,8 @@ def verify(c: Context, dry_run: bool = False, json: bool = False) -> None:
 )
 def doctor(c: Context, fix: bool = False, json: bool = False) -> None:
     """Check for problems of caches, and print a remedy for each; exit code 21 if there is more than notes."""
+    from goldi_tasks.maintenance import tool_images
+
     # Imported here: they take 20 ms, which no other task needs.
     from goldi_tasks.maintenance.doctor import finding, fixes, judge, probe
 
@@ -234,9 +239,12 @@ def save(
     json: bool = False,
 ) -> None:
     """Save caches and the builder's cache mounts to one file, for cache.restore on another machine."""
+    from goldi_tasks.cache import usage_lock
+    from goldi_tasks.client import system_info
+    from goldi_tasks.maintenance import clear_caches
     from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
-    settings, names = project_settings.load(Path.cwd()), tuple(name or ())
+    settings, names = load_settings(), tuple(name or ())
     caches = (
         clear_caches.select_caches(names, every=False, project=project)
         if names
@@ -249,11 +257,12 @@ def save(
     builder = save_archive.find_builder(settings) if mounts else None
     with usage_lock.hold_shared_lock():
         contents = save_archive.save(settings, caches, system_info.host().platform, builder, file)
-    lines = (
-        [json_.dumps(archive_report.saved_json(contents), indent=2)] if json else archive_report.format_saved(contents)
+    print_result(
+        archive_report.saved_json(contents),
+        archive_report.format_saved(contents),
+        json=json,
+        file=sys.stderr if file == save_archive.STDOUT else None,
     )
-    for line in lines:
-        print(line, file=sys.stderr if file == save_archive.STDOUT else sys.stdout)
 
 
 @task(
@@ -267,9 +276,12 @@ def save(
 )
 def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bool = True, json: bool = False) -> None:
     """Replace caches by those in a file of cache.save, after checking the whole file."""
+    from goldi_tasks.cache import usage_lock
+    from goldi_tasks.client import system_info
+    from goldi_tasks.maintenance import clear_caches
     from goldi_tasks.maintenance.archive import archive_report, restore_archive, save_archive
 
-    settings, names = project_settings.load(Path.cwd()), tuple(name or ())
+    settings, names = load_settings(), tuple(name or ())
     if names:
         clear_caches.select_caches(names, every=False)  # raises for an unknown name
     if process.is_dry():
@@ -278,20 +290,19 @@ def restore(c: Context, file: str, name: Sequence[str] | None = None, mounts: bo
     builder = save_archive.find_builder(settings) if mounts else None
     with usage_lock.hold_shared_lock():
         contents = restore_archive.restore(settings, names, system_info.host().platform, builder, Path(file))
-    lines = (
-        [json_.dumps(archive_report.restored_json(contents, file), indent=2)]
-        if json
-        else archive_report.format_restored(contents, file)
+    print_result(
+        archive_report.restored_json(contents, file), archive_report.format_restored(contents, file), json=json
     )
-    print_lines(lines)
 
 
 @task(help={"json": "Print it for scripts, with the prefix of older keys."})
 def key(c: Context, json: bool = False) -> None:
     """Print a key for a CI's cache step, computed from the project's lock files and Dockerfile."""
+    from goldi_tasks.client import system_info
     from goldi_tasks.maintenance.archive import cache_key, lock_files
+    from goldi_tasks.settings.image_names import base_images
 
-    settings, platform = project_settings.load(Path.cwd()), system_info.host().platform
+    settings, platform = load_settings(), system_info.host().platform
     files = lock_files.read(settings)
     primary_key = cache_key.key(platform, base_images(settings, settings.made_images), files)
     if json:
@@ -313,12 +324,14 @@ def _set_up_project() -> None:
 def _settings() -> Settings | None:
     """Return the project's settings, None outside a project."""
     with suppress(NotAProject):
-        return project_settings.load(Path.cwd())
+        return load_settings()
     return None
 
 
 def _roots() -> Roots:
     """Return the roots of the caches, outside a project too: the directories belong to the machine."""
+    from goldi_tasks import settings as project_settings
+
     return (_settings() or project_settings.outside()).roots
 
 

@@ -1,28 +1,26 @@
 """Run what CI runs: nox sessions, all checks at once, and the steps that save and restore caches."""
 
+from __future__ import annotations
+
 import json as json_
 import os
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 
-from goldi_tasks import process, state
-from goldi_tasks import settings as project
-from goldi_tasks.cache import usage_lock
-from goldi_tasks.ci import ci_environment, jobs, noxfile
-from goldi_tasks.client import system_info
-from goldi_tasks.command import Command
+from goldi_tasks import process
 from goldi_tasks.errors import CacheRefused, CommandFailed, NoPermission, NoSpace, UnknownName, did_you_mean
-from goldi_tasks.maintenance.archive import cache_key
-from goldi_tasks.settings import Settings
-from goldi_tasks.settings.image_names import base_images
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._task import after_dashes, benchmark, print_json, task
+from goldi_tasks.tasks._task import after_dashes, benchmark, load_settings, print_json, print_result, task
+
+if TYPE_CHECKING:
+    from goldi_tasks.ci import jobs
+    from goldi_tasks.settings import Settings
 
 
 def _nox_task(name: str, doc: str) -> Any:
@@ -64,7 +62,7 @@ def list_(c: Context) -> None:
 )
 def tools(c: Context, stop: bool = False, shell: bool = False, logins: bool = False, json: bool = False) -> None:
     """Show the container that checks run in; stop it, or open a shell in it."""
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     if process.is_dry():
         print(f"would {'stop' if stop else 'open a shell in' if shell else 'show'} the tools container")
     elif stop:
@@ -104,7 +102,10 @@ def _show(settings: Settings, json: bool) -> None:
 
 def _nox(*arguments: str) -> None:
     """Run nox in the project's directory. Raises NotAProject, CommandFailed with nox's exit code, Interrupted."""
-    process.run_in_terminal(Command((*noxfile.nox(project.load(Path.cwd())), *arguments)))
+    from goldi_tasks.ci import noxfile
+    from goldi_tasks.command import Command
+
+    process.run_in_terminal(Command((*noxfile.nox(load_settings()), *arguments)))
 
 
 _KINDS = ("sessions", "targets")
@@ -135,9 +136,9 @@ def check(
     yes: bool = False,
 ) -> None:
     """Run what CI runs: checks and the production build, in parallel except sessions that change files."""
-    from goldi_tasks.ci import check_report, checks_view, run_checks
+    from goldi_tasks.ci import check_report, checks_view, ci_environment, jobs, run_checks
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     checks = _checks(settings, session or (), build)
     if process.is_dry():
         print("\n".join(str(job.command) for turn in jobs.turns(checks) for job in turn))
@@ -148,12 +149,7 @@ def check(
         ci_environment.append(file, "")
     with redirect_stdout(sys.stderr) if json else nullcontext():
         results = run_checks.run_all(checks, settings.project, checks_view.show_checks, fail_fast=fail_fast)
-    print(
-        json_.dumps(check_report.as_json(results), indent=2)
-        if json
-        else "\n".join(check_report.format_results(results)),
-        flush=True,
-    )
+    print_result(check_report.as_json(results), check_report.format_results(results), json=json)
     if junit:
         ci_environment.write(Path(junit), check_report.junit(results))
     for file in ci_environment.summaries(summary):
@@ -171,7 +167,9 @@ def check(
 )
 def matrix(c: Context, kind: str = "sessions", name: Sequence[str] | None = None) -> None:
     """Print a matrix of jobs for GitHub's fromJSON; on GitHub also set it as the step's output `matrix`."""
-    settings, names = project.load(Path.cwd()), tuple(name or ())
+    from goldi_tasks.ci import ci_environment, jobs, noxfile
+
+    settings, names = load_settings(), tuple(name or ())
     if kind not in _KINDS:
         raise UnknownName(f"no kind of matrix '{kind}'", did_you_mean(kind, _KINDS).capitalize())
     jobs_matrix = (
@@ -191,13 +189,16 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.benchmark import limits
     from goldi_tasks.checks import check_benchmark
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     dry_run_line = f"would run checks of {settings.project} {rounds} times in a container, on the host and with compose"
     benchmark(rounds, json, dry_run_line, lambda report: check_benchmark.measure(settings, rounds, report), limits)
 
 
 def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.Check]:
     """Return the checks to run. Raises NotAProject, CommandFailed of nox, UnknownName."""
+    from goldi_tasks.ci import jobs, noxfile
+    from goldi_tasks.command import Command
+
     session_names = jobs.select_sessions(noxfile.sessions(settings, every=True), names)
     build_command = Command((sys.executable, *_BUILD)) if build else None
     checks = jobs.checks(session_names, noxfile.nox(settings), build_command, os.environ)
@@ -209,6 +210,7 @@ def _checks(settings: Settings, names: Sequence[str], build: bool) -> list[jobs.
 def _targets(settings: Settings, names: tuple[str, ...]) -> dict[str, list[dict[str, str]]]:
     from goldi_tasks.bake import bakefile, builds
     from goldi_tasks.bake.build_request import public
+    from goldi_tasks.ci import jobs
 
     command = builds.print_command(settings, names or public(bakefile.load(settings)))
     return jobs.target_matrix(json_.loads(process.capture(command, cwd=settings.project)))
@@ -221,7 +223,11 @@ _MOUNTS = "Also the builder's cache mounts, which takes several times as long."
 @task(name="cache-key", help={"json": "Print it with the archive's path and the prefix of older keys."})
 def cache_key_(c: Context, json: bool = False) -> None:
     """Print the key of the caches; on GitHub also set the step's outputs key, restore-keys and path."""
-    settings = project.load(Path.cwd())
+    from goldi_tasks.ci import ci_environment
+    from goldi_tasks.client import system_info
+    from goldi_tasks.maintenance.archive import cache_key
+
+    settings = load_settings()
     file = ci_environment.archive(settings.key)
     outputs = {
         "key": _key(settings),
@@ -229,15 +235,18 @@ def cache_key_(c: Context, json: bool = False) -> None:
         "path": str(file.parent),
     }
     ci_environment.output(outputs)
-    print(json_.dumps(outputs, indent=2) if json else outputs["key"])
+    print_result(outputs, [outputs["key"]], json=json)
 
 
 @task(name="cache-restore", help={"file": _FILE, "mounts": _MOUNTS})
 def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
     """Restore the caches that an earlier run saved; succeeds without them if they are missing or damaged."""
+    from goldi_tasks.cache import usage_lock
+    from goldi_tasks.ci import ci_environment
+    from goldi_tasks.client import system_info
     from goldi_tasks.maintenance.archive import archive_report, restore_archive, save_archive
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     archive = ci_environment.archive(settings.key, file)
     if process.is_dry():
         print(f"would restore all caches from {archive}")
@@ -260,9 +269,13 @@ def cache_restore(c: Context, file: str = "", mounts: bool = False) -> None:
 @task(name="cache-save", help={"file": _FILE, "mounts": _MOUNTS, "yes": f"Overwrite any file. {YES}"})
 def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = False) -> None:
     """Save the caches for later runs, unless the restored ones have the same key."""
+    from goldi_tasks import state
+    from goldi_tasks.cache import usage_lock
+    from goldi_tasks.ci import ci_environment
+    from goldi_tasks.client import system_info
     from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     archive = ci_environment.archive(settings.key, file)
     if process.is_dry():
         print(f"would save all caches to {archive}")
@@ -287,7 +300,9 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
 
 
 def _key(settings: Settings) -> str:
-    from goldi_tasks.maintenance.archive import lock_files
+    from goldi_tasks.client import system_info
+    from goldi_tasks.maintenance.archive import cache_key, lock_files
+    from goldi_tasks.settings.image_names import base_images
 
     return cache_key.key(
         system_info.host().platform, base_images(settings, settings.made_images), lock_files.read(settings)

@@ -3,24 +3,24 @@
 Each task imports the modules that it needs, to keep `exec` fast.
 """
 
-import json as json_
+from __future__ import annotations
+
 import sys
 from collections.abc import Sequence
 from contextlib import redirect_stdout
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
 from invoke.context import Context
 
 from goldi_tasks import process
-from goldi_tasks import settings as project
-from goldi_tasks.client import system_info
-from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, UnknownName
-from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._task import after_dashes, benchmark, task
+from goldi_tasks.tasks._task import after_dashes, benchmark, load_settings, print_json, print_lines, print_result, task
+
+if TYPE_CHECKING:
+    from goldi_tasks.command import Command
+    from goldi_tasks.settings import Settings
 
 _PROFILE = {"profile": "A profile of the compose file (default: dev); may be repeated."}
 _SERVICES = {"service": "A service (default: all of the profile); may be repeated."}
@@ -34,8 +34,9 @@ _OPTIONS: dict[str, Any] = {"iterable": ["profile", "service"]}
         **_PROFILE,
         **_SERVICES,
         "timeout": "Seconds within which all services must be healthy.",
-        "anew": "Recreate every container.",
+        "anew": "The old name of --force-recreate, until the next minor release.",
         "json": "Print the services for scripts; the progress goes to standard error.",
+        "force_recreate": "Recreate every container.",
     },
 )
 def up(
@@ -45,23 +46,22 @@ def up(
     timeout: float = 120.0,
     anew: bool = False,
     json: bool = False,
+    force_recreate: bool = False,
 ) -> None:
     """Build stale images, start the stack, wait until it is healthy, and print its addresses."""
     from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
-    settings = project.load(Path.cwd())
-    request = starting.StartRequest(_profiles(profile), tuple(service or ()), _seconds(timeout), anew)
-    if not json:
-        stack = starting.up(settings, request)
-    else:
-        with redirect_stdout(sys.stderr):
-            stack = starting.up(settings, request)
+    if anew:
+        print("goldi: --anew is deprecated: its new name is --force-recreate", file=sys.stderr)
+    recreate = force_recreate or anew
+    request = starting.StartRequest(_profiles(profile), tuple(service or ()), _seconds(timeout), recreate)
+    with redirect_stdout(sys.stderr if json else sys.stdout):
+        stack = starting.up(load_settings(), request)
     if stack and json:
-        print(json_.dumps(status.as_json(stack.services, stack.containers), indent=2))
+        print_json(status.as_json(stack.services, stack.containers))
     elif stack:
-        for line in status.summary(stack):
-            print(line)
+        print_lines(status.summary(stack))
 
 
 @task(help={"volumes": "Remove data volumes, too, after asking.", "yes": YES})
@@ -69,7 +69,7 @@ def down(c: Context, volumes: bool = False, yes: bool = False) -> None:
     """Stop the stack with all profiles, and remove what `up` created; data volumes stay."""
     from goldi_tasks.compose import down as ending
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     ask_for_consent = (lambda loss: confirm(loss, yes)) if volumes else None
     ending.down(settings, ask_for_consent, agreed=yes)
     if not process.is_dry():
@@ -81,7 +81,7 @@ def build(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
     """Build the stale images of a profile's services, as `build.*` does."""
     from goldi_tasks.compose import up as starting
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     starting.build_services(settings, starting.StartRequest(_profiles(profile), tuple(service or ())))
 
 
@@ -100,13 +100,9 @@ def ps(c: Context, json: bool = False) -> None:
     """List the containers of the stack: service, state, health, ports, image."""
     from goldi_tasks.compose import status
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     rows = status.list_containers(settings)
-    if json:
-        print(json_.dumps(rows, indent=2))
-        return
-    for line in status.format_containers(rows):
-        print(line)
+    print_result(rows, status.format_containers(rows), json=json)
 
 
 @task(help={"json": "Print it for scripts.", **_PROFILE}, iterable=["profile"])
@@ -114,23 +110,20 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
     """Show the health of each service, with the last output of its check; fails unless all are healthy."""
     from goldi_tasks.compose import status
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     rows = status.list_health(settings, _profiles(profile) if profile else ())
-    if json:
-        print(json_.dumps(rows, indent=2))
-    else:
-        for line in status.format_health(rows):
-            print(line)
+    print_result(rows, status.format_health(rows), json=json)
     status.expect_health(rows)
 
 
 @task(name="exec", positional=["service"], help={"service": "A service that runs."})
 def exec_(c: Context, service: str) -> None:
     """Run the command after -- in a service's container; without one open a shell."""
+    from goldi_tasks.client import system_info
     from goldi_tasks.compose import find_container
     from goldi_tasks.compose.compose_arguments import exec_in
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     container = find_container.find_running(settings, service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
     code = process.run_interruptible(exec_in(system_info.host(), container.id, argv))
@@ -144,11 +137,10 @@ def watch(c: Context, profile: Sequence[str] | None = None, service: Sequence[st
     from goldi_tasks.compose import status
     from goldi_tasks.compose import up as starting
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     request = starting.StartRequest(_profiles(profile), tuple(service or ()), watched=True)
     if stack := starting.up(settings, request):
-        for line in status.summary(stack):
-            print(line)
+        print_lines(status.summary(stack))
     starting.watch_services(settings, request)
 
 
@@ -170,7 +162,7 @@ def bench_(c: Context, json: bool = False, rounds: int = 5) -> None:
     from goldi_tasks.benchmark import limits
     from goldi_tasks.compose import stack_benchmark
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     dry_run_line = f"would start the dev stack of {settings.project} and measure it {rounds} times"
     benchmark(rounds, json, dry_run_line, lambda report: stack_benchmark.measure(settings, rounds, report), limits)
 
@@ -181,7 +173,7 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
     from goldi_tasks import network
     from goldi_tasks.compose import compose_project, stack_model
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     argv = after_dashes()
     if not argv:
         raise UnknownName("no command after --", "For example: `inv compose.run -- top`")
@@ -195,7 +187,7 @@ def run_(c: Context, profile: Sequence[str] | None = None) -> None:
 def _compose(*argv: str, profiles: Sequence[str] = ("*",), services: Sequence[str] = ()) -> None:
     from goldi_tasks.compose import compose_project, stack_model
 
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     compose = compose_project.open_project(settings)
     model = compose_project.load(settings, compose)
     stack_model.expect_services(model, services)

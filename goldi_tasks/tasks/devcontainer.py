@@ -3,10 +3,10 @@
 Each task imports the modules that it needs, to keep `exec` fast.
 """
 
-import json as json_
+from __future__ import annotations
+
 import sys
 from contextlib import redirect_stdout
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from invoke.collection import Collection
@@ -14,13 +14,13 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 
 from goldi_tasks import inside_container, process
-from goldi_tasks import settings as project
-from goldi_tasks.devcontainer.devcontainer_arguments import CONFIG
 from goldi_tasks.errors import CacheRefused, UnknownName
 from goldi_tasks.invocation import as_typed
-from goldi_tasks.settings import Settings
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._task import after_dashes, task
+from goldi_tasks.tasks._task import after_dashes, load_settings, print_json, task
+
+if TYPE_CHECKING:
+    from goldi_tasks.settings import Settings
 
 if TYPE_CHECKING:
     from goldi_tasks.devcontainer.git_directory import GitDirectoryReport
@@ -91,7 +91,7 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
         confirm(f"{len(report.wrong)} files in {report.folder} get your user and the right mode", yes)
     remaining = git_directory.repair(report, _images(settings)) if change else list(report.wrong)
     if json:
-        print(json_.dumps(_as_json(report, remaining, change), indent=2))
+        print_json(_as_json(report, remaining, change))
     elif change:
         print(
             f"{len(report.wrong) - len(remaining)} changed"
@@ -104,8 +104,11 @@ def fix_git(c: Context, yes: bool = False, json: bool = False) -> None:
 
 def _settings() -> Settings:
     """Return the settings of the project that has the dev container: the current one may be nested in it."""
+    from goldi_tasks import settings as project
+    from goldi_tasks.devcontainer.devcontainer_arguments import CONFIG
+
     inside_container.expect_outside()
-    settings = project.load(Path.cwd())
+    settings = load_settings()
     directories = (settings.project, *settings.project.parents)
     directory = next((directory for directory in directories if (directory / CONFIG).is_file()), settings.project)
     return settings if directory == settings.project else project.load(directory)
@@ -117,7 +120,7 @@ def _up(settings: Settings, json: bool) -> None:
     with redirect_stdout(sys.stderr if json else sys.stdout):
         summary = lifecycle.up(settings)
     if json:
-        print(json_.dumps(summary, indent=2))
+        print_json(summary)
     elif not process.is_dry():
         state = "is ready" if summary["started"] else "was running"
         print(as_typed(f"the dev container {state} after {summary['seconds']} s; go on with `inv devcontainer.shell`"))
@@ -135,7 +138,7 @@ def _images(settings: Settings) -> list[str]:
     return [f"{settings.image}:{target}" for target in ("devcontainer", "tools", "builder")]
 
 
-def _show(report: "GitDirectoryReport") -> None:
+def _show(report: GitDirectoryReport) -> None:
     if not report.wrong:
         print(f"all is well in {report.folder}")
         return
@@ -143,14 +146,14 @@ def _show(report: "GitDirectoryReport") -> None:
     _list(list(report.wrong))
 
 
-def _list(problems: "list[GitProblem]") -> None:
+def _list(problems: list[GitProblem]) -> None:
     for problem in problems[:_MAX_LISTED]:
         print(f"  {problem.path} {problem.reason}")
     if len(problems) > _MAX_LISTED:
         print(f"  and {len(problems) - _MAX_LISTED} more (--json lists all)")
 
 
-def _as_json(report: "GitDirectoryReport", remaining: "list[GitProblem]", changed: bool) -> dict[str, Any]:
+def _as_json(report: GitDirectoryReport, remaining: list[GitProblem], changed: bool) -> dict[str, Any]:
     return {
         "git": str(report.folder),
         "user": report.uid,

@@ -1,6 +1,5 @@
 """Use the engine that answers, or start one of our own. Each task imports the modules that it needs."""
 
-import json as json_
 from pathlib import Path
 
 from invoke.collection import Collection
@@ -9,7 +8,7 @@ from invoke.context import Context
 from goldi_tasks import process
 from goldi_tasks.invocation import as_typed
 from goldi_tasks.tasks._consent import YES, confirm
-from goldi_tasks.tasks._task import task
+from goldi_tasks.tasks._task import print_result, task
 
 
 @task()
@@ -40,7 +39,7 @@ def status(c: Context, json: bool = False) -> None:
     from goldi_tasks.engine import DEFAULT_PATHS, daemon, distribution
 
     engine_status, error = daemon.status(DEFAULT_PATHS)
-    print(json_.dumps(engine_status, indent=2) if json else as_typed(distribution.describe(engine_status)))
+    print_result(engine_status, [as_typed(distribution.describe(engine_status))], json=json)
     if error:
         raise error
 
