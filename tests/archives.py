@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from goldi_tasks.maintenance.archive import archive_manifest, tar_headers
+from goldi_tasks.maintenance.archive import archive_manifest, packer
 from goldi_tasks.maintenance.archive.archive_manifest import Entry
 from goldi_tasks.maintenance.archive.packer import CHUNK, MANIFEST, OURS, SKIPPED, TRAILER, entry_of, zstd
 
@@ -58,21 +58,21 @@ def make(*parts: tuple[str, list[tuple[list[Any], bytes]]], edit: Callable[[Any]
     payload = b"".join(
         _member(f"caches/{name}/{row[1]}", row, content) for name, entries in parts for row, content in entries
     )
-    first, packer = zstd().compress(payload), io.BytesIO()
-    packer.write(first)
-    packer.write(zstd().compress(tar_headers.head(MANIFEST, entry_of(len(text))) + text + tar_headers.END))
-    packer.write(TRAILER.pack(SKIPPED, TRAILER.size - 8, OURS, len(first), len(text), hashlib.sha256(text).digest()))
-    return packer.getvalue()
+    first, archive = zstd().compress(payload), io.BytesIO()
+    archive.write(first)
+    archive.write(zstd().compress(packer.head(MANIFEST, entry_of(len(text))) + text + packer.END))
+    archive.write(TRAILER.pack(SKIPPED, TRAILER.size - 8, OURS, len(first), len(text), hashlib.sha256(text).digest()))
+    return archive.getvalue()
 
 
 def _member(name: str, row: list[Any], content: bytes) -> bytes:
     try:
         size, target = (row[6], "") if row[0] == "f" else (0, row[6]) if row[0] == "l" else (0, "")
         found = Entry(row[0], row[1], row[2], row[3], size, target=target, uid=row[4], gid=row[5])
-        head = tar_headers.head(name, found)
+        head = packer.head(name, found)
     except (TypeError, ValueError, KeyError, AttributeError, OverflowError):
-        head = bytes(tar_headers.BLOCK)  # no header says that
-    return head + content + tar_headers.padding(len(content))
+        head = bytes(packer.BLOCK)  # no header says that
+    return head + content + packer.padding(len(content))
 
 
 def good() -> bytes:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from goldi_tasks import paths
-from goldi_tasks.client import rootless, system_info
+from goldi_tasks.client import system_info
 from goldi_tasks.settings import default_root
 from tests.recording import Recording
 
@@ -41,7 +41,7 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.delenv(name)
     system_info.host.cache_clear()
     system_info.forget()
-    rootless.answers.cache_clear()
+    system_info.answers.cache_clear()
 
 
 @pytest.fixture(autouse=True)

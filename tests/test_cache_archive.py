@@ -14,7 +14,7 @@ import pytest
 from goldi_tasks import atomic
 from goldi_tasks.cache import cache_directories
 from goldi_tasks.errors import CacheRefused, NoSpace
-from goldi_tasks.maintenance.archive import link_rules, mount_agent, restore_archive, save_archive, staging, tar_headers
+from goldi_tasks.maintenance.archive import link_rules, mount_agent, packer, restore_archive, save_archive, staging
 from goldi_tasks.maintenance.archive.archive_manifest import Entry
 from goldi_tasks.maintenance.archive.packer import ArchiveWriter, zstd
 from goldi_tasks.paths import BY_NAME, TAG_FILE
@@ -314,11 +314,11 @@ def test_headers_are_what_tar_reads(size: int) -> None:
         Entry("f", "x" * 99, 0o755, 0, size),
         *(Entry("f", "a" * length, 0o644, 1, size) for length in (100, 101, 102, 984, 985, 986, 987)),
     ):
-        data = tar_headers.head(one.path, one)
-        start = len(data) - tar_headers.BLOCK
+        data = packer.head(one.path, one)
+        start = len(data) - packer.BLOCK
         info = tarfile.TarInfo.frombuf(data[start:], "utf-8", "strict")
         if start:
-            with tarfile.open(fileobj=io.BytesIO(data + tar_headers.END), mode="r|") as tar:
+            with tarfile.open(fileobj=io.BytesIO(data + packer.END), mode="r|") as tar:
                 info = next(iter(tar))
         assert (info.name, info.size, info.mtime, info.mode) == (one.path, one.size, one.mtime, one.mode)
         assert (info.uid, info.gid) == (one.uid, one.gid)

@@ -8,7 +8,7 @@ import pytest
 from goldi_tasks import settings as project_settings
 from goldi_tasks.benchmark import limits
 from goldi_tasks.checks import environment
-from goldi_tasks.checks.check_benchmark import check_limits, measured_sessions
+from goldi_tasks.checks.check_benchmark import check_rounds, measured_sessions
 from goldi_tasks.errors import NotAProject
 
 SECONDS = {
@@ -23,7 +23,7 @@ DIGEST = "0123456789abcdef" * 4
 
 
 def test_the_table() -> None:
-    text = "\n".join(limits.lines(check_limits.report(5, SECONDS)))
+    text = "\n".join(limits.lines(check_rounds.report(5, SECONDS)))
     assert "| `nox -s lint`, warm | 0.60 s | host 0.50 s | +0.15 s | +0.10 s |" in text
     assert "| `docker compose run` 1.20 s | 2.50 times as fast | 2.00 times as fast, **missed** |" in text
     assert "| 1.20 s | host 0.50 s | +0.60 s | +0.70 s, **missed** |" in text
@@ -33,7 +33,7 @@ def test_the_table() -> None:
 
 
 def test_the_figures_for_scripts() -> None:
-    told = limits.as_json(check_limits.report(1, SECONDS | {"parallel, container": 4.0, "parallel, host": 3.0}))
+    told = limits.as_json(check_rounds.report(1, SECONDS | {"parallel, container": 4.0, "parallel, host": 3.0}))
     assert told["seconds"]["lint, compose"] == 1.2
     assert [row["met"] for row in told["limits"]] == [True, False, False, True, False]
     assert [row["measured"] for row in told["limits"]] == [0.1, 2.0, 0.7, 1.1, 1.333]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.checks import container_facts
-from goldi_tasks.checks.container_facts import ContainerFacts
+from goldi_tasks.checks import container
+from goldi_tasks.checks.container import ContainerFacts
 from goldi_tasks.settings import Settings
 
 
@@ -21,15 +21,15 @@ def settings(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was changed until now was changed a while ago."""
     now = time.time_ns()
-    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * container_facts.YOUNG)
+    monkeypatch.setattr(time, "time_ns", lambda: now + 10 * container.YOUNG)
 
 
 @pytest.fixture
 def kept(settings: Settings, tmp_path: Path, later: None, monkeypatch: pytest.MonkeyPatch) -> ContainerFacts:
     (tmp_path / "lock").write_text("one")
     found = ContainerFacts("0:0", "told")
-    container_facts.remember(settings, found, [tmp_path / "lock", tmp_path / "missing"])
-    assert container_facts.load(settings) == found
+    container.remember(settings, found, [tmp_path / "lock", tmp_path / "missing"])
+    assert container.load(settings) == found
     return found
 
 
@@ -47,7 +47,7 @@ def test_a_changed_file_is_a_reason_to_look(
     settings: Settings, kept: ContainerFacts, tmp_path: Path, name: str
 ) -> None:
     CHANGES[name](tmp_path)
-    assert container_facts.load(settings) is None
+    assert container.load(settings) is None
 
 
 @pytest.mark.parametrize("name", ["DOCKER_HOST", "DOCKER_CONTEXT", "PIP_INDEX_URL", "https_proxy"])
@@ -55,23 +55,23 @@ def test_so_is_another_engine_or_network(
     settings: Settings, kept: ContainerFacts, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, "other")
-    assert container_facts.load(settings) is None
+    assert container.load(settings) is None
 
 
 def test_and_a_setting(project: Path, settings: Settings, kept: ContainerFacts) -> None:
-    assert container_facts.load(project_settings.load(project, {"GOLDI_INSTALLER": "pip"})) is None
-    assert container_facts.load(project_settings.load(project, {"GOLDI_WARM": "0", "GOLDI_RUN": "host"})) == kept
+    assert container.load(project_settings.load(project, {"GOLDI_INSTALLER": "pip"})) is None
+    assert container.load(project_settings.load(project, {"GOLDI_WARM": "0", "GOLDI_RUN": "host"})) == kept
 
 
 def test_what_was_changed_just_now_is_not_remembered(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "lock").write_text("one")
-    container_facts.remember(settings, ContainerFacts("0:0", "told"), [tmp_path / "lock"])
-    assert container_facts.load(settings) is None
+    container.remember(settings, ContainerFacts("0:0", "told"), [tmp_path / "lock"])
+    assert container.load(settings) is None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"user": 1}', "\x00"])
 def test_what_is_no_memory_is_none(settings: Settings, kept: ContainerFacts, tmp_path: Path, text: str) -> None:
     (tmp_path / "state/goldi/checks" / f"{settings.key}.json").write_text(text)
-    assert container_facts.load(settings) is None
+    assert container.load(settings) is None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.client import rootless
+from goldi_tasks.client import system_info
 from goldi_tasks.compose import ports, preflight
 from goldi_tasks.compose.compose_arguments import Compose
 from goldi_tasks.compose.containers import Container
@@ -71,7 +71,7 @@ def test_a_port_of_somebody_else_is_refused(before: tuple[Container, ...], who: 
 def test_a_secret_is_for_whom_its_owner_is_inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: tuple[int, int], user: str, mode: int, reads: bool
 ) -> None:
-    monkeypatch.setattr(rootless, "map_owner", lambda owner: inside)
+    monkeypatch.setattr(system_info, "map_owner", lambda owner: inside)
     file = tmp_path / "password"
     file.touch(mode)
     service = Service("db", "bears:latest", secrets=("password",), user=user)

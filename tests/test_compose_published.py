@@ -8,7 +8,7 @@ import pytest
 
 from goldi_tasks import process
 from goldi_tasks.command import Command
-from goldi_tasks.compose import port_variables
+from goldi_tasks.compose import ports
 from goldi_tasks.compose.compose_arguments import Compose
 from goldi_tasks.compose.stack_model import Port, Service
 from goldi_tasks.errors import CommandFailed
@@ -38,7 +38,7 @@ def ask(monkeypatch: pytest.MonkeyPatch, folder: Path, said: str | Exception, nu
     monkeypatch.setattr(process, "capture", capture)
     (folder / "compose.yaml").write_text(TEXT)
     compose = Compose({"PAGE_PORT": "5200"})
-    return port_variables.variable(Settings(folder), compose, WEB, Port("127.0.0.1", number, target))
+    return ports.variable(Settings(folder), compose, WEB, Port("127.0.0.1", number, target))
 
 
 def test_compose_says_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.engine.emulation import Handler
 from goldi_tasks.errors import NoEngine, NoPermission
-from goldi_tasks.maintenance.doctor import finding, gc_findings, judge, registry_findings
+from goldi_tasks.maintenance.doctor import fact_checks, finding, gc_findings, judge
 from goldi_tasks.maintenance.doctor.facts import Answers, Folder, Registry, Root, Space
 from goldi_tasks.maintenance.doctor.finding import Finding, Fix
 
@@ -251,16 +251,16 @@ def test_a_handler_that_containers_do_not_find() -> None:
 @pytest.mark.parametrize(
     ("image", "host"),
     [
-        ("python:3.13", registry_findings.HUB),
-        ("library/python", registry_findings.HUB),
-        ("docker.io/library/python", registry_findings.HUB),
+        ("python:3.13", fact_checks.HUB),
+        ("library/python", fact_checks.HUB),
+        ("docker.io/library/python", fact_checks.HUB),
         ("localhost/goldi/python:3.13", "localhost"),
         ("localhost:5000/python", "localhost:5000"),
         ("mirror.invalid/python", "mirror.invalid"),
     ],
 )
 def test_the_registry_of_an_image(image: str, host: str) -> None:
-    assert registry_findings.host(image) == host
+    assert fact_checks.host(image) == host
 
 
 def test_registries() -> None:

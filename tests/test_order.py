@@ -21,9 +21,9 @@ ORDER = (
 )
 # Values in, values out: no file, no program, no clock.
 PURE = (
-    *("bake/bake_arguments", "bake/bake_variables", "bake/build_request", "bake/builders/builder_model"),
+    *("bake/bake_arguments", "bake/build_request", "bake/builders/builder_model"),
     *("bake/builders/builder_options", "bake/cache_backends", "bake/compression", "bake/layer_contents"),
-    *("bake/local_cache", "bake/output_options", "bake/remote_options", "bake/revision"),
+    *("bake/remote_options", "bake/revision"),
     *("bake/progress/events", "bake/progress/running_build", "bake/progress/step"),
     *("checks/check_arguments", "ci/jobs", "client/registry_errors", "client/run_arguments"),
     *("compose/compose_arguments", "compose/stack_model", "devcontainer/devcontainer_arguments"),

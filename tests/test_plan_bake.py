@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.bake import bake_arguments, bake_variables, build_request, compression, local_cache
+from goldi_tasks.bake import bake_arguments, build_request, compression
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.client.system_info import BUILDER, Docker
 from goldi_tasks.errors import NoEngine, UnknownName
@@ -65,12 +65,12 @@ ZSTD = "compression=zstd,compression-level=1"
 
 
 def exported(settings: Settings, target: str, packed: str = "") -> str:
-    directory = local_cache.cache_directory(settings, target, ())
+    directory = bake_arguments.cache_directory(settings, target, ())
     return f'{target}.cache-to=type=local,mode=max{packed},"dest={directory}"'
 
 
 def kept(settings: Settings, docker: Docker, wanted: BuildRequest | None = None) -> tuple[str, ...]:
-    places = {target: local_cache.cache_directory(settings, target, ()) for target in TARGETS}
+    places = {target: bake_arguments.cache_directory(settings, target, ()) for target in TARGETS}
     return bake_arguments.local_export_command(
         settings, docker, wanted or BuildRequest(("production",)), places, env={}, secrets={}
     ).argv
@@ -141,13 +141,13 @@ def test_the_certificates_may_be_read_too(settings: Settings) -> None:
 )
 def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, builder: bool, load: bool) -> None:
     found = argv(settings, docker)
-    assert local_cache.keeps_local_cache(docker) is keeps
+    assert bake_arguments.keeps_local_cache(docker) is keeps
     assert (found[2:4] == ("--builder", BUILDER)) is builder
     assert ("--load" in found) is load
     # No inline cache for what stays here, and no local one where its export would be an error.
     packs = docker.store == "containerd" and not load
     assert sets(found)[:1] == ["*.cache-to="]
-    assert local_cache.is_export_enabled(docker, BuildRequest(("production",))) is keeps
+    assert bake_arguments.is_export_enabled(docker, BuildRequest(("production",))) is keeps
     if keeps:
         local = exported(settings, "production", f",{ZSTD}" * packs)
         assert sets(kept(settings, docker)) == [local, "*.output=type=cacheonly"]
@@ -160,7 +160,7 @@ def test_stores_and_drivers(settings: Settings, docker: Docker, keeps: bool, bui
 def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings) -> None:
     both = ("tools", "devcontainer")
     wanted = BuildRequest(("development",), platforms=("linux/arm64",))
-    places = {target: local_cache.cache_directory(settings, target, ("linux/arm64",)) for target in both}
+    places = {target: bake_arguments.cache_directory(settings, target, ("linux/arm64",)) for target in both}
     found = bake_arguments.local_export_command(settings, DEBIAN, wanted, places, env={}, secrets={}).argv
     for (target, directory), said in zip(places.items(), sets(found), strict=False):
         assert said.startswith(f"{target}.cache-to=type=local,")
@@ -170,7 +170,7 @@ def test_every_target_of_a_group_exports_to_its_own_directory(settings: Settings
 def test_a_directory_with_a_comma_is_one_field(settings: Settings) -> None:
     settings = replace(settings, cache_root=Path("/a b,ü"))
     value = sets(kept(settings, DEBIAN))[0].partition(".cache-to=")[2]
-    assert next(csv.reader([value]))[-1] == f"dest={local_cache.cache_directory(settings, 'production', ())}"
+    assert next(csv.reader([value]))[-1] == f"dest={bake_arguments.cache_directory(settings, 'production', ())}"
 
 
 @pytest.mark.parametrize(("docker", "said"), [(CLASSIC, ["*.cache-to=type=inline"]), (DEBIAN, []), (CLASSIC_GUIDE, [])])
@@ -238,10 +238,10 @@ def test_a_persons_set_stands_after_ours_and_so_wins(settings: Settings) -> None
 
 
 def test_where_somebody_has_said_what_to_do_with_caches_nothing_is_kept(settings: Settings) -> None:
-    assert not local_cache.is_export_enabled(
+    assert not bake_arguments.is_export_enabled(
         DEBIAN, BuildRequest(("production",), sets=("production.cache-to=type=local,dest=/x",))
     )
-    assert not local_cache.is_export_enabled(DEBIAN, BuildRequest(("production",), push=True))
+    assert not bake_arguments.is_export_enabled(DEBIAN, BuildRequest(("production",), push=True))
 
 
 def test_keeping_a_cache_runs_no_step_again(settings: Settings) -> None:
@@ -308,7 +308,7 @@ def test_an_unknown_target_is_told_with_the_nearest(name: str, remedy: str) -> N
 
 def test_every_variable_of_the_bake_file_is_set_so_that_none_is_taken_from_elsewhere(settings: Settings) -> None:
     file = json.loads(settings.bake_file.read_text(encoding="utf-8"))
-    assert bake_variables.variables(settings, BuildRequest(()), IMAGES).keys() == file["variable"].keys() - LEFT
+    assert bake_arguments.variables(settings, BuildRequest(()), IMAGES).keys() == file["variable"].keys() - LEFT
     assert file["variable"].keys() >= LEFT
 
 
@@ -316,7 +316,7 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
     settings = replace(settings, ca_bundle="/ca.pem", app="app", installer="pip", frontend=True)
     settings = replace(settings, cache_roots={".buildx-cache-tools": Path("/fast"), "pip-cache": Path("/elsewhere")})
     wanted = BuildRequest((), platforms=("linux/arm64", "linux/amd64"))
-    assert bake_variables.variables(settings, wanted, IMAGES) == {
+    assert bake_arguments.variables(settings, wanted, IMAGES) == {
         "GOLDI_CACHE_ROOT": str(settings.cache_root),
         "GOLDI_CACHE_ROOT_BUILDX_CACHE_BUILDER": str(settings.cache_root),
         "GOLDI_CACHE_ROOT_BUILDX_CACHE_TOOLS": "/fast",
@@ -337,20 +337,20 @@ def test_the_values_of_the_variables(settings: Settings) -> None:
 
 
 def test_an_app_without_a_front_end(settings: Settings) -> None:
-    assert bake_variables.variables(settings, BuildRequest(()), IMAGES)["GOLDI_FRONTEND"] == "none"
+    assert bake_arguments.variables(settings, BuildRequest(()), IMAGES)["GOLDI_FRONTEND"] == "none"
 
 
 def test_without_a_smoke_test(settings: Settings) -> None:
     assert (
-        bake_variables.variables(replace(settings, smoke_test=False), BuildRequest(()), IMAGES)["GOLDI_SMOKE_TEST"]
+        bake_arguments.variables(replace(settings, smoke_test=False), BuildRequest(()), IMAGES)["GOLDI_SMOKE_TEST"]
         == "0"
     )
 
 
 def test_one_cache_directory_per_target_project_and_platform_set(settings: Settings) -> None:
     base = settings.cache_root / ".buildx-cache-tools" / settings.key
-    assert local_cache.cache_directory(settings, "tools", ()) == base / "native"
-    assert local_cache.cache_directory(settings, "tools", ("linux/arm64",)) == base / "linux-arm64"
+    assert bake_arguments.cache_directory(settings, "tools", ()) == base / "native"
+    assert bake_arguments.cache_directory(settings, "tools", ("linux/arm64",)) == base / "linux-arm64"
 
 
 def test_show_asks_no_engine(settings: Settings) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from goldi_tasks import settings as project_settings
-from goldi_tasks.bake import bake_arguments, bake_variables, build_request, cache_backends, remote_options
+from goldi_tasks.bake import bake_arguments, build_request, cache_backends, remote_options
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.cache_backends import CacheStore
 from goldi_tasks.errors import SettingsError, UnknownName
@@ -131,8 +131,8 @@ def test_the_other_targets_of_a_push_with_a_tag_keep_their_names_apart(settings:
 
 
 def test_a_push_goes_where_the_settings_say(settings: Settings) -> None:
-    assert bake_variables.variables(settings, PUSH, IMAGES)["GOLDI_IMAGE"] == "reg.example/app"
-    assert bake_variables.variables(settings, PROD, IMAGES)["GOLDI_IMAGE"] == "app"
+    assert bake_arguments.variables(settings, PUSH, IMAGES)["GOLDI_IMAGE"] == "reg.example/app"
+    assert bake_arguments.variables(settings, PROD, IMAGES)["GOLDI_IMAGE"] == "app"
     file = {"target": {"production": {"tags": ["${GOLDI_IMAGE}:x"]}, "mine": {"tags": ["reg.example/mine"]}}}
     remote_options.check_pushed(settings, PUSH, file, TARGETS)
     nowhere = replace(settings, registry="")

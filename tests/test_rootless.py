@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from goldi_tasks import process
-from goldi_tasks.client import rootless
+from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed
 from tests.recording import INFO
@@ -42,23 +42,23 @@ def engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Engine:
 
 
 def test_on_a_rootless_engine_the_caller_is_root(engine: Engine) -> None:
-    assert rootless.map_owner((1000, 100)) == (0, 0)
-    assert rootless.map_owner((1000, 100)) == (0, 0)
+    assert system_info.map_owner((1000, 100)) == (0, 0)
+    assert system_info.map_owner((1000, 100)) == (0, 0)
     assert engine.asked == 1, "it is asked once"
 
 
 def test_elsewhere_he_is_himself(engine: Engine) -> None:
     engine.said = json.dumps(INFO)
-    assert rootless.map_owner((1000, 100)) == (1000, 100)
+    assert system_info.map_owner((1000, 100)) == (1000, 100)
 
 
 def test_where_no_engine_answers_too(engine: Engine) -> None:
     engine.said = CommandFailed("Cannot connect to the Docker daemon", 1)
-    assert rootless.map_owner((1000, 100)) == (1000, 100)
+    assert system_info.map_owner((1000, 100)) == (1000, 100)
 
 
 def test_root_is_root_wherever(engine: Engine) -> None:
-    assert rootless.map_owner((0, 0)) == (0, 0)
+    assert system_info.map_owner((0, 0)) == (0, 0)
     assert engine.asked == 0
 
 
@@ -87,12 +87,12 @@ def test_a_socket_of_roots_saves_the_question(
     asked: int,
 ) -> None:
     roots = Path("/proc/1")  # whose owner is root on every machine
-    monkeypatch.setattr(rootless, "_SOCKET", str(roots))
+    monkeypatch.setattr(system_info, "_SOCKET", str(roots))
     monkeypatch.delenv("DOCKER_HOST")
     for name, value in env.items():
         monkeypatch.setenv(name, value.replace(str(SYSTEM), str(roots)))
     if config:
         (tmp_path / ".docker").mkdir()
         (tmp_path / ".docker/config.json").write_text(config)
-    rootless.map_owner((1000, 100))
+    system_info.map_owner((1000, 100))
     assert engine.asked == asked

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from goldi_tasks.bake import compression, local_cache, output_options
+from goldi_tasks import paths
+from goldi_tasks.bake import compression
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.remote_options import NOTHING, RemoteOptions
-from goldi_tasks.client.system_info import Docker
+from goldi_tasks.client.system_info import BUILDER, Docker
 from goldi_tasks.command import Command
 from goldi_tasks.settings import Settings
 
@@ -30,14 +31,14 @@ def build_command(
         (
             "docker",
             "buildx",
-            *output_options.builder_flags(docker),
+            *builder_flags(docker),
             "bake",
             "--file",
             str(settings.bake_file),
-            *local_cache.allowed(settings, docker),
-            *local_cache.flags(docker, request, bool(remote.cache_to)),
+            *allow_flags(settings, docker),
+            *cache_flags(docker, request, bool(remote.cache_to)),
             *_set_flags(remote.sets),
-            *output_options.flags(docker, request, targets),
+            *output_flags(docker, request, targets),
             *_request_flags(request),
             "--metadata-file",
             str(metadata),
@@ -78,12 +79,12 @@ def _export_command(
     """Return the bake command that builds from the cache, with the values of `--set`, and creates no image."""
     sets = tuple(text for text in request.sets if ".no-cache" not in text.partition("=")[0])
     request = replace(request, no_cache=False, pull=False, sets=sets)
-    argv = ("docker", "buildx", *output_options.builder_flags(docker), "bake", "--file", str(settings.bake_file))
+    argv = ("docker", "buildx", *builder_flags(docker), "bake", "--file", str(settings.bake_file))
     only = ("--set", "*.output=type=cacheonly")
     return Command(
         (
             *argv,
-            *local_cache.allowed(settings, docker),
+            *allow_flags(settings, docker),
             *_request_flags(request),
             *_set_flags(overrides),
             *only,
@@ -142,3 +143,88 @@ def _request_flags(request: BuildRequest) -> tuple[str, ...]:
         "--progress",
         request.progress,
     )
+
+
+def variables(settings: Settings, request: BuildRequest, images: Mapping[str, str]) -> dict[str, str]:
+    """Return a value for every variable of the bake file, with `images` for those that name base images.
+
+    All are set: an environment variable with the name of an unset one would override the bake file without notice.
+    """
+    return {
+        "GOLDI_CACHE_ROOT": str(settings.cache_root),
+        **{cache.root_variable: str(settings.roots.of(cache)) for cache in map(paths.build_cache, paths.TARGETS)},
+        "GOLDI_PROJECT_KEY": settings.key,
+        "GOLDI_PLATFORM_KEY": paths.platform_key(request.platforms),
+        "GOLDI_PLATFORMS": ",".join(request.platforms),
+        "GOLDI_APP": settings.app,
+        "GOLDI_FRONTEND": "npm" if settings.frontend else "none",
+        "GOLDI_IMAGE": (request.push and settings.pushed) or settings.image,
+        "GOLDI_INSTALLER": settings.installer,
+        "GOLDI_SMOKE_TEST": "1" if settings.smoke_test else "0",
+        "GOLDI_CA_BUNDLE": settings.ca_bundle,
+        **images,
+    }
+
+
+def builder_flags(docker: Docker) -> tuple[str, ...]:
+    """Return the flag that names the builder; nothing for the current one.
+
+    On the classic image store, which exports no local cache, the guide's own builder is chosen if it exists.
+    """
+    if docker.builder:
+        return ("--builder", docker.builder)
+    return ("--builder", docker.container) if docker.container and docker.driver == "docker" else ()
+
+
+def output_flags(docker: Docker, request: BuildRequest, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the flags for the output of a build and for attestations."""
+    # Only pushed images get a provenance attestation: in a local image it would change the id on every build.
+    sbom = (f"--sbom=generator={request.scanner}",) if request.scanner else ()
+    provenance = ("--provenance=mode=max", *sbom) if request.push else ()
+    has_own_output = request.outputs or any(".output" in text.partition("=")[0] for text in request.sets)
+    if compression.is_supported(docker) and not has_own_output:
+        # Instead of --push: with an `output` that is set, --push has no effect (buildx 0.13).
+        return (*compression.outputs(targets, request.push), *provenance)
+    if request.push:
+        return ("--push", *provenance)
+    is_container_builder = docker.driver != "docker" or (not docker.builder and bool(builder_flags(docker)))
+    return ("--load",) if is_container_builder else ()
+
+
+def cache_directory(settings: Settings, target: str, platforms: tuple[str, ...]) -> Path:
+    """Return the directory of the local cache of `target` for this project and platform set, as in the bake file."""
+    return settings.roots.path(paths.build_cache(target), settings.key) / paths.platform_key(platforms)
+
+
+def keeps_local_cache(docker: Docker) -> bool:
+    """Return whether the current builder or the guide's own builder can export a local cache."""
+    return docker.exports_local or BUILDER in docker.builders
+
+
+def is_export_enabled(docker: Docker, request: BuildRequest) -> bool:
+    """Return whether to export the local caches of this build: it is possible, and no `--set` changes `cache-to`."""
+    return keeps_local_cache(docker) and not request.push and not any(".cache-to" in text for text in request.sets)
+
+
+def cache_flags(docker: Docker, request: BuildRequest, has_remote_cache: bool = False) -> tuple[str, ...]:
+    """Return the flags that turn off those cache exports of the bake file (local, inline) that do not apply here.
+
+    An inline cache is for those who pull the image, and gives it a new id on every build, so only a pushed image gets
+    one. A local export is an error where the builder cannot do it (docker/buildx#701). Local and remote caches are
+    exported by a separate command after the build.
+    """
+    if request.push:
+        return () if keeps_local_cache(docker) and not has_remote_cache else ("--set", "*.cache-to=type=inline")
+    return ("--set", "*.cache-to=")
+
+
+def allow_flags(settings: Settings, docker: Docker) -> tuple[str, ...]:
+    """Return the `--allow` flags for paths outside the project that bake uses.
+
+    Newer releases of buildx ask for them, older ones do not know the flag.
+    """
+    if not docker.asks_for_paths:
+        return ()
+    certificates = (f"--allow=fs.read={settings.ca_bundle}",) if settings.ca_bundle else ()
+    roots = dict.fromkeys(settings.roots.of(paths.build_cache(target)) for target in paths.TARGETS)
+    return (*(f"--allow=fs={root}" for root in roots), *certificates)

@@ -13,7 +13,6 @@ from typing import Any
 from goldi_tasks import inside_container, network, process, tempdir
 from goldi_tasks.bake import (
     bake_arguments,
-    bake_variables,
     bakefile,
     build_context,
     build_history,
@@ -23,7 +22,6 @@ from goldi_tasks.bake import (
     control_files,
     fingerprint,
     ignored_files,
-    local_cache,
     platform_check,
     remote_cache,
     remote_options,
@@ -98,7 +96,7 @@ def print_command(settings: Settings, targets: tuple[str, ...]) -> Command:
 
 def variables(settings: Settings, request: BuildRequest) -> dict[str, str]:
     """Return the bake file's variables for this project on this machine."""
-    return bake_variables.variables(settings, request, image_names.base_images(settings, settings.made_images))
+    return bake_arguments.variables(settings, request, image_names.base_images(settings, settings.made_images))
 
 
 def find_scanner(settings: Settings) -> str:
@@ -209,7 +207,7 @@ def _prepare(inputs: _Inputs, request: BuildRequest, metadata: Path) -> Executio
         inputs.before.printed,
         is_remote_builder=bool(inputs.builder),
     )
-    if cache_plan.uses_local_caches and not local_cache.keeps_local_cache(docker):
+    if cache_plan.uses_local_caches and not bake_arguments.keeps_local_cache(docker):
         problem = "this engine's store exports no local cache (`inv build.builder --create` makes a builder that does)"
         print(as_typed(f"goldi: {problem}"))
     files = inputs.control_files

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from goldi_tasks import process
-from goldi_tasks.bake import bake_arguments, diagnose, export_policy, local_cache
+from goldi_tasks.bake import bake_arguments, diagnose, export_policy
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.bake.progress import view
 from goldi_tasks.bake.progress.running_build import RunningBuild
@@ -111,12 +111,12 @@ class Execution:
         # The project's own targets have the caches that the bake file names, and no directory of the guide's.
         platforms = self.request.platforms
         paths = {
-            target: local_cache.cache_directory(self.settings, target, platforms)
+            target: bake_arguments.cache_directory(self.settings, target, platforms)
             for target in self.targets
             if target in TARGETS
         }
         self.caches = LocalCaches(self.settings.roots, paths)
-        self._exports_local = self.cache_plan.uses_local_caches and local_cache.is_export_enabled(
+        self._exports_local = self.cache_plan.uses_local_caches and bake_arguments.is_export_enabled(
             self.docker, self.request
         )
         self._restarts, self._delays = 0, list(registry_errors.DELAYS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from goldi_tasks import paths, process
-from goldi_tasks.bake import build_request, cache_backends, git_state, local_cache, remote_options, revision
+from goldi_tasks.bake import bake_arguments, build_request, cache_backends, git_state, remote_options, revision
 from goldi_tasks.client import registry_errors
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.settings import Settings
@@ -48,7 +48,7 @@ def find(
     labels = revision.labels(checkout, os.environ) if request.push else {}
     target_caches = _target_caches(settings, request, targets, printed.get("target", {}))
     options = remote_options.make_options(settings, docker, request, store, target_caches, labels)
-    if options.cache_to and not local_cache.keeps_local_cache(docker):
+    if options.cache_to and not bake_arguments.keeps_local_cache(docker):
         print(f"goldi: this engine's store cannot export a {store.backend if store else ''} cache, it only imports it")
         options = remote_options.RemoteOptions(options.cache_from, options.tags_and_labels)
     return CachePlan(replace(options, cache_from=options.cache_from or no_imports), uses_local_caches)
@@ -77,7 +77,9 @@ def _target_caches(
     That is the local cache directory for the guide's own targets, and the `cache-from` of the bake file for others.
     """
     project_targets = {target for target in targets if target not in paths.TARGETS} & printed.keys()
-    directories = {target: local_cache.cache_directory(settings, target, request.platforms) for target in paths.TARGETS}
+    directories = {
+        target: bake_arguments.cache_directory(settings, target, request.platforms) for target in paths.TARGETS
+    }
 
     def caches(target: str) -> list[str]:
         if target in project_targets:

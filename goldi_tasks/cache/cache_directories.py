@@ -15,8 +15,10 @@ from pathlib import Path
 
 from goldi_tasks import atomic, ownership
 from goldi_tasks.cache import last_use, safe_delete
+from goldi_tasks.client import run_arguments
 from goldi_tasks.errors import CacheRefused
 from goldi_tasks.paths import CACHES, TAG_FILE, TAG_TEXT, Cache, Roots
+from goldi_tasks.settings import Settings
 
 _REMOVE_IT = "Remove it yourself if it is in the way"
 
@@ -145,3 +147,12 @@ def _tag(folder: Path) -> None:
     if has_cache_tag(folder) or any(folder.iterdir()):
         return
     atomic.write(folder / TAG_FILE, TAG_TEXT.encode(), owner=ownership.owner())
+
+
+def create_mount_directories(settings: Settings) -> None:
+    """Create the cache directories that containers mount, and the mount points in the project. Raises CacheRefused."""
+    for _, directory, mount_point in run_arguments.mounts(settings):
+        ensure(settings.roots, directory)
+        if Path(mount_point).is_relative_to(settings.project):
+            # Otherwise the engine creates the mount point as root.
+            atomic.make_directory(Path(mount_point), 0o777, ownership.owner())

@@ -1,6 +1,7 @@
-"""Query the properties of this machine, its Docker client and the engine once, and cache them."""
+"""Query the properties of this machine, its Docker client and the engine once; map users for a rootless engine."""
 
 import json
+import os
 import platform
 import re
 import shutil
@@ -9,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from goldi_tasks import ownership, process
@@ -19,6 +21,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 BUILDER = "goldilocks-builder"
 # Runs a command and returns its output, for callers with a shorter timeout than that of process.capture.
 Capture = Callable[[Command], str]
+_SOCKET = "/var/run/docker.sock"
 
 
 @dataclass(frozen=True)
@@ -204,3 +207,41 @@ def builders(capture: Capture | None = None) -> list[tuple[str, str, bool]]:
             name, driver = [*line.replace("*", " ").split(), ""][:2]
             rows.append((name, driver, name == current_name if current_name else "*" in line))
     return rows
+
+
+def map_owner(owner: tuple[int, int]) -> tuple[int, int]:
+    """Return the uid and gid that `owner` has in a container."""
+    return (0, 0) if owner != (0, 0) and answers() else owner
+
+
+@cache
+def answers() -> bool:
+    """Return whether the engine is rootless; False where none answers.
+
+    If the socket belongs to root, `docker info` is not needed, which takes 0.1 s.
+    """
+    try:
+        return not _is_owned_by_root(_socket()) and is_rootless(engine_info())
+    except (NoDocker, NoEngine, NoPermission):
+        return False
+
+
+def _is_owned_by_root(socket: Path | None) -> bool:
+    try:
+        return socket is not None and socket.stat().st_uid == 0
+    except OSError:
+        return False
+
+
+def _socket() -> Path | None:
+    """Return the socket of the docker client; None if a context or another protocol selects the engine."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return Path(host.removeprefix("unix://")) if host.startswith("unix://") else None
+    if os.environ.get("DOCKER_CONTEXT"):
+        return None
+    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    try:
+        context = json.loads(Path(folder, "config.json").read_text(encoding="utf-8")).get("currentContext", "default")
+    except (OSError, ValueError, AttributeError):
+        context = "default"
+    return Path(_SOCKET) if context == "default" else None

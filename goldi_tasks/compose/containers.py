@@ -1,5 +1,6 @@
-"""List the containers of compose stacks and read their logs."""
+"""List the containers of compose stacks, read their logs, and find the one that runs for a service."""
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -7,7 +8,8 @@ from goldi_tasks import process
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.compose.compose_arguments import FOLDER_LABEL, PROJECT_LABEL, SERVICE_LABEL
-from goldi_tasks.errors import CommandFailed
+from goldi_tasks.errors import CommandFailed, StackRefused, did_you_mean
+from goldi_tasks.settings import Settings
 
 FIELDS = (
     "{{.ID}}",
@@ -80,3 +82,34 @@ def last_lines(container: Container, number: int = 20, since: str = "") -> list[
             return "".join(chunks).splitlines()
     except CommandFailed:
         return []
+
+
+def find_running(settings: Settings, service: str) -> Container:
+    """Return the running container of a service. Raises UnknownName, StackRefused, NoEngine.
+
+    The compose file is read only if no container matches: reading it takes as long as the command that is to be run.
+    """
+    matching = [
+        container
+        for container in list_containers(service=service)
+        if container.state == "running" and _belongs_to(settings, container)
+    ]
+    project_name = os.environ.get("COMPOSE_PROJECT_NAME", "")
+    if len({container.project for container in matching}) == 1 and not project_name:
+        return matching[0]
+    from goldi_tasks.compose import compose_project, stack_model  # 30 ms, rarely needed
+
+    stack = compose_project.load(settings, compose_project.open_project(settings))
+    stack_model.expect_services(stack, [service])
+    for container in matching:
+        if container.project == stack.name:
+            return container
+    names = [container.service for container in list_containers(project=stack.name) if container.state == "running"]
+    remedy = did_you_mean(service, names).capitalize() if names else "Start the stack with `inv compose.up`"
+    raise StackRefused(f"{service} is not running", remedy)
+
+
+def _belongs_to(settings: Settings, container: Container) -> bool:
+    """Return whether the container belongs to this checkout."""
+    folders = (settings.project, settings.env_file.parent)
+    return container.folder in map(str, folders)

@@ -1,4 +1,4 @@
-"""Prepare this machine for the containers of a project: cache directories, the network file and `.env`."""
+"""Prepare this machine for a project's containers: cache directories, network file, `.env`, the database's image."""
 
 import sys
 from collections.abc import Callable
@@ -6,12 +6,14 @@ from pathlib import Path
 
 from goldi_tasks import envfile, inside_container, ownership, process, state
 from goldi_tasks import settings as project
-from goldi_tasks.bake import bakefile
-from goldi_tasks.cache import container_mounts
-from goldi_tasks.client import rootless
+from goldi_tasks.bake import bakefile, builds, summary
+from goldi_tasks.bake.build_request import BuildRequest
+from goldi_tasks.cache import cache_directories
+from goldi_tasks.client import system_info
 from goldi_tasks.compose import compose_arguments
+from goldi_tasks.engine import base_images
 from goldi_tasks.errors import GoldiError, NoPermission, NotAProject
-from goldi_tasks.settings import Settings
+from goldi_tasks.settings import Settings, image_names
 
 
 def plan(settings: Settings) -> Callable[[], None]:
@@ -26,7 +28,7 @@ def plan(settings: Settings) -> Callable[[], None]:
     roots = {name: values[name] or None for name in settings.roots.variables}
 
     def write() -> None:
-        container_mounts.create_mount_directories(settings)
+        cache_directories.create_mount_directories(settings)
         try:
             # The services run as the user who called sudo.
             state.rewrite(network_file, network_text, ownership.owner())
@@ -61,7 +63,7 @@ def prepare_project(start: Path) -> None:
 
 def variables(settings: Settings) -> dict[str, str]:
     """Return the variables with which compose learns about this machine."""
-    user = rootless.map_owner(ownership.owner())
+    user = system_info.map_owner(ownership.owner())
     return compose_arguments.machine(settings, user, _network_file(settings))
 
 
@@ -74,3 +76,15 @@ def forget_logins(settings: Settings) -> None:
 def _network_file(settings: Settings) -> Path:
     """Return the file with the host's network settings that the running containers mount."""
     return state.folder("network") / settings.key
+
+
+def provide(settings: Settings, image: str) -> bool:
+    """Build the database's image if `image` is it and is not available; return whether `.env` was changed."""
+    built_image = image_names.DATABASE_MADE
+    is_database = image == built_image or (image.startswith("postgres:") and not settings.postgres_image)
+    if process.is_dry() or not is_database or not bakefile.builds_database(settings) or base_images.is_available(image):
+        return False
+    if image != built_image:
+        print(f"no registry answers: {settings.env_file} names {built_image} instead of {image}")
+    builds.build_targets(settings, BuildRequest(("postgres",)), summary.show_if_built)
+    return envfile.write(settings.env_file, image_names.BUILT)

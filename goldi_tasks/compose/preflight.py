@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from goldi_tasks import ownership, process
-from goldi_tasks.client import rootless, run_arguments
+from goldi_tasks.client import run_arguments, system_info
 from goldi_tasks.command import Command
-from goldi_tasks.compose import port_variables, ports, stack_owner
+from goldi_tasks.compose import ports, stack_owner
 from goldi_tasks.compose.compose_arguments import PROJECT_LABEL, Compose
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack_model import Port, Service, Stack, Volume
@@ -69,7 +69,7 @@ def _check_secret(name: str, file: Path, service: Service) -> None:
         command = f"`mkdir -p -m 700 {file.parent} && openssl rand -hex 24 >{file}`"
         raise StackRefused(f"the secret '{name}' of {service.name} is missing: no file {file}", f"Create it: {command}")
     file_status = file.stat()
-    owner, _ = rootless.map_owner((file_status.st_uid, file_status.st_gid))
+    owner, _ = system_info.map_owner((file_status.st_uid, file_status.st_gid))
     if not file_status.st_mode & stat.S_IROTH and str(owner) != service.user:
         problem = f"{service.name} cannot read its secret {file}, which only the file's owner can read"
         raise StackRefused(
@@ -149,7 +149,7 @@ def _describe_conflict(service: Service, port: Port, holder: str) -> str:
 def _suggest_remedy(settings: Settings, compose: Compose, service: Service, port: Port, is_ours: bool) -> str:
     """Return how to free the port, with the variable of the compose file that sets it, if there is one."""
     first = "Run `inv compose.down` first" if is_ours else "Stop it"
-    name = port_variables.variable(settings, compose, service, port)
+    name = ports.variable(settings, compose, service, port)
     return (
         f"{first}, or set {name} to another port" if name else f"{first}, or publish another port in the compose file"
     )

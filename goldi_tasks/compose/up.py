@@ -1,14 +1,16 @@
 """Bring the stack up: check the machine, build images, start containers, wait until they are healthy."""
 
+import json
 import re
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from goldi_tasks import inside_container, network, process
+from goldi_tasks import inside_container, network, process, state
 from goldi_tasks.bake import bakefile, builds, summary
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.command import Command
@@ -16,10 +18,8 @@ from goldi_tasks.compose import (
     compose_errors,
     compose_project,
     containers,
-    database_image,
     health,
     host_setup,
-    last_targets,
     preflight,
     service_failure,
     stack_model,
@@ -77,7 +77,7 @@ def up(settings: Settings, request: StartRequest) -> StartedStack | None:
     started_at, request_key = time.monotonic(), repr((request.profiles, request.services, request.watched))
     # Each of these calls docker, which takes 50 ms or more.
     with ThreadPoolExecutor() as pool:
-        last_built = () if process.is_dry() else last_targets.recall(settings, request_key)
+        last_built = () if process.is_dry() else recall(settings, request_key)
         up_to_date = pool.submit(_are_up_to_date, settings, last_built)
         all_containers, all_volumes = pool.submit(containers.list_containers), pool.submit(preflight.list_volumes)
         host_plan = pool.submit(host_setup.plan, settings)
@@ -93,10 +93,8 @@ def up(settings: Settings, request: StartRequest) -> StartedStack | None:
         if not (targets == last_built and up_to_date.result()):
             _build_images(settings, compose, services, targets)
             if not process.is_dry():
-                last_targets.remember(settings, request_key, targets)
-    built_images = {
-        image for image in _find_external_images(starting, earlier) if database_image.provide(settings, image)
-    }
+                remember(settings, request_key, targets)
+    built_images = {image for image in _find_external_images(starting, earlier) if host_setup.provide(settings, image)}
     if built_images:
         compose, stack, services = _select_services(settings, request)
     flags = ("--force-recreate",) if request.recreate else ()
@@ -260,3 +258,20 @@ def _explain_failure(
                 return service_failure.of_container(container)
         return StackFailed(f"the stack did not start: {output.splitlines()[-1].strip()}", "See `inv compose.logs`")
     return compose_errors.translate(CommandFailed(output or error.problem, error.code), project)
+
+
+def recall(settings: Settings, key: str) -> tuple[str, ...]:
+    """Return the targets of the request `key`, () if they are not known."""
+    with suppress(OSError, ValueError, TypeError, AttributeError):
+        return tuple(map(str, json.loads(_record_file(settings).read_text(encoding="utf-8")).get(key, ())))
+    return ()
+
+
+def remember(settings: Settings, key: str, targets: Sequence[str]) -> None:
+    """Save the targets of the request `key`. A failure is ignored: they are looked up again."""
+    with suppress(OSError):
+        state.write(_record_file(settings), json.dumps({key: list(targets)}))
+
+
+def _record_file(settings: Settings) -> Path:
+    return state.folder("compose") / f"{settings.key}.json"

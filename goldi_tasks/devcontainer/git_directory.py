@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goldi_tasks import process
-from goldi_tasks.client import rootless
+from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
 from goldi_tasks.devcontainer import devcontainer_arguments, git_ownership
 from goldi_tasks.devcontainer.git_ownership import GitProblem
@@ -84,7 +84,7 @@ def _expected_owner(project: Path, environ: Mapping[str, str]) -> tuple[int, int
 def _repair_in_container(image: str, report: GitDirectoryReport) -> list[GitProblem]:
     """Repair as root in a container that mounts only this directory; return what remains."""
     name = f"goldi-git-{uuid.uuid4().hex[:12]}"
-    numbers = rootless.map_owner((report.uid, report.gid))
+    numbers = system_info.map_owner((report.uid, report.gid))
     command = devcontainer_arguments.run_owner_program(image, name, report.folder, tuple(map(str, numbers)))
     try:
         output = process.capture(command, stdin=Path(git_ownership.__file__).read_text(encoding="utf-8"))

@@ -87,15 +87,15 @@ def push(c: Context, target: str = "production", *, json: bool = False, **option
 def shell(c: Context, target: str = "tools", command: str = "", logins: bool = False) -> None:
     """Open a shell in a built image, with the project and its caches mounted, as the caller's user."""
     from goldi_tasks import network
-    from goldi_tasks.cache import container_mounts
-    from goldi_tasks.client import rootless, run_arguments, system_info
+    from goldi_tasks.cache import cache_directories
+    from goldi_tasks.client import run_arguments, system_info
 
     settings = load_settings()
-    container_mounts.create_mount_directories(settings)
+    cache_directories.create_mount_directories(settings)
     argv = tuple(shlex.split(command)) or ("bash",)
     with network.file(settings, with_logins=logins) as secret_file:
         host, image = system_info.host(), f"{settings.image}:{target}"
-        user = rootless.map_owner((host.uid, host.gid))
+        user = system_info.map_owner((host.uid, host.gid))
         process.run_in_terminal(run_arguments.run(settings, host, user, image, Path.cwd(), secret_file, argv))
 
 

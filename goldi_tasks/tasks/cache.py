@@ -242,7 +242,7 @@ def save(
     from goldi_tasks.cache import usage_lock
     from goldi_tasks.client import system_info
     from goldi_tasks.maintenance import clear_caches
-    from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
+    from goldi_tasks.maintenance.archive import archive_report, save_archive
 
     settings, names = load_settings(), tuple(name or ())
     caches = (
@@ -253,7 +253,7 @@ def save(
     if process.is_dry():
         print(f"would save to {file}: {', '.join(cache.name for cache in caches)}{' and cache mounts' * mounts}")
         return
-    confirm(overwrite.find_loss(file, settings.key), yes, "name another file")
+    confirm(save_archive.find_loss(file, settings.key), yes, "name another file")
     builder = save_archive.find_builder(settings) if mounts else None
     with usage_lock.hold_shared_lock():
         contents = save_archive.save(settings, caches, system_info.host().platform, builder, file)

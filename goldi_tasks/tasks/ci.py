@@ -273,7 +273,7 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     from goldi_tasks.cache import usage_lock
     from goldi_tasks.ci import ci_environment
     from goldi_tasks.client import system_info
-    from goldi_tasks.maintenance.archive import archive_report, overwrite, save_archive
+    from goldi_tasks.maintenance.archive import archive_report, save_archive
 
     settings = load_settings()
     archive = ci_environment.archive(settings.key, file)
@@ -284,7 +284,7 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     if ci_environment.saved_key(archive) == primary_key:
         print(f"nothing to save: {archive} has the key {primary_key} already")
         return
-    confirm(overwrite.find_loss(file, settings.key) if file else "", yes, "name another file")
+    confirm(save_archive.find_loss(file, settings.key) if file else "", yes, "name another file")
     try:
         state.make(archive.parent)
     except OSError as error:

@@ -120,11 +120,11 @@ def health(c: Context, json: bool = False, profile: Sequence[str] | None = None)
 def exec_(c: Context, service: str) -> None:
     """Run the command after -- in a service's container; without one open a shell."""
     from goldi_tasks.client import system_info
-    from goldi_tasks.compose import find_container
+    from goldi_tasks.compose import containers
     from goldi_tasks.compose.compose_arguments import exec_in
 
     settings = load_settings()
-    container = find_container.find_running(settings, service)
+    container = containers.find_running(settings, service)
     argv = after_dashes() or ["sh", "-c", "exec $(command -v bash || echo sh)"]
     code = process.run_interruptible(exec_in(system_info.host(), container.id, argv))
     if code:

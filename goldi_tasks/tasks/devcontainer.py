@@ -127,7 +127,7 @@ def _up(settings: Settings, json: bool) -> None:
 
 
 def _inside(argv: tuple[str, ...]) -> None:
-    from goldi_tasks.devcontainer.exec import execute
+    from goldi_tasks.devcontainer.devcontainers import execute
 
     if code := execute(_settings(), argv):
         # The program has printed its own error.

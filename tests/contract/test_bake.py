@@ -12,7 +12,7 @@ import pytest
 
 from goldi_tasks import paths
 from goldi_tasks import settings as project_settings
-from goldi_tasks.bake import bake_arguments, bake_variables, build_request, builds, local_cache
+from goldi_tasks.bake import bake_arguments, build_request, builds
 from goldi_tasks.bake.build_request import BuildRequest
 from goldi_tasks.network import PROGRAMS
 from goldi_tasks.paths import CACHES
@@ -95,10 +95,10 @@ def test_local_caches_are_where_the_table_says(
 ) -> None:
     settings = replace(SETTINGS, cache_root=Path(root), cache_roots=others)
     wanted = BuildRequest(ALL, platforms=platforms)
-    found = bake(*ALL, **bake_variables.variables(settings, wanted, {}))
+    found = bake(*ALL, **bake_arguments.variables(settings, wanted, {}))
     assert set(found) == set(ALL)
     for name, target in found.items():
-        directory = str(local_cache.cache_directory(settings, name, platforms))
+        directory = str(bake_arguments.cache_directory(settings, name, platforms))
         source = [fields(entry) for entry in target["cache-from"]]
         assert [entry["src"] for entry in source if entry["type"] == "local"] == [directory]
         exported = [fields(entry) for entry in target["cache-to"]]
@@ -130,7 +130,7 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
     settings = replace(SETTINGS, cache_root=Path(root))
     argv = bake_arguments.build_command(settings, DEBIAN, BuildRequest(ALL), ALL, Path("/m"), {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).values():
+    for target in bake(*sets, *ALL, **bake_arguments.variables(settings, BuildRequest(ALL), {})).values():
         assert [entry for entry in target.get("cache-to") or [] if entry] == []
         (output,) = target["output"]
         packed = {"compression": "zstd", "compression-level": "1", "oci-mediatypes": "true"}
@@ -140,10 +140,10 @@ def test_what_a_local_build_sets_is_read_as_it_is_meant(bake: Bake, root: str) -
 @pytest.mark.parametrize("root", ROOTS)
 def test_what_keeping_a_cache_sets_is_read_as_it_is_meant(bake: Bake, root: str) -> None:
     settings = replace(SETTINGS, cache_root=Path(root))
-    places = {name: local_cache.cache_directory(settings, name, ()) for name in ALL}
+    places = {name: bake_arguments.cache_directory(settings, name, ()) for name in ALL}
     argv = bake_arguments.local_export_command(settings, DEBIAN, BuildRequest(ALL), places, {}, {}).argv
     sets = [word for flag, value in itertools.pairwise(argv) if flag == "--set" for word in (flag, value)]
-    for name, target in bake(*sets, *ALL, **bake_variables.variables(settings, BuildRequest(ALL), {})).items():
+    for name, target in bake(*sets, *ALL, **bake_arguments.variables(settings, BuildRequest(ALL), {})).items():
         (entry,) = target["cache-to"]
         assert fields(entry)["dest"] == str(places[name])
         assert target["output"] == ["type=cacheonly"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.bake.builders import certificates
+from goldi_tasks.bake.builders import connection
 from goldi_tasks.errors import NoEngine, SettingsError
 from tests.door.conftest import Stage, one_sentence
 from tests.real import far
@@ -280,10 +280,10 @@ def test_certificates_that_docker_could_not_use(stage: Stage, tmp_path: Path) ->
         shutil.copytree(keys / "client", folder)
         spoil(folder)
         with pytest.raises(SettingsError) as error:
-            certificates.check(folder)
+            connection.check(folder)
         return str(error.value)
 
-    certificates.check(keys / "client")
+    connection.check(keys / "client")
     assert "has no key.pem" in refused("none", lambda folder: (folder / "key.pem").unlink())
     said = refused("open", lambda folder: (folder / "key.pem").chmod(0o644))
     assert f"other users can read the key {tmp_path}/open/key.pem. Run `chmod go= " in said

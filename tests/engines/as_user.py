@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from goldi_tasks.client import rootless
+from goldi_tasks.client import system_info
 from tests.real.conftest import GOLDI, Project, copy, docker, remove_images
 
 pytestmark = pytest.mark.real
@@ -41,7 +41,7 @@ def strangers(project: Project) -> list[Path]:
 
 def test_the_engine_is_one() -> None:
     assert os.getuid() != 0
-    assert rootless.map_owner((os.getuid(), os.getgid())) == (0, 0)
+    assert system_info.map_owner((os.getuid(), os.getgid())) == (0, 0)
 
 
 def test_the_app_is_built(here: Project) -> None:

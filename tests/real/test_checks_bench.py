@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from goldi_tasks.checks.check_benchmark import check_limits
+from goldi_tasks.checks.check_benchmark import check_rounds
 from goldi_tasks.paths import project_key
 from tests.real.conftest import GOLDI, Project, docker
 
@@ -45,7 +45,7 @@ def test_a_round_measures_and_leaves_nothing(app: Project, scratch: Path) -> Non
     assert (
         always
         <= told["seconds"].keys()
-        <= {name for limit in check_limits.LIMITS for name in (limit.ours, limit.other)}
+        <= {name for limit in check_rounds.LIMITS for name in (limit.ours, limit.other)}
     )
     assert all(seconds > 0 for seconds in told["seconds"].values())
     assert all(row["measured"] > -1 for row in told["limits"])

@@ -11,7 +11,7 @@ from statistics import median
 
 from goldi_tasks import network, paths, process
 from goldi_tasks import settings as project
-from goldi_tasks.bake import builds, local_cache
+from goldi_tasks.bake import bake_arguments, builds
 from goldi_tasks.bake.build_benchmark import cache_hits
 from goldi_tasks.bake.build_benchmark.cache_hits import Hits
 from goldi_tasks.bake.build_benchmark.project_copy import PLAIN, ProjectCopy
@@ -101,7 +101,7 @@ class BuildRounds:
     def _time_plain_bake(self, name: str, caches: Path, *options: str) -> None:
         settings = self._settings(caches)
         request = BuildRequest(("production",))
-        allow_options = local_cache.allowed(settings, self.docker)
+        allow_options = bake_arguments.allow_flags(settings, self.docker)
         argv = ("docker", "buildx", "bake", "--file", str(settings.bake_file), *allow_options, *options)
         environment = builds.variables(settings, request)
         command = Command((*argv, *_PROGRESS, "production"), environment, network.secrets(settings))

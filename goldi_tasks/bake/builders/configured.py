@@ -11,7 +11,7 @@ from typing import Any
 
 from goldi_tasks import process, state
 from goldi_tasks.bake import client_state, control_files
-from goldi_tasks.bake.builders import builder_model, certificates, connection
+from goldi_tasks.bake.builders import builder_model, connection
 from goldi_tasks.bake.builders.builder_model import Builder
 from goldi_tasks.client import system_info
 from goldi_tasks.command import Command
@@ -135,7 +135,7 @@ def check(builder: Builder) -> None:
             f"builder.endpoint is {builder.endpoint}, and ssh is not installed", "Install an ssh client"
         )
     if builder.certificates:
-        certificates.check(Path(builder.certificates))
+        connection.check(Path(builder.certificates))
     if builder.driver == "kubernetes" and builder.endpoint and not Path(builder.endpoint).is_file():
         raise SettingsError(
             f"builder.endpoint {builder.endpoint} is not a file", "Set it to the path of a kubeconfig file"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from goldi_tasks.benchmark.limits import LimitReport
 from goldi_tasks.benchmark.times import Times
 from goldi_tasks.checks import container, environment
-from goldi_tasks.checks.check_benchmark import check_copy, check_limits, check_rounds, measured_sessions
+from goldi_tasks.checks.check_benchmark import check_copy, check_rounds, measured_sessions
 from goldi_tasks.settings import Settings
 
 
@@ -30,4 +30,4 @@ def measure(settings: Settings, number: int, report: Callable[[str], None]) -> L
         for index in range(number):
             times.heading = f"round {index + 1} of {number}: "
             benchmark.run(backwards=bool(index % 2))
-    return check_limits.report(number, times.medians())
+    return check_rounds.report(number, times.medians())

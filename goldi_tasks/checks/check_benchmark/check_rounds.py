@@ -1,12 +1,14 @@
 """Time checks: those in the container alternate with the others, so that both meet the same load on the machine."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from goldi_tasks import process
+from goldi_tasks.benchmark.limits import Limit, LimitReport
 from goldi_tasks.benchmark.times import Times
 from goldi_tasks.checks.check_benchmark import measured_sessions
 from goldi_tasks.checks.check_benchmark.check_copy import CheckCopy
@@ -20,6 +22,13 @@ FIRST = "lint, first"
 _NOX = str(Path(sys.executable).with_name("nox"))
 # Exit code 1 of a tool means findings; compose itself would fail with 1 too.
 _ACCEPT_FINDINGS = '"$@" || [ $? -eq 1 ]'
+LIMITS = (
+    Limit("`nox -s lint`, warm", "lint, container", "lint, host", "host", "more", 0.15),
+    Limit("`nox -s lint`, warm", "lint, container", "lint, compose", "`docker compose run`", "faster", 2.5),
+    Limit("`nox -s lint`, first after boot", "lint, first", "lint, host", "host", "more", 0.6),
+    Limit("`mypy`, warm cache", "typecheck, container", "typecheck, host", "host", "times", 1.15),
+    Limit("`nox -j 8`, eight sessions", "parallel, container", "parallel, host", "host", "times", 1.3),
+)
 
 
 @dataclass
@@ -108,3 +117,8 @@ class CheckRounds:
             reason = measured_sessions.reason("".join(chunks)) or error.problem
             raise CommandFailed(f"a check cannot be measured: {reason}", error.code) from None
         return "".join(chunks)
+
+
+def report(rounds: int, seconds: Mapping[str, float]) -> LimitReport:
+    """Return a report of the measured `seconds` with their limits."""
+    return LimitReport(rounds, os.cpu_count() or 1, seconds, LIMITS, note="The host's environment is ready.")

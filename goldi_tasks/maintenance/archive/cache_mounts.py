@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from goldi_tasks.bake import output_options
+from goldi_tasks.bake import bake_arguments
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.command import Command
 from goldi_tasks.dockerfile import parse
@@ -82,7 +82,7 @@ def build_command(docker: Docker, folder: Path, output: str, progress: str) -> C
     argv = (
         "docker",
         "buildx",
-        *output_options.builder_flags(docker),
+        *bake_arguments.builder_flags(docker),
         "build",
         "--progress",
         progress,
@@ -95,12 +95,12 @@ def build_command(docker: Docker, folder: Path, output: str, progress: str) -> C
 
 def disk_usage_command(docker: Docker) -> Command:
     """Return the command that lists the records of the builder's cache."""
-    return Command(("docker", "buildx", *output_options.builder_flags(docker), "du", "--verbose"))
+    return Command(("docker", "buildx", *bake_arguments.builder_flags(docker), "du", "--verbose"))
 
 
 def prune_command(docker: Docker, record: str) -> Command:
     """Return the command that deletes a record from the builder's cache, if no other record depends on it."""
-    argv = ("docker", "buildx", *output_options.builder_flags(docker), "prune", "--all", "--force")
+    argv = ("docker", "buildx", *bake_arguments.builder_flags(docker), "prune", "--all", "--force")
     return Command((*argv, "--filter", f"id={record}"))
 
 

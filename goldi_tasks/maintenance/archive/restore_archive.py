@@ -12,7 +12,7 @@ from goldi_tasks.cache import cache_directories
 from goldi_tasks.cache.safe_delete import DIRECTORY, Tally, empty_directory
 from goldi_tasks.errors import CacheRefused, NoSpace
 from goldi_tasks.maintenance import progress_line
-from goldi_tasks.maintenance.archive import archive_manifest, mount_transfer, staging, tar_headers, writer
+from goldi_tasks.maintenance.archive import archive_manifest, mount_transfer, packer, staging, writer
 from goldi_tasks.maintenance.archive.archive_manifest import ArchivePart, Entry
 from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
 from goldi_tasks.maintenance.archive.save_archive import MountBuilder, failure, skipped
@@ -146,10 +146,10 @@ class _Restoration:
         def create_sink(mount: int) -> Sink:
             def add(entry: Entry, content: Iterator[bytes]) -> None:
                 try:
-                    tar.write(tar_headers.head(f"{mount}/{entry.path}", entry))
+                    tar.write(packer.head(f"{mount}/{entry.path}", entry))
                     for chunk in content:
                         tar.write(chunk)
-                    tar.write(tar_headers.padding(entry.size))
+                    tar.write(packer.padding(entry.size))
                     tar.flush()
                 except OSError as error:
                     raise failure(error, f"{folder} cannot be written to", str(folder)) from error
@@ -162,7 +162,7 @@ class _Restoration:
         """Unpack the tar into the builder's `mounts`. Raises CommandFailed, NoSpace, Interrupted."""
         assert self.mounts_staging  # noqa: S101 - stage_mounts was called before; mypy cannot know
         directory, handle = self.mounts_staging
-        os.write(handle, tar_headers.END)
+        os.write(handle, packer.END)
         mount_transfer.give(builder.docker, builder.base, mounts, directory.path)
 
     def commit(self) -> None:

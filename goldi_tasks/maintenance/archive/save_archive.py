@@ -17,10 +17,10 @@ from goldi_tasks.client import system_info
 from goldi_tasks.client.system_info import Docker
 from goldi_tasks.errors import CacheRefused, NoSpace, is_disk_full
 from goldi_tasks.maintenance import progress_line
-from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, mount_transfer, reader, staging
+from goldi_tasks.maintenance.archive import archive_manifest, cache_mounts, mount_transfer, reader, staging, unpacker
 from goldi_tasks.maintenance.archive.archive_manifest import ArchivePart, Manifest
 from goldi_tasks.maintenance.archive.cache_mounts import CacheMount
-from goldi_tasks.maintenance.archive.packer import ArchiveWriter
+from goldi_tasks.maintenance.archive.packer import MANIFEST, ArchiveWriter, zstd
 from goldi_tasks.paths import CACHES, TAG_FILE, Cache
 from goldi_tasks.settings import Settings, image_names
 
@@ -28,6 +28,8 @@ STDOUT = "-"
 # Caches that are not saved by default: a new machine creates them as fast as it unpacks them, and they contain symbolic
 # links to files outside the cache.
 _NOT_SAVED = ("goldilocks-venv", "goldilocks-node-modules")
+# How the name of the first tar member begins in an archive of `cache.save`.
+_FIRST = (b"caches/", b"mounts/", b"pax\0", MANIFEST.encode())
 
 
 @dataclass(frozen=True)
@@ -191,3 +193,36 @@ def _save_part(
             report_progress(name, entry.size)
     if saved:
         parts.append(ArchivePart(kind, name, saved))
+
+
+def find_loss(file: str, key: str) -> str:
+    """Return what a save of the project `key` to `file` would destroy, as a clause.
+
+    "" where nothing is lost: an archive of the same project, also a damaged one, may be replaced. Raises CacheRefused
+    for a device, a pipe and a broken link.
+    """
+    path = Path(file)
+    if file == STDOUT or not os.path.lexists(path) or path.is_dir():
+        return ""
+    if not path.is_file():
+        raise CacheRefused(f"{path} is not a regular file", "Name a file, or - for standard output")
+    with unpacker.opened(path) as archive:
+        if not path.stat().st_size:
+            return ""
+        try:
+            saved_by = unpacker.ArchiveReader(archive).manifest.key
+        except CacheRefused:
+            return "" if _is_ours(archive) else f"{path} is a file that was not written by cache.save"
+    # The part of a key after the last "-" is a hash of the project's path, which differs between runs of a CI.
+    is_same_project = saved_by.rpartition("-")[0] == key.rpartition("-")[0]
+    return "" if is_same_project else f"{path} has the caches of another project, {saved_by}"
+
+
+def _is_ours(archive: IO[bytes]) -> bool:
+    """Return whether a damaged archive begins like one of `cache.save`."""
+    archive.seek(0)
+    try:
+        with zstd().ZstdFile(archive) as plain:
+            return bool(plain.read(512).startswith(_FIRST))
+    except (OSError, EOFError, zstd().ZstdError):
+        return False

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from goldi_tasks.errors import CacheRefused
-from goldi_tasks.maintenance.archive import archive_manifest, tar_headers
+from goldi_tasks.maintenance.archive import archive_manifest, packer
 from goldi_tasks.maintenance.archive.archive_manifest import Entry, Manifest, refuse
 from goldi_tasks.maintenance.archive.packer import CHUNK, MANIFEST, OURS, SKIPPED, TRAILER, entry_of, zstd
 
@@ -38,11 +38,11 @@ class ArchiveReader:
         with zstd().ZstdFile(self._entries) as plain:
             for number, part in enumerate(self.manifest.parts):
                 for entry in part.entries:
-                    _expect(plain, tar_headers.head(archive_manifest.member(number, part, entry.path), entry))
+                    _expect(plain, packer.head(archive_manifest.member(number, part, entry.path), entry))
                     content = _read_content(plain, entry)
                     yield number, entry, content
                     drained(content)
-                    _expect(plain, tar_headers.padding(entry.size))
+                    _expect(plain, packer.padding(entry.size))
             if _read(plain, 1):
                 refuse("it contains more than its manifest lists")
 
@@ -64,7 +64,7 @@ class ArchiveReader:
             refuse("its manifest is too large")
         self.file.seek(self.manifest_offset)
         with zstd().ZstdFile(_FileSection(self.file, compressed)) as plain:
-            _expect(plain, tar_headers.head(MANIFEST, entry_of(length)))
+            _expect(plain, packer.head(MANIFEST, entry_of(length)))
             text = _read_all(plain, length)
         if len(text) != length or hashlib.sha256(text).digest() != digest:
             refuse("its manifest is damaged")

@@ -45,7 +45,7 @@ class Rule:
         return bool(self.keep or self.reserved or self.free)
 
 
-def findings(answers: Answers) -> Iterator[Finding]:
+def check_gc_policy(answers: Answers) -> Iterator[Finding]:
     """Yield which cache mounts the builder will drop, when, and how to keep them."""
     running = re.search(r"^Status:\s+running$", answers.inspect, re.M)
     if not running:

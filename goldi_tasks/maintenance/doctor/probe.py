@@ -16,8 +16,8 @@ from goldi_tasks.engine import emulation
 from goldi_tasks.errors import CommandFailed, GoldiError, NoDocker, NoEngine
 from goldi_tasks.maintenance.doctor import host_facts
 from goldi_tasks.maintenance.doctor.collect import TIMED_OUT, call_in_parallel
+from goldi_tasks.maintenance.doctor.fact_checks import HUB, host
 from goldi_tasks.maintenance.doctor.facts import Answers, Registry, Space
-from goldi_tasks.maintenance.doctor.registry_findings import HUB, host
 from goldi_tasks.paths import CACHES, Roots
 from goldi_tasks.settings import Settings
 from goldi_tasks.settings.image_names import base_images

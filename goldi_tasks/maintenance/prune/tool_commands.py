@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from goldi_tasks import ownership, process
-from goldi_tasks.client import rootless, run_arguments, system_info
+from goldi_tasks.client import run_arguments, system_info
 from goldi_tasks.command import Command
 from goldi_tasks.errors import CommandFailed, GoldiError, Interrupted
 from goldi_tasks.paths import Cache
@@ -53,7 +53,7 @@ def _list_local(images: Sequence[str]) -> list[str]:
 def _run_in_container(cache: Cache, folder: Path, image: str, argv: tuple[str, ...]) -> bool:
     """Run the command; return False if the image or the program in it is missing. Raises CommandFailed, Interrupted."""
     name = f"goldi-prune-{uuid.uuid4().hex[:12]}"
-    user = "{}:{}".format(*rootless.map_owner(ownership.owner()))
+    user = "{}:{}".format(*system_info.map_owner(ownership.owner()))
     files = _pre_commit_configs(folder) if cache.name == "pre-commit-cache" else []
     try:
         process.capture(run_arguments.tool(image, name, user, cache, folder.resolve(), files, argv))
