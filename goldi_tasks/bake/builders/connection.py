@@ -1,4 +1,4 @@
-"""Check a remote builder's certificates, and find out why its address does not answer: buildx only retries for minutes."""
+"""Check the certificates of a remote builder, and find out why it does not answer: buildx retries for minutes."""
 
 import re
 import socket
