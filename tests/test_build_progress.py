@@ -88,8 +88,8 @@ def test_what_newer_buildx_says_is_read_as_well() -> None:
     (step,) = failing.failures
     assert (step.stage, step.place) == ("frontend-npm", "6/6")
     assert any("Missing script" in line for line in step.tail)
-    assert failing.said[0] == "Dockerfile:127"
-    assert failing.said[-1].startswith("ERROR: failed to solve")
+    assert failing.output[0] == "Dockerfile:127"
+    assert failing.output[-1].startswith("ERROR: failed to solve")
 
 
 def test_a_step_that_fails() -> None:
@@ -98,8 +98,8 @@ def test_a_step_that_fails() -> None:
     assert (step.stage, step.place) == ("failing", "2/2")
     assert len(step.tail) == TAIL
     assert step.tail[-1] == "cat: /nowhere: No such file or directory"
-    assert build.said[0] == "Dockerfile:19"
-    assert build.said[-1].startswith("ERROR: failed to solve")
+    assert build.output[0] == "Dockerfile:19"
+    assert build.output[-1].startswith("ERROR: failed to solve")
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_an_instruction_is_found(stage: str, instruction: str, lines: tuple[int,
 
 def test_a_failure_is_told_with_its_output_and_its_place() -> None:
     build = streams.build(streams.text("failing"))
-    said = list(step_failure.report(build.failures, build.said, ""))
+    said = list(step_failure.report(build.failures, build.output, ""))
     assert said[1].startswith(" > [failing 2/2] RUN seq 1 30;")
     assert said[2:4] == ["13", "14"]
     assert said.count("Dockerfile:19") == 1
@@ -186,5 +186,5 @@ def test_that_a_first_build_has_no_cache_is_no_warning(
     monkeypatch.setattr(process, "stream", lambda *_, **__: nullcontext(iter([f"{said[0]}\n{said[1]}\n"])))
     build = RunningBuild()
     view.run_with_progress(Command(("docker",)), tmp_path, mode, build, title="", dockerfile=tmp_path / "none")
-    assert build.said == [said[1]]
+    assert build.output == [said[1]]
     assert capsys.readouterr().err == f"{said[1]}\n"

@@ -28,7 +28,7 @@ def find_cause(build: RunningBuild, text: str) -> GoldiError | None:
 
     It may ask the engine whether it still answers.
     """
-    output = [*build.said, *_failure_lines(build)]
+    output = [*build.output, *_failure_lines(build)]
     if any(map(is_disk_full, output)):
         remedy = "Look at `docker system df` and `inv cache.status` and free space; what was built is kept"
         return NoSpace("a disk is full: the engine's, or the one that a step writes to", remedy)

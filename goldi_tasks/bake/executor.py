@@ -178,7 +178,7 @@ class Execution:
             # on top of that layer fails.
             print("goldi: building again without any cache")
             return bake_arguments.without_builder_cache(without_imports)
-        registry_error = registry_errors.read(self.log.said)
+        registry_error = registry_errors.read(self.log.output)
         if not registry_error or not registry_error.passes or not self._delays:
             return None
         delay, self._restarts = self._delays.pop(0), 0
@@ -193,12 +193,12 @@ class Execution:
         """
         if self.caches.drop_corrupt():
             return True
-        if any(map(_REMOTE_ERROR.search, self.log.said)) and any(map(_HAS_REMOTE_IMPORT, self.command.argv)):
+        if any(map(_REMOTE_ERROR.search, self.log.output)) and any(map(_HAS_REMOTE_IMPORT, self.command.argv)):
             print("goldi: a remote cache made the build fail: building without it")
             self.command = bake_arguments.without_external_caches(self.command)
             return True
         changed = self.caches.versions() != before
-        if changed or any(map(_PRUNED.match, self.log.said)):
+        if changed or any(map(_PRUNED.match, self.log.output)):
             cache = "local" if changed else "builder's"
             print(f"goldi: the {cache} cache changed during the build, building again")
             return True

@@ -11,10 +11,10 @@ _BOOT_STEPS = ("[internal] booting buildkit", "[internal] waiting for connection
 
 @dataclass
 class RunningBuild:
-    """The state of a build; `said` are buildx's lines that are not events, `latest` is the newest time in an event."""
+    """The state of a build; `output` are buildx's lines that are not events, `latest` is the newest time in an event."""
 
     steps: dict[str, Step] = field(default_factory=dict)
-    said: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     latest: float = 0.0
 
@@ -30,7 +30,7 @@ class RunningBuild:
             case Notice():
                 self.warnings.append(strip_control_characters(event.text))
             case OutputLine():
-                self.said.append(strip_control_characters(event.text))
+                self.output.append(strip_control_characters(event.text))
         return []
 
     @property

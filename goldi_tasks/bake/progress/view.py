@@ -151,9 +151,9 @@ def _apply_text(
         if not isinstance(event, OutputLine):
             view.show(event, output)
         elif build.failures:
-            error_lines.append(build.said[-1])
+            error_lines.append(build.output[-1])
         else:
-            view.say(build.said[-1])
+            view.say(build.output[-1])
     view.tick()
 
 
