@@ -27,6 +27,8 @@ from goldi_tasks.errors import GoldiError
 from goldi_tasks.maintenance import prune_afterwards
 from goldi_tasks.settings import Settings
 
+__all__ = ["POSARGS", "container_session"]
+
 POSARGS = "{posargs}"
 
 
