@@ -11,7 +11,7 @@ _BOOT_STEPS = ("[internal] booting buildkit", "[internal] waiting for connection
 
 @dataclass
 class RunningBuild:
-    """The state of a build; `output` are buildx's lines that are not events, `latest` is the newest time in an event."""
+    """The state of a build; `output` are lines that are not events, `latest` is the newest time in an event."""
 
     steps: dict[str, Step] = field(default_factory=dict)
     output: list[str] = field(default_factory=list)
