@@ -15,8 +15,8 @@ import pytest
 from goldi_tasks.engine import DEFAULT_PATHS, EnginePaths
 
 _HEAD = """from pathlib import Path
-from goldi_tasks.engine import Place, daemon, lock
-place = Place(**{name: Path(path) for name, path in %r.items()})
+from goldi_tasks.engine import EnginePaths, daemon, lock
+place = EnginePaths(**{name: Path(path) for name, path in %r.items()})
 """
 
 

@@ -91,7 +91,7 @@ def test_an_app_that_cannot_start_fails_its_build(app: Project) -> None:
     module.write_text(f"{whole}\nimport not_locked\n")
     said = app.goldi("build.prod", GOLDI_CACHE_BACKEND="none", code=1)
     reason = "the image could not start: goldilocks.app:app cannot be imported: ModuleNotFoundError: No module named"
-    assert f"goldi: {reason} 'not_locked'. Lock what is missing" in said
+    assert f"goldi: {reason} 'not_locked'. Lock the missing package" in said
     assert "Traceback (most recent call last)" in said, "the step's own output"
     # What is shipped is the same with it and without.
     app.goldi("build.prod", GOLDI_CACHE_BACKEND="none", GOLDI_SMOKE_TEST="0")

@@ -224,7 +224,7 @@ def test_a_port_that_is_taken_is_told_with_who_and_what_to_set(dev: Stack) -> No
         said = sentence(dev.goldi("compose.up", code=18, GOLDI_PORT=str(port)))
     assert f"port {port} of 127.0.0.1, which goldilocks-backend-dev publishes, is in use by " in said
     assert "(process " in said
-    assert said.endswith("Stop it, or set GOLDI_PORT to another.")
+    assert said.endswith("Stop it, or set GOLDI_PORT to another port.")
     assert dev.containers() == before
 
 
@@ -243,7 +243,11 @@ def test_a_volume_whose_options_changed_is_told(dev: Stack, tmp_path: Path) -> N
     ("old", "new", "said"),
     [
         ("    scale: 0\n", "   scale: 0\n", "is not valid YAML: line"),
-        ("goldilocks-db-dev: { condition", "goldilocks-db-def: { condition", "goldilocks-db-def, which is no service"),
+        (
+            "goldilocks-db-dev: { condition",
+            "goldilocks-db-def: { condition",
+            "goldilocks-db-def, which is not a service of the compose file",
+        ),
         ("goldilocks-db-dev: { condition", "goldilocks-db: { condition", "goldilocks-db, which is not in the profile"),
     ],
 )
@@ -328,7 +332,7 @@ def _secret(stack: Stack) -> None:
     file.write_text(PASSWORD)
     file.chmod(0o600)
     said = sentence(stack.goldi("compose.up", "--profile", "prod", code=18))
-    assert "which is for its owner alone. Run `chmod 700 " in said
+    assert "which only the file's owner can read. Run `chmod 700 " in said
     file.chmod(0o644)
 
 
