@@ -95,6 +95,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     path = top / ("the projeß, too" if version(compose) < (2, 40) else "the project, too")
     copy(path)
     made = Stack(path, top / "caches, ü", NAME, (free(), free()))
+    # A run that failed has left its database, which no checkout may remove any more.
+    for name in docker("volume", "ls", "--quiet", "--filter", f"label=com.docker.compose.project={NAME}").split():
+        docker("volume", "rm", name)
     yield made
     made.goldi("compose.down", "--volumes", "--yes")
     assert made.left() == []
