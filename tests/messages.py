@@ -5,8 +5,7 @@ python -m tests.messages
 
 import ast
 import inspect
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +37,11 @@ class Message:
     remedy: str | None
 
 
-def template(node: ast.expr | None, names: dict[str, list[ast.expr]], depth: int = 3) -> list[str | None]:
+Names = Mapping[str, list[ast.expr]]
+NEAREST = "Did you mean '{name}'? (or, if nothing is near: Known: {names})"
+
+
+def template(node: ast.expr | None, names: Names, depth: int = 3) -> list[str | None]:
     """Return the texts that an expression may have, None for one that is computed."""
     texts: list[str | None] = [None]
     match node:
@@ -47,7 +50,7 @@ def template(node: ast.expr | None, names: dict[str, list[ast.expr]], depth: int
         case ast.Constant(value=str(text)):
             texts = [text]
         case ast.JoinedStr():
-            texts = ["".join(_part(value) for value in node.values)]
+            texts = ["".join(map(_part, node.values))]
         case ast.BinOp(op=ast.Add()):
             left, right = template(node.left, names), template(node.right, names)
             texts = [None if one is None or two is None else one + two for one in left for two in right]
@@ -55,6 +58,8 @@ def template(node: ast.expr | None, names: dict[str, list[ast.expr]], depth: int
             texts = [*template(node.body, names), *template(node.orelse, names)]
         case ast.BoolOp():
             texts = [text for value in node.values for text in template(value, names)]
+        case ast.Call() if "did_you_mean" in ast.unparse(node.func):
+            texts = [NEAREST]
         case ast.Name(id=name) if name in names and depth:
             texts = [text for value in names[name] for text in template(value, names, depth - 1)]
     return texts
@@ -64,51 +69,76 @@ def _part(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return str(node.value)
     assert isinstance(node, ast.FormattedValue)
-    shown = ast.unparse(node.value)
-    words = re.findall(r"[A-Za-z_]\w*", re.sub(r"'[^']*'", "", shown))
-    return (
-        "{" + (words[-1] if words and words[-1] not in ("str", "join", "name") else words[0] if words else "text") + "}"
-    )
+    return "{" + _label(node.value) + "}"
+
+
+def _label(node: ast.expr) -> str:  # noqa: PLR0911 - a table
+    """Return a name for what an expression puts into a message."""
+    match node:
+        case ast.Name(id=name):
+            return name.strip("_").lower()
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=ast.Attribute(value=ast.Constant()), args=[first, *_]):
+            return _label(first)
+        case ast.Call(func=ast.Attribute(value=value)):
+            return _label(value)
+        case ast.Call(args=[first, *_]) | ast.Starred(value=first):
+            return _label(first)
+        case (
+            ast.Subscript(value=value) | ast.IfExp(body=value) | ast.BinOp(left=value) | ast.BoolOp(values=[value, *_])
+        ):
+            return _label(value)
+        case ast.GeneratorExp(elt=value) | ast.ListComp(elt=value):
+            return _label(value)
+    return "text"
 
 
 def messages() -> Iterator[Message]:
     """Yield every construction of one of our errors."""
     for file in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(file.read_text(encoding="utf-8"))
-        constants = _assigned(tree.body)
-        for function in [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] + [tree]:
-            body = list(ast.walk(function)) if isinstance(function, ast.FunctionDef) else tree.body
-            names = constants | _assigned([node for node in body if isinstance(node, ast.stmt)])
-            for call in _calls(function):
-                kind = call.func.id if isinstance(call.func, ast.Name) else ""
-                problem, *rest = call.args
-                remedy = rest[1 if kind == "CommandFailed" else 0] if len(rest) > (kind == "CommandFailed") else None
-                for text in template(problem, names):
-                    for what in template(remedy, names):
-                        yield Message(str(file.relative_to(PACKAGE)), call.lineno, kind, text, what)
+        for kind, call, names in _constructions(tree.body, {}):
+            problem, *rest = call.args
+            # CommandFailed has an exit code before its remedy.
+            rest = rest[1:] if kind == "CommandFailed" else rest
+            for text in template(problem, names):
+                for what in template(rest[0] if rest else None, names):
+                    yield Message(str(file.relative_to(PACKAGE)), call.lineno, kind, text, what)
 
 
-def _calls(function: ast.AST) -> Iterator[ast.Call]:
-    """Yield the calls in a function, but not those in functions inside of it."""
-    todo = list(ast.iter_child_nodes(function))
-    while todo:
-        node = todo.pop()
-        if isinstance(node, ast.FunctionDef):
-            continue
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS and node.args:
-            yield node
-        todo += ast.iter_child_nodes(node)
+def _constructions(block: Sequence[ast.AST], names: Names) -> Iterator[tuple[str, ast.Call, Names]]:
+    """Yield the constructions in a block, each with the values that names have there: the last ones before it.
+
+    What a nested block sets counts after it, too, beside what was set before: one of them holds.
+    """
+    known: dict[str, list[ast.expr]] = {name: list(values) for name, values in names.items()}
+    for statement in block:
+        nested = [value for _, value in ast.iter_fields(statement) if isinstance(value, list) and value]
+        blocks = [value for value in nested if isinstance(value[0], ast.stmt | ast.ExceptHandler | ast.match_case)]
+        inside = {id(node) for value in blocks for child in value for node in ast.walk(child)}
+        for node in ast.walk(statement):
+            if id(node) in inside or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in KINDS and node.args:
+                yield node.func.id, node, known
+        for value in blocks:
+            yield from _constructions(value, known)
+        for name, values in _assigned(statement).items():
+            kept = known.get(name, []) if blocks else []
+            known[name] = [*kept, *values]
 
 
-def _assigned(statements: list[ast.stmt]) -> dict[str, list[ast.expr]]:
-    """Return what names are set to, by simple assignments, also of several names at once."""
+def _assigned(statement: ast.AST) -> dict[str, list[ast.expr]]:
+    """Return what a statement sets names to, by simple assignments, also of several names at once."""
     values: dict[str, list[ast.expr]] = {}
-    for node in statements:
-        if isinstance(node, ast.Assign) and len(node.targets) == 1:
-            target, value = node.targets[0], node.value
-            pairs = [(target, value)]
-            if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                pairs = list(zip(target.elts, value.elts, strict=False))
+    for node in ast.walk(statement):
+        targets = node.targets if isinstance(node, ast.Assign) else []
+        for target in targets:
+            assert isinstance(node, ast.Assign)
+            pairs = [(target, node.value)]
+            if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
+                pairs = list(zip(target.elts, node.value.elts, strict=False))
             for name, text in pairs:
                 if isinstance(name, ast.Name):
                     values.setdefault(name.id, []).append(text)
