@@ -1,13 +1,11 @@
 """Read the health of containers since their last start; checks of earlier runs are ignored."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from goldi_tasks import process
-from goldi_tasks.command import Command
+from goldi_tasks.client.inspect_objects import inspect_objects
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.errors import CommandFailed
 
@@ -65,13 +63,10 @@ class Health:
 
 def inspect(container_ids: Iterable[str]) -> dict[str, Health]:
     """Return the health of containers, by id; without those that were removed meanwhile."""
-    if not (ids := tuple(container_ids)):
-        return {}
     try:
-        output = process.capture(Command(("docker", "inspect", "--type", "container", *ids)))
+        return {str(row["Id"]): parse(row) for row in inspect_objects("container", tuple(container_ids))}
     except CommandFailed:
         return {}
-    return {str(row["Id"]): parse(row) for row in json.loads(output or "[]")}
 
 
 def parse(row: Mapping[str, Any]) -> Health:

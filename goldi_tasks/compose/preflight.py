@@ -1,6 +1,5 @@
 """Check before a start what would fail halfway: ports, secrets, volumes, another checkout's stack."""
 
-import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
@@ -9,12 +8,13 @@ from typing import Any
 
 from goldi_tasks import ownership, process
 from goldi_tasks.client import run_arguments, system_info
+from goldi_tasks.client.inspect_objects import inspect_objects
 from goldi_tasks.command import Command
 from goldi_tasks.compose import ports, stack_owner
 from goldi_tasks.compose.compose_arguments import PROJECT_LABEL, Compose
 from goldi_tasks.compose.containers import Container
 from goldi_tasks.compose.stack_model import Port, Service, Stack, Volume
-from goldi_tasks.errors import CommandFailed, StackRefused
+from goldi_tasks.errors import StackRefused
 from goldi_tasks.settings import Settings
 
 # A volume as `docker volume inspect` prints it.
@@ -49,15 +49,11 @@ def expect_startable(
     _check_ports(settings, compose, services, containers)
 
 
-def list_volumes(project: str = "") -> list[InspectedVolume]:
-    """Return the volumes of a stack, or of all stacks, as `docker volume inspect` prints them."""
+def list_volumes(project: str = "") -> Sequence[InspectedVolume]:
+    """Return the volumes of a stack, or of all stacks, as `docker volume inspect` prints them. Raises CommandFailed."""
     label = f"label={PROJECT_LABEL}={project}" if project else f"label={PROJECT_LABEL}"
     names = process.capture(Command(("docker", "volume", "ls", "--quiet", "--filter", label))).split()
-    try:
-        return list(json.loads(process.capture(Command(("docker", "volume", "inspect", *names))))) if names else []
-    except CommandFailed:
-        # A volume was removed meanwhile.
-        return []
+    return inspect_objects("volume", names)
 
 
 def _check_secret(name: str, file: Path, service: Service) -> None:

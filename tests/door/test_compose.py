@@ -281,7 +281,7 @@ def volumes(stage: Stage) -> None:
     bind = {"type": "none", "o": "bind", "device": "/caches/pip-cache"}
     both = [{"Name": "bears_data", "CreatedAt": "now"}, {"Name": "bears_pip", "Options": bind}]
     stage.docker.answer("volume ls", stdout="bears_data\nbears_pip\n")
-    stage.docker.answer("volume inspect", stdout=json.dumps(both))
+    stage.docker.answer("inspect --type volume", stdout=json.dumps(both))
 
 
 def test_data_go_only_where_somebody_agrees(stack: Stage) -> None:
