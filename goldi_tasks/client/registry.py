@@ -3,11 +3,14 @@
 import http.client
 import os
 import ssl
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 
 # Seconds for each of two tries. A cache in a slower registry makes no build faster.
 PATIENCE = 3.0
+# What every registry serves (OCI distribution specification, end-1).
+_PATH = "/v2/"
 
 
 def find_connection_error(host: str, environ: Mapping[str, str] = os.environ) -> str:
@@ -29,6 +32,21 @@ def find_connection_error(host: str, environ: Mapping[str, str] = os.environ) ->
     return ""
 
 
+def is_reachable(host: str, timeout: float) -> bool:
+    """Return whether `host` answers within `timeout` seconds, with any status, through the environment's proxies."""
+    scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
+    try:
+        with urllib.request.urlopen(f"{scheme}://{host}{_PATH}", timeout=timeout):  # noqa: S310 - one of these two
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        # The engine may trust a certificate that Python does not.
+        return isinstance(error.reason, ssl.SSLCertVerificationError)
+    except (OSError, ValueError):
+        return False
+
+
 def _http_error(host: str) -> str:
     try:
         _request(http.client.HTTPConnection(host, timeout=PATIENCE))
@@ -40,7 +58,7 @@ def _http_error(host: str) -> str:
 def _request(connection: http.client.HTTPConnection) -> None:
     """Request /v2/, without a login. Any response counts: the engine itself checks logins and certificates."""
     try:
-        connection.request("GET", "/v2/")
+        connection.request("GET", _PATH)
         connection.getresponse()
     finally:
         connection.close()

@@ -200,32 +200,15 @@ def _registries(settings: Settings) -> tuple[Registry, ...]:
     local = call_in_parallel({image: lambda image=image: _is_local(image) for image in images}, PATIENCE + 0.5)  # type: ignore[misc]
     missing = {host(image): image for image in images if local[image] is False}
     hosts = {host(image) for image in images if host(image) != "localhost"} | {HUB}
-    reachable = call_in_parallel({name: lambda name=name: _is_reachable(name) for name in hosts}, NEAR + 0.5)  # type: ignore[misc]
+    from goldi_tasks.client import registry  # 0.05 s
+
+    questions = {name: lambda name=name: registry.is_reachable(name, NEAR) for name in hosts}
+    reachable = call_in_parallel(questions, NEAR + 0.5)
     return tuple(Registry(name, reachable[name] is True, missing.get(name, "")) for name in sorted(hosts))
 
 
 def _is_local(image: str) -> bool:
     return bool(_ask_or_blank(Command(("docker", "image", "inspect", "--format", "{{.Id}}", image))))
-
-
-def _is_reachable(name: str) -> bool:
-    """Return whether a registry answers, with any status; uses the proxies that the environment names."""
-    # Imported here: 0.05 s.
-    import ssl
-    from urllib.error import HTTPError, URLError
-    from urllib.request import urlopen
-
-    scheme = "http" if name.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
-    try:
-        with urlopen(f"{scheme}://{name}/v2/", timeout=NEAR):  # noqa: S310 - one of these two
-            return True
-    except HTTPError:
-        return True
-    except URLError as error:
-        # The engine may trust a certificate that Python does not.
-        return isinstance(error.reason, ssl.SSLCertVerificationError)
-    except (OSError, ValueError):
-        return False
 
 
 def _read(file: Path) -> str:
