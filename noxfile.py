@@ -60,7 +60,7 @@ def host(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def quick(session: nox.Session) -> None:
-    """Run the tests that need no engine, in a minute; pytest's arguments may follow."""
+    """Run the tests that need no engine, in one or two minutes; pytest's arguments may follow."""
     which = "not real"
     buildx = ("docker", "buildx", "version")
     if not shutil.which("docker") or subprocess.run(buildx, capture_output=True, check=False).returncode:
@@ -77,7 +77,7 @@ def suite(session: nox.Session) -> None:
     """
     with engine(session):
         session.run("pytest", "--numprocesses=2", "-m", "not real", *session.posargs)
-        # What takes longest is told: all of it has to stay below 25 minutes.
+        # The slowest tests are printed: all of it has to stay below 20 minutes.
         session.run("pytest", *REAL, "--durations=20", *session.posargs)
         if os.getuid() == 0:
             # It has an engine of its own.
