@@ -21,10 +21,7 @@ from nox.registry import session_decorator
 
 from goldi_tasks import inside_container
 from goldi_tasks import settings as project
-from goldi_tasks.cache import last_use, usage_lock
-from goldi_tasks.checks import environment, run
 from goldi_tasks.errors import GoldiError
-from goldi_tasks.maintenance import prune_afterwards
 from goldi_tasks.settings import Settings
 
 __all__ = ["POSARGS", "container_session"]
@@ -94,6 +91,11 @@ def _run(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str | No
         if _on_host():
             _install_lock(session, settings)
             return _run_here(session, argv, env)
+        # 20 ms that `nox --list` does not need.
+        from goldi_tasks.cache import last_use, usage_lock
+        from goldi_tasks.checks import run
+        from goldi_tasks.maintenance import prune_afterwards
+
         last_use.record_project_path(settings.key, settings.project)
         with prune_afterwards(settings.project), usage_lock.hold_shared_lock():
             variables = {**session.env, **env}
@@ -114,6 +116,8 @@ def _run_here(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str
 
 def _install_lock(session: nox.Session, settings: Settings) -> None:
     """Install the lock file of the tools image into the session's environment, unless it is installed already."""
+    from goldi_tasks.checks import environment
+
     lock = environment.lock(settings)
     mark = Path(session.virtualenv.location) / "goldi.lock"
     if mark.is_file() and mark.read_bytes() == lock.read_bytes():
