@@ -41,7 +41,7 @@ def clean_environment(request: pytest.FixtureRequest, monkeypatch: pytest.Monkey
             monkeypatch.delenv(name)
     system_info.host.cache_clear()
     system_info.forget()
-    system_info.answers.cache_clear()
+    system_info.is_engine_rootless.cache_clear()
 
 
 @pytest.fixture(autouse=True)

@@ -211,11 +211,11 @@ def builders(capture: Capture | None = None) -> list[tuple[str, str, bool]]:
 
 def map_owner(owner: tuple[int, int]) -> tuple[int, int]:
     """Return the uid and gid that `owner` has in a container."""
-    return (0, 0) if owner != (0, 0) and answers() else owner
+    return (0, 0) if owner != (0, 0) and is_engine_rootless() else owner
 
 
 @cache
-def answers() -> bool:
+def is_engine_rootless() -> bool:
     """Return whether the engine is rootless; False where none answers.
 
     If the socket belongs to root, `docker info` is not needed, which takes 0.1 s.
