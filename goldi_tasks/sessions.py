@@ -88,7 +88,7 @@ def _run(session: nox.Session, argv: tuple[str, ...], env: Mapping[str, str | No
         settings = project.load(Path.cwd())
         if inside_container.is_inside():
             return _run_here(session, argv, env)
-        if _on_host():
+        if settings.run == "host":
             _install_lock(session, settings)
             return _run_here(session, argv, env)
         # 20 ms that `nox --list` does not need.

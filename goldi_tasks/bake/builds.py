@@ -82,11 +82,6 @@ def is_up_to_date(settings: Settings, request: BuildRequest) -> bool:
     return not fingerprint.check_inputs(settings, request, variables(settings, request)).reason
 
 
-def current_image(settings: Settings, target: str) -> str:
-    """Return the id of the image of `target` if it is up to date, else "". Raises UnknownName, CommandFailed."""
-    return fingerprint.image(settings, target, variables(settings, BuildRequest((target,))))
-
-
 def print_command(settings: Settings, targets: tuple[str, ...]) -> Command:
     """Return the `bake --print` command for `targets`. Raises UnknownName."""
     env = variables(settings, BuildRequest(targets))

@@ -87,8 +87,6 @@ def _ensure_started(tools_container: ToolsContainer) -> ToolsContainer:
 
 
 def _collect_facts(settings: Settings) -> ContainerFacts:
-    from goldi_tasks import network  # 5 ms, only where nothing is remembered
-
     host = system_info.host()
     user = "{}:{}".format(*system_info.map_owner((host.uid, host.gid)))
     configuration = network.text(settings, with_logins=False)

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from goldi_tasks import envfile, inside_container, ownership, process, state
+from goldi_tasks import envfile, inside_container, network, ownership, process, state
 from goldi_tasks import settings as project
 from goldi_tasks.bake import bakefile, builds, summary
 from goldi_tasks.bake.build_request import BuildRequest
@@ -22,8 +22,6 @@ def plan(settings: Settings) -> Callable[[], None]:
     The function creates the mounted directories, the network file and `.env`. It raises CacheRefused, NoPermission.
     """
     inside_container.expect_outside()
-    from goldi_tasks import network  # 5 ms
-
     network_file, network_text, values = _network_file(settings), network.text(settings, "npm"), variables(settings)
     roots = {name: values[name] or None for name in settings.roots.variables}
 
@@ -45,8 +43,6 @@ def prepare_project(start: Path) -> None:
 
     Raises EngineFailed, NoPermission.
     """
-    from goldi_tasks.engine import base_images
-
     try:
         settings = project.load(start)
     except NotAProject:

@@ -64,11 +64,8 @@ def clear(
 
     dry, key = dry_run or process.is_dry(), load_settings().key if project else ""
     caches = clear_caches.select_caches(tuple(name or ()), every=all, project=project)
-    rows, number_done, images = (
-        clear_caches.plan_clearing(_roots(), caches, key),
-        0,
-        tool_images.with_python(_settings()),
-    )
+    rows, number_done = clear_caches.plan_clearing(_roots(), caches, key), 0
+    images = tool_images.with_python(_settings())
     try:
         for row in rows:
             number_done += 1

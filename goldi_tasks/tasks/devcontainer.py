@@ -20,11 +20,9 @@ from goldi_tasks.tasks._consent import YES, confirm
 from goldi_tasks.tasks._task import after_dashes, load_settings, print_json, task
 
 if TYPE_CHECKING:
-    from goldi_tasks.settings import Settings
-
-if TYPE_CHECKING:
     from goldi_tasks.devcontainer.git_directory import GitDirectoryReport
     from goldi_tasks.devcontainer.git_ownership import GitProblem
+    from goldi_tasks.settings import Settings
 
 _MAX_LISTED = 10
 
