@@ -125,8 +125,8 @@ def _constructions(block: Sequence[ast.AST], names: Names) -> Iterator[tuple[str
         for value in blocks:
             yield from _constructions(value, known)
         for name, values in _assigned(statement).items():
-            kept = known.get(name, []) if blocks else []
-            known[name] = [*kept, *values]
+            earlier = known.get(name, []) if blocks else []
+            known[name] = [*earlier, *values]
 
 
 def _assigned(statement: ast.AST) -> dict[str, list[ast.expr]]:

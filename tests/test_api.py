@@ -15,7 +15,7 @@ def test_every_public_name_is_there_and_declared() -> None:
         module, _, name = first.rpartition(".")
         for public in (name, *(other.rpartition(".")[2] for other in others)):
             package = importlib.import_module(module)
-            found = getattr(package, public, None) or importlib.import_module(f"{module}.{public}")
-            assert found
+            value = getattr(package, public, None) or importlib.import_module(f"{module}.{public}")
+            assert value
             if hasattr(package, "__all__"):
                 assert public in package.__all__

@@ -13,11 +13,11 @@ from goldi_tasks.errors import CommandFailed
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     """An engine with the volumes `a` and `c`, and one that cannot be read."""
-    asked: list[tuple[str, ...]] = []
+    name_lists: list[tuple[str, ...]] = []
 
     def capture(command: Command) -> str:
         names = command.argv[4:]
-        asked.append(names)
+        name_lists.append(names)
         if "broken" in names:
             raise CommandFailed("docker volume: permission denied", 1)
         if not {*names} <= {"a", "c"}:
@@ -25,7 +25,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return json.dumps([{"Name": name} for name in names])
 
     monkeypatch.setattr(process, "capture", capture)
-    return asked
+    return name_lists
 
 
 def test_what_was_removed_meanwhile_takes_nothing_else_along(calls: list[tuple[str, ...]]) -> None:

@@ -121,8 +121,8 @@ def test_slow_libraries_are_imported_where_they_are_used(file: Path) -> None:
 def test_what_is_written_once(what: str, where: set[str]) -> None:
     # The agents are copied into containers, alone.
     agents = {"checks/agent.py", "maintenance/archive/mount_agent.py"}
-    found = {str(file.relative_to(PACKAGE)) for file in FILES if re.search(what, file.read_text(encoding="utf-8"))}
-    assert found - agents == where
+    files = {str(file.relative_to(PACKAGE)) for file in FILES if re.search(what, file.read_text(encoding="utf-8"))}
+    assert files - agents == where
 
 
 def test_no_two_modules_have_one_name() -> None:

@@ -297,16 +297,12 @@ def key(c: Context, json: bool = False) -> None:
     """Print a key for a CI's cache step, computed from the project's lock files and Dockerfile."""
     from goldi_tasks.client import system_info
     from goldi_tasks.maintenance.archive import cache_key, lock_files
-    from goldi_tasks.settings.image_names import base_images
 
     settings, platform = load_settings(), system_info.host().platform
     files = lock_files.read(settings)
-    primary_key = cache_key.key(platform, base_images(settings, settings.made_images), files)
-    if json:
-        document = {"key": primary_key, "restore_keys": [cache_key.prefix(platform)], "files": sorted(files)}
-        print_json(document)
-    else:
-        print(primary_key)
+    primary_key = lock_files.primary_key(settings, platform, files)
+    document = {"key": primary_key, "restore_keys": [cache_key.prefix(platform)], "files": sorted(files)}
+    print_result(document, [primary_key], json=json)
 
 
 def _set_up_project() -> None:

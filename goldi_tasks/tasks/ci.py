@@ -225,13 +225,13 @@ def cache_key_(c: Context, json: bool = False) -> None:
     """Print the key of the caches; on GitHub also set the step's outputs key, restore-keys and path."""
     from goldi_tasks.ci import ci_environment
     from goldi_tasks.client import system_info
-    from goldi_tasks.maintenance.archive import cache_key
+    from goldi_tasks.maintenance.archive import cache_key, lock_files
 
-    settings = load_settings()
+    settings, platform = load_settings(), system_info.host().platform
     file = ci_environment.archive(settings.key)
     outputs = {
-        "key": _key(settings),
-        "restore-keys": cache_key.prefix(system_info.host().platform),
+        "key": lock_files.primary_key(settings, platform, lock_files.read(settings)),
+        "restore-keys": cache_key.prefix(platform),
         "path": str(file.parent),
     }
     ci_environment.output(outputs)
@@ -273,14 +273,15 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     from goldi_tasks.cache import usage_lock
     from goldi_tasks.ci import ci_environment
     from goldi_tasks.client import system_info
-    from goldi_tasks.maintenance.archive import archive_report, save_archive
+    from goldi_tasks.maintenance.archive import archive_report, lock_files, save_archive
 
     settings = load_settings()
     archive = ci_environment.archive(settings.key, file)
     if process.is_dry():
         print(f"would save all caches to {archive}")
         return
-    primary_key = _key(settings)
+    platform = system_info.host().platform
+    primary_key = lock_files.primary_key(settings, platform, lock_files.read(settings))
     if ci_environment.saved_key(archive) == primary_key:
         print(f"nothing to save: {archive} has the key {primary_key} already")
         return
@@ -292,21 +293,9 @@ def cache_save(c: Context, file: str = "", mounts: bool = False, yes: bool = Fal
     builder = save_archive.find_builder(settings) if mounts else None
     ci_environment.note(archive, "")
     with usage_lock.hold_shared_lock():
-        contents = save_archive.save(
-            settings, save_archive.list_default_caches(False), system_info.host().platform, builder, str(archive)
-        )
+        contents = save_archive.save(settings, save_archive.list_default_caches(False), platform, builder, str(archive))
     ci_environment.note(archive, primary_key)
     print("\n".join(archive_report.format_saved(contents)))
-
-
-def _key(settings: Settings) -> str:
-    from goldi_tasks.client import system_info
-    from goldi_tasks.maintenance.archive import cache_key, lock_files
-    from goldi_tasks.settings.image_names import base_images
-
-    return cache_key.key(
-        system_info.host().platform, base_images(settings, settings.made_images), lock_files.read(settings)
-    )
 
 
 ns = Collection(

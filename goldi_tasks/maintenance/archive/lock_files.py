@@ -1,10 +1,19 @@
 """Read the files that define the content of a project's caches."""
 
+from collections.abc import Mapping
+
 from goldi_tasks.errors import NoPermission
-from goldi_tasks.settings import BAKE_FILE, Settings
+from goldi_tasks.maintenance.archive import cache_key
+from goldi_tasks.settings import BAKE_FILE, Settings, image_names
 
 _LOCKS = ("requirements*.lock", "uv.lock", "pylock*.toml", "package-lock.json", ".pre-commit-config.yaml")
 _DOCKERFILES = ("Dockerfile", "*.Dockerfile", "Dockerfile.*")
+
+
+def primary_key(settings: Settings, platform: str, files: Mapping[str, bytes]) -> str:
+    """Return the key of the project's caches for a CI's cache step, with the `files` of `read`."""
+    images = image_names.base_images(settings, settings.made_images)
+    return cache_key.key(platform, images, files)
 
 
 def read(settings: Settings) -> dict[str, bytes]:
